@@ -1,0 +1,36 @@
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor
+
+from toon_core.metrics.psnr import psnr
+
+
+def test_equals_scikit_image(worsening: list[Tensor]) -> None:
+    truth, *worse = worsening
+    for frames in worse:
+        expected = [
+            peak_signal_noise_ratio(t.numpy(), x.numpy(), data_range=1)
+            for t, x in zip(truth, frames, strict=True)
+        ]
+        assert psnr(frames, truth).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_closed_form() -> None:
+    truth = torch.zeros(2, 3, 8, 8)
+    assert psnr(truth + 0.1, truth).tolist() == pytest.approx([20, 20], abs=1e-4)
+
+
+def test_identity_is_the_ceiling(clip: Tensor) -> None:
+    assert psnr(clip, clip).tolist() == [100.0] * len(clip)
+
+
+def test_falls_with_damage(worsening: list[Tensor]) -> None:
+    scores = [psnr(x, worsening[0]).mean().item() for x in worsening]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == len(scores)
+
+
+def test_symmetric(worsening: list[Tensor]) -> None:
+    a, b = worsening[0], worsening[2]
+    assert torch.equal(psnr(a, b), psnr(b, a))

@@ -1,0 +1,30 @@
+"""How far a clip is from fading one key into the other."""
+
+from torch import Tensor
+
+from .frames import check_frames
+
+
+def crossfade_residual(frames: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Distance of each inner frame to the best blend of the keys, in [0, 1]: -> (f).
+
+    frames (f 3 h w), first and last (3 h w), all in [0, 1]. Per frame the least-squares
+    alpha = <x - first, last - first> / |last - first|^2, held in [0, 1], gives the nearest
+    cross-fade (1 - alpha) first + alpha last; returned is the root mean square of what is left.
+    0 is a pure cross-fade or a held key. Compare with the residual of the truth: more is not
+    better by itself, since noise has a residual as well.
+    """
+    check_frames(frames)
+    for name, key in (("first", first), ("last", last)):
+        if key.shape != frames.shape[1:]:
+            raise ValueError(
+                f"{name} has shape {tuple(key.shape)}; give a key of the frames' shape "
+                f"{tuple(frames.shape[1:])}"
+            )
+    start, step = first.double(), (last - first).double()
+    offset = frames.double() - start
+    # A clip whose keys are equal has one blend only, whatever alpha is.
+    energy = step.square().sum().clamp(min=1e-12)
+    alpha = ((offset * step).sum(dim=(1, 2, 3)) / energy).clamp(0, 1)
+    rest = offset - alpha[:, None, None, None] * step
+    return rest.square().mean(dim=(1, 2, 3)).sqrt().float()

@@ -1,0 +1,47 @@
+"""Structural similarity."""
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+from .frames import check_pair
+
+
+def ssim(frames: Tensor, truth: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
+    """SSIM of each frame, higher is better, at most 1: (f 3 h w), (f 3 h w) in [0, 1] -> (f).
+
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004,
+    equation 13 with K1 0.01, K2 0.03 and a Gaussian window, averaged over the positions where the
+    window lies inside the frame and over the colour channels. ValueError if the frame is smaller
+    than the window.
+    """
+    check_pair(frames, truth)
+    if min(frames.shape[-2:]) < window:
+        raise ValueError(
+            f"frames are {tuple(frames.shape[-2:])} pixels, smaller than the SSIM window of "
+            f"{window}; score larger frames"
+        )
+    x, y = frames.double(), truth.double()
+    kernel = _gaussian(window, sigma).to(x)
+    mean_x, mean_y = _blur(x, kernel), _blur(y, kernel)
+    var_x = _blur(x * x, kernel) - mean_x.square()
+    var_y = _blur(y * y, kernel) - mean_y.square()
+    cov = _blur(x * y, kernel) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
+    structure = (2 * cov + c2) / (var_x + var_y + c2)
+    return (luminance * structure).mean(dim=(1, 2, 3)).float()
+
+
+def _gaussian(window: int, sigma: float) -> Tensor:
+    offsets = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
+    weights = torch.exp(-offsets.square() / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def _blur(x: Tensor, kernel: Tensor) -> Tensor:
+    planes = rearrange(x, "f c h w -> (f c) 1 h w")
+    planes = F.conv2d(planes, rearrange(kernel, "k -> 1 1 k 1"))
+    planes = F.conv2d(planes, rearrange(kernel, "k -> 1 1 1 k"))
+    return rearrange(planes, "(f c) 1 h w -> f c h w", c=x.shape[1])
