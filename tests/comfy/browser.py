@@ -1,0 +1,140 @@
+"""The real frontend in headless Chromium: open a workflow, look at it, run it.
+
+Playwright occupies the event loop of its thread, and ComfyUI's executor needs one of its own, so
+the browser lives in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from playwright.sync_api import Page, sync_playwright
+
+T = TypeVar("T")
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+READY = """() => window.app?.graph && window.app.extensionManager
+    && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 100"""
+LOAD = "async graph => { await app.loadGraphData(graph, true, true, 'workflow') }"
+FIT = "() => app.extensionManager.command.execute('Comfy.Canvas.FitView')"
+QUEUE = "() => app.extensionManager.command.execute('Comfy.QueuePrompt')"
+UNKNOWN = """() => app.graph.nodes.map(node => node.type)
+    .filter(type => !LiteGraph.registered_node_types[type])"""
+# Strings cross to Python as they are, while an object's `undefined` would come out as null.
+PROMPT = "async () => JSON.stringify((await app.graphToPrompt()).output)"
+CONVERT = """async prompt => {
+    await app.loadApiJson(prompt, 'workflow'); app.graph.arrange(80);
+    return JSON.stringify(app.graph.serialize()) }"""
+OUTPUT = "node => JSON.stringify(app.nodeOutputs[node] ?? null)"
+IMAGES_SHOWN = """node => (app.graph.getNodeById(node)?.imgs ?? [])
+    .filter(image => image.complete && image.naturalWidth > 0).length"""
+SETTLE = 1000  # ms after loading, in which a toast or an error of the page would show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What the page made of a workflow. `prompt` is its own graphToPrompt(), in API format."""
+
+    toasts: list[str]
+    unknown: list[str]
+    page_errors: list[str]
+    prompt: dict[str, Any]
+
+    @property
+    def complaints(self) -> list[str]:
+        return self.toasts + [f"unknown node {name}" for name in self.unknown] + self.page_errors
+
+
+class Browser:
+    """url: of a running server. chromium: path of the program."""
+
+    def __init__(self, url: str, chromium: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="browser")
+        self._on_thread(lambda: self._launch(chromium))
+
+    def close(self) -> None:
+        self._on_thread(self._quit)
+        self._thread.shutdown()
+
+    def open(self, graph: dict[str, Any]) -> Opened:
+        """Load a workflow in UI format on a fresh page, which stays for `run` and `picture`."""
+        return self._on_thread(lambda: self._open(graph))
+
+    def to_graph(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        """A prompt in API format as a UI workflow, laid out by the page itself."""
+        return self._on_thread(lambda: json.loads(self._fresh_page().evaluate(CONVERT, prompt)))
+
+    def run(self, node: int | str, timeout: float = 300) -> dict[str, Any]:
+        """Queue the open workflow and wait for this node's output on the page -> that output.
+
+        TimeoutError of Playwright after `timeout` seconds.
+        """
+        return self._on_thread(lambda: self._run(str(node), timeout * 1000))
+
+    def images_shown(self, node: int | str) -> int:
+        """How many pictures the open page has drawn in a node."""
+        return self._on_thread(lambda: self._page.evaluate(IMAGES_SHOWN, node))
+
+    def picture(self, file: Path) -> Path:
+        self._on_thread(lambda: self._page.screenshot(path=str(file)))
+        return file
+
+    def evaluate(self, script: str, argument: Any = None) -> Any:
+        """Run JavaScript on the open page."""
+        return self._on_thread(lambda: self._page.evaluate(script, argument))
+
+    def _on_thread(self, work: Callable[[], T]) -> T:
+        return self._thread.submit(work).result()
+
+    def _launch(self, chromium: str) -> None:
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(
+            executable_path=chromium, headless=True, args=list(FLAGS)
+        )
+        self._context = self._browser.new_context(viewport={"width": 1600, "height": 900})
+        self._page: Page | None = None
+
+    def _quit(self) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+    def _fresh_page(self) -> Page:
+        if self._page:
+            self._page.close()
+        self._errors: list[str] = []
+        page = self._page = self._context.new_page()
+        page.on("pageerror", lambda error: self._errors.append(str(error)))
+        page.goto(self._url, wait_until="domcontentloaded")
+        page.wait_for_function(READY, timeout=120_000)
+        return page
+
+    def _open(self, graph: dict[str, Any]) -> Opened:
+        page = self._fresh_page()
+        page.evaluate(LOAD, graph)
+        page.evaluate(FIT)
+        page.wait_for_timeout(SETTLE)
+        return Opened(
+            toasts=page.locator(".p-toast-message").all_inner_texts(),
+            unknown=page.evaluate(UNKNOWN),
+            prompt=json.loads(page.evaluate(PROMPT)),
+            page_errors=self._errors,
+        )
+
+    def _run(self, node: str, timeout: float) -> dict[str, Any]:
+        page = self._page
+        page.evaluate(QUEUE)
+        page.wait_for_function(f"node => ({OUTPUT})(node) !== 'null'", arg=node, timeout=timeout)
+        return json.loads(page.evaluate(OUTPUT, node))

@@ -1,0 +1,61 @@
+"""Fixtures for the real ComfyUI, in three depths. Missing software is an error, never a skip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from place import ROOT, chromium, comfyui_folder, make_base
+
+if TYPE_CHECKING:
+    from browser import Browser
+    from headless import Headless
+    from inprocess import Comfy
+
+DEPTHS = ("comfy", "server", "browser")  # the order of running: the quick ones first
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Comfy:
+    """ComfyUI inside this process, with this pack loaded."""
+    from inprocess import Comfy
+
+    comfy = Comfy(comfyui_folder(), tmp_path_factory.mktemp("comfy"))
+    if (ROOT / "__init__.py").is_file():
+        comfy.load_pack()
+    return comfy
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headless]:
+    """A running ComfyUI server with this pack in custom_nodes."""
+    from headless import Headless
+
+    base = make_base(tmp_path_factory.mktemp("server"))
+    options = ("--cpu", "--preview-method", "latent2rgb")
+    with Headless(comfyui_folder(), base, base / "server.log", options=options) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser(server: Headless) -> Iterator[Browser]:
+    """Chromium on that server's page."""
+    from browser import Browser
+
+    browser = Browser(server.url, chromium())
+    yield browser
+    browser.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in DEPTHS:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(name)
+    items.sort(key=_depth)
+
+
+def _depth(item: pytest.Item) -> int:
+    fixtures = getattr(item, "fixturenames", ())
+    return max((1 + DEPTHS.index(name) for name in DEPTHS if name in fixtures), default=0)
