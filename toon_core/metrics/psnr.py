@@ -5,14 +5,16 @@ from torch import Tensor
 
 from .frames import check_pair
 
-CEILING_DB = 100.0
+# The error that rounding to 8 bits leaves by itself: 10 log10(12 * 255^2). Without a ceiling one
+# frame that equals the truth would outweigh all others in a mean.
+CEILING_DB = 58.92
 
 
 def psnr(frames: Tensor, truth: Tensor) -> Tensor:
     """PSNR of each frame in dB, higher is better: (f 3 h w), (f 3 h w) in [0, 1] -> (f).
 
-    10 log10(1 / mse) over pixels and channels. Equal frames have no finite value and get 100 dB,
-    which is also the highest value returned (8-bit frames cannot come nearer without being equal).
+    10 log10(1 / mse) over pixels and channels. The highest value returned, also for equal
+    frames, is that of 8-bit rounding, 58.92 dB.
     """
     check_pair(frames, truth)
     mse = (frames.double() - truth.double()).square().mean(dim=(1, 2, 3))

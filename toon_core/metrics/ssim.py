@@ -1,7 +1,6 @@
 """Structural similarity."""
 
 import torch
-from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,11 +22,16 @@ def ssim(frames: Tensor, truth: Tensor, window: int = 11, sigma: float = 1.5) ->
             f"{window}; score larger frames"
         )
     x, y = frames.double(), truth.double()
-    kernel = _gaussian(window, sigma).to(x)
-    mean_x, mean_y = _blur(x, kernel), _blur(y, kernel)
-    var_x = _blur(x * x, kernel) - mean_x.square()
-    var_y = _blur(y * y, kernel) - mean_y.square()
-    cov = _blur(x * y, kernel) - mean_x * mean_y
+    weights = _gaussian(window, sigma).to(x)
+    rows, columns = (_bands(weights, n) for n in x.shape[-2:])
+
+    def blur(image: Tensor) -> Tensor:
+        return rows @ image @ columns.T
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x = blur(x * x) - mean_x.square()
+    var_y = blur(y * y) - mean_y.square()
+    cov = blur(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * cov + c2) / (var_x + var_y + c2)
@@ -40,8 +44,10 @@ def _gaussian(window: int, sigma: float) -> Tensor:
     return weights / weights.sum()
 
 
-def _blur(x: Tensor, kernel: Tensor) -> Tensor:
-    planes = rearrange(x, "f c h w -> (f c) 1 h w")
-    planes = F.conv2d(planes, rearrange(kernel, "k -> 1 1 k 1"))
-    planes = F.conv2d(planes, rearrange(kernel, "k -> 1 1 1 k"))
-    return rearrange(planes, "(f c) 1 h w -> f c h w", c=x.shape[1])
+def _bands(weights: Tensor, size: int) -> Tensor:
+    """Matrix (size - window + 1, size) that slides the window along one side.
+
+    As a matrix product the double-precision filter is several times faster than a convolution.
+    """
+    spare = size - len(weights)
+    return torch.stack([F.pad(weights, (i, spare - i)) for i in range(spare + 1)])

@@ -1,0 +1,1 @@
+"""Everything the denoiser is conditioned on: text, image tokens, key latents."""

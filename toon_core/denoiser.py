@@ -1,0 +1,106 @@
+"""UNet, contexts, sketch control and guidance as one function: denoise(x, t) -> v."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .guidance import guide, rescale
+from .layers.context import TEXT_TOKENS, Context
+from .sketch.control import SketchControl
+from .unet.model import VideoUNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """cfg_scale 1 runs the conditional branch alone; cfg_image adds the image-only branch."""
+
+    cfg_scale: float = 7.5
+    cfg_image: float | None = None
+    rescale: float = 0.7
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Context tokens (b L d) of each guidance branch; architecture.md 8.3 and 8.4."""
+
+    cond: Tensor
+    uncond: Tensor | None = None
+    image: Tensor | None = None
+
+    def used(self, guidance: Guidance) -> list[Tensor]:
+        if self.uncond is None or guidance.cfg_scale == 1:
+            return [self.cond]
+        if guidance.cfg_image is None or self.image is None:
+            return [self.cond, self.uncond]
+        return [self.cond, self.uncond, self.image]
+
+
+class Denoiser:
+    """Guided v-prediction for one run, whose weights must not change while it lives.
+
+    concat (b 4 f h w): key latents in frames 0 and f-1, zeros between; fs (b,) frames per second;
+    batched: all branches in one UNet call, otherwise one after the other, with equal results.
+    """
+
+    def __init__(
+        self,
+        unet: VideoUNet,
+        concat: Tensor,
+        branches: Branches,
+        fs: Tensor,
+        guidance: Guidance,
+        *,
+        control: SketchControl | None = None,
+        batched: bool = True,
+    ) -> None:
+        self.unet, self.concat, self.fs = unet, concat, fs
+        self.guidance, self.control = guidance, control
+        tokens = branches.used(guidance)
+        self.branches = len(tokens)
+        frames = concat.shape[2]
+        groups = [torch.cat(tokens)] if batched else tokens
+        self.contexts = [Context.route(group, frames, cache=True) for group in groups]
+        self.sketch_contexts = [self._sketch_context(group) for group in groups]
+
+    def _sketch_context(self, tokens: Tensor) -> Context | None:
+        if self.control is None:
+            return None
+        text_only = self.control.context == "text"
+        return Context(tokens[:, :TEXT_TOKENS] if text_only else tokens, cache=True)
+
+    def __call__(self, x: Tensor, t: int) -> Tensor:
+        """x (b 4 f h w) noisy latents, t 0..999 -> guided v."""
+        predictions: list[Tensor] = []
+        for context, sketch_context in zip(self.contexts, self.sketch_contexts, strict=True):
+            copies = context.text.shape[0] // x.shape[0]
+            v = self._predict(x, t, copies, context, sketch_context)
+            predictions += v.chunk(copies)
+        return self._combine(predictions)
+
+    def _predict(
+        self, x: Tensor, t: int, copies: int, context: Context, sketch_context: Context | None
+    ) -> Tensor:
+        noisy, concat, fs = (_repeat(v, copies) for v in (x, self.concat, self.fs))
+        steps = torch.full((noisy.shape[0],), t, device=x.device)
+        control = None
+        if self.control is not None and sketch_context is not None and self.control.active(t):
+            control = self.control.features(noisy, steps, sketch_context)
+        joined = torch.cat([noisy, concat], dim=1).to(concat.dtype)
+        return self.unet(joined, steps, context, fs, control=control).to(x.dtype)
+
+    def _combine(self, predictions: Sequence[Tensor]) -> Tensor:
+        cond, *others = predictions
+        if not others:
+            return cond
+        g = self.guidance
+        image = others[1] if len(others) == 2 else None
+        guided = guide(cond, others[0], g.cfg_scale, image, g.cfg_image)
+        return rescale(guided, cond, g.rescale)
+
+
+def _repeat(x: Tensor, copies: int) -> Tensor:
+    return x if copies == 1 else x.repeat(copies, *[1] * (x.dim() - 1))

@@ -1,0 +1,30 @@
+"""Classifier-free guidance with two or three branches, and its rescale (architecture.md 8.3)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def guide(
+    cond: Tensor,
+    uncond: Tensor,
+    cfg_scale: float,
+    image: Tensor | None = None,
+    cfg_image: float | None = None,
+) -> Tensor:
+    """v_u + g (v_c - v_u) (Ho and Salimans 2022); with an image-only branch
+    v_u + g_img (v_i - v_u) + g (v_c - v_i) (Brooks et al. 2023, eq. 3)."""
+    if image is None:
+        return uncond + cfg_scale * (cond - uncond)
+    cfg_image = cfg_scale if cfg_image is None else cfg_image
+    return uncond + cfg_image * (image - uncond) + cfg_scale * (cond - image)
+
+
+def rescale(guided: Tensor, cond: Tensor, amount: float) -> Tensor:
+    """Bring the guided prediction's std back towards the conditional one's, per clip over all
+    other axes (Lin et al. 2024, eq. 15 and 16). amount 0..1."""
+    if amount == 0:
+        return guided
+    axes = tuple(range(1, cond.dim()))
+    ratio = cond.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
+    return amount * guided * ratio + (1 - amount) * guided

@@ -1,0 +1,122 @@
+"""Fitting images of any size to the model's, and undoing it at the output (architecture.md 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+Mode = Literal["crop", "pad", "stretch"]
+Size = tuple[int, int]  # height, width
+MULTIPLE = 64  # three halvings of an f8 latent
+
+
+def resize(images: Tensor, size: Size, antialias: bool = True) -> Tensor:
+    """Bilinear (b c h w) -> (b c *size)."""
+    if tuple(images.shape[-2:]) == size:
+        return images
+    return interpolate(
+        images, size, mode="bilinear", align_corners=False, antialias=antialias
+    )
+
+
+def resize_and_crop(images: Tensor, size: Size, antialias: bool = True) -> Tensor:
+    """The release's fit: shorter side to min(size), then a centre crop to `size`, zero padded
+    where it is too small (mid grey for images in [-1, 1], empty for sketches).
+
+    `antialias` was off in the release before torchvision 0.17 and on since.
+    """
+    h, w = images.shape[-2:]
+    short = min(size)
+    scaled = (short, int(short * w / h)) if h <= w else (int(short * h / w), short)
+    return centre(resize(images, scaled, antialias), size)
+
+
+def centre(images: Tensor, size: Size) -> Tensor:
+    """Centre crop and zero pad (b c h w) to `size`."""
+    left, right = _bars(images.shape[-1], size[1])
+    top, bottom = _bars(images.shape[-2], size[0])
+    images = pad(images, (left, right, top, bottom))
+    y = int(round((images.shape[-2] - size[0]) / 2.0))
+    x = int(round((images.shape[-1] - size[1]) / 2.0))
+    return images[..., y : y + size[0], x : x + size[1]]
+
+
+def _bars(have: int, want: int) -> tuple[int, int]:
+    missing = max(want - have, 0)
+    return missing // 2, (missing + 1) // 2
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How images of `source` size are brought to `target`, and back.
+
+    crop: the release's fit; what it cuts stays cut. pad: scaled down or up to fit inside, bars
+    around, which `undo` removes. stretch: aspect not kept, which `undo` restores.
+    """
+
+    source: Size
+    target: Size
+    mode: Mode = "crop"
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("crop", "pad", "stretch"):
+            raise ValueError(f"fit mode {self.mode!r}: expected crop, pad or stretch")
+        for name, value in zip(("height", "width"), self.target, strict=True):
+            if value <= 0 or value % MULTIPLE:
+                raise ValueError(
+                    f"{name} = {value} must be a positive multiple of {MULTIPLE} "
+                    f"(nearest: {max(round(value / MULTIPLE), 1) * MULTIPLE})"
+                )
+
+    @classmethod
+    def nearest(cls, source: Size, mode: Mode = "pad", antialias: bool = True) -> Fit:
+        """Keep the images' own size, made multiples of 64: pad goes up, crop goes down, stretch
+        to the nearest."""
+        h, w = (_multiple(side, mode) for side in source)
+        return cls(source, (h, w), mode, antialias)
+
+    def apply(self, images: Tensor) -> Tensor:
+        """(b c h w) of `source` size -> (b c *target)."""
+        if self.mode == "stretch":
+            return resize(images, self.target, self.antialias)
+        if self.mode == "pad":
+            return centre(resize(images, self._inside, self.antialias), self.target)
+        if self.source[0] >= self.target[0] > self.source[0] - MULTIPLE and (
+            self.source[1] >= self.target[1] > self.source[1] - MULTIPLE
+        ):
+            return centre(images, self.target)
+        return resize_and_crop(images, self.target, self.antialias)
+
+    def undo(self, frames: Tensor) -> Tensor:
+        """(n c *target) -> frames with the source's aspect ratio; of the source's size where the
+        target was the nearest to it."""
+        if self.mode == "crop":
+            return frames
+        if self.mode == "stretch":
+            return resize(frames, self._same_area, self.antialias)
+        return centre(frames, self._inside)
+
+    @property
+    def _inside(self) -> Size:
+        if all(0 <= t - s < MULTIPLE for s, t in zip(self.source, self.target, strict=True)):
+            return self.source
+        scale = min(t / s for s, t in zip(self.source, self.target, strict=True))
+        return tuple(max(round(s * scale), 1) for s in self.source)
+
+    @property
+    def _same_area(self) -> Size:
+        if all(abs(t - s) <= MULTIPLE for s, t in zip(self.source, self.target, strict=True)):
+            return self.source
+        (h, w), (th, tw) = self.source, self.target
+        scale = (th * tw / (h * w)) ** 0.5
+        return round(h * scale), round(w * scale)
+
+
+def _multiple(side: int, mode: Mode) -> int:
+    count = side / MULTIPLE
+    whole = {"pad": -(-side // MULTIPLE), "crop": int(count), "stretch": round(count)}
+    return max(whole[mode], 1) * MULTIPLE

@@ -1,0 +1,1 @@
+"""Building blocks shared by the UNet, the sketch encoder and the autoencoder."""

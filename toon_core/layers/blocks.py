@@ -1,0 +1,83 @@
+"""Residual blocks and resampling of the UNet and the sketch encoder, on ((b f) c h w)."""
+
+from __future__ import annotations
+
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ..ops import Ops, zero
+
+
+class TemporalConv(nn.Module):
+    """x + four (3,1,1) convolutions over the frames (architecture.md 2.4)."""
+
+    def __init__(self, dim: int, dropout: float, ops: Ops) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            ops.group_norm(dim, 1e-5), nn.SiLU(), _conv_over_frames(dim, ops)
+        )
+        for i in (2, 3, 4):
+            conv = _conv_over_frames(dim, ops)
+            stage = nn.Sequential(
+                ops.group_norm(dim, 1e-5),
+                nn.SiLU(),
+                nn.Dropout(dropout),
+                zero(conv) if i == 4 else conv,
+            )
+            setattr(self, f"conv{i}", stage)
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        clip = rearrange(x, "(b f) c h w -> b c f h w", f=frames)
+        out = self.conv4(self.conv3(self.conv2(self.conv1(clip))))
+        return x + rearrange(out, "b c f h w -> (b f) c h w")
+
+
+def _conv_over_frames(dim: int, ops: Ops) -> nn.Module:
+    return ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
+
+
+class ResBlock(nn.Module):
+    """Residual block with an additive embedding (b e), one row a clip; `temporal` adds the
+    convolutions over frames."""
+
+    def __init__(
+        self, dim: int, out: int, emb_dim: int, dropout: float, temporal: bool, ops: Ops
+    ) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            ops.group_norm(dim, 1e-5), nn.SiLU(), ops.Conv2d(dim, out, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), ops.Linear(emb_dim, out))
+        self.out_layers = nn.Sequential(
+            ops.group_norm(out, 1e-5),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            zero(ops.Conv2d(out, out, 3, padding=1)),
+        )
+        self.skip_connection = nn.Identity() if dim == out else ops.Conv2d(dim, out, 1)
+        self.temopral_conv = TemporalConv(out, dropout, ops) if temporal else None
+
+    def forward(self, x: Tensor, emb: Tensor, frames: int) -> Tensor:
+        shift = self.emb_layers(emb).repeat_interleave(x.shape[0] // emb.shape[0], dim=0)
+        h = self.in_layers(x) + shift[..., None, None]
+        x = self.skip_connection(x) + self.out_layers(h)
+        return x if self.temopral_conv is None else self.temopral_conv(x, frames)
+
+
+class Downsample(nn.Module):
+    def __init__(self, dim: int, ops: Ops) -> None:
+        super().__init__()
+        self.op = ops.Conv2d(dim, dim, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    def __init__(self, dim: int, ops: Ops) -> None:
+        super().__init__()
+        self.conv = ops.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))

@@ -1,0 +1,41 @@
+"""The layer seam: every layer comes from an `ops` namespace, torch.nn by default.
+
+ComfyUI's `comfy.ops` classes have the same names and add casting on use, fp8 and partial
+loading; the nodes pass those in, and this package never imports them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Ops:
+    """Makes layers of one namespace with one dtype and device."""
+
+    namespace: Any = nn
+    dtype: torch.dtype | None = None
+    device: torch.device | str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        layer = getattr(self.namespace, name)
+        return lambda *args, **kwargs: layer(
+            *args, dtype=self.dtype, device=self.device, **kwargs
+        )
+
+    def parameter(self, *shape: int) -> nn.Parameter:
+        return nn.Parameter(torch.zeros(*shape, dtype=self.dtype, device=self.device))
+
+    def group_norm(self, channels: int, eps: float) -> nn.Module:
+        return self.GroupNorm(32, channels, eps=eps)
+
+
+def zero(module: nn.Module) -> nn.Module:
+    """Start a layer at zero, so that a new branch begins as no change (training only)."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module

@@ -1,0 +1,87 @@
+"""The known models' configurations, and the released recipe in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .config import CLIPConfig, ResamplerConfig, SketchConfig, ToonConfig, UNetConfig, VAEConfig
+from .schedule import Spacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the release turns two images into frames (architecture.md 8); defaults are its own."""
+
+    height: int = 320
+    width: int = 512
+    frames: int = 16
+    fps: int = 10  # the `fs` condition, 5..30
+    steps: int = 50
+    eta: float = 1.0
+    spacing: Spacing = "uniform_trailing"
+    cfg_scale: float = 7.5
+    cfg_image: float | None = None  # a number turns on the third branch
+    guidance_rescale: float = 0.7
+    seed: int = 123
+    sketch_scale: float = 0.6
+    replace_middle_frames: bool = True  # a second decode for two frames (8.6)
+    grey_uncond_image: bool = True  # the unconditional image is mid grey, fully encoded (8.4)
+
+
+RELEASED = Recipe()
+
+
+def official_512() -> ToonConfig:
+    return ToonConfig()
+
+
+def dynamicrafter_512() -> ToonConfig:
+    return ToonConfig(vae=VAEConfig(references=False, pseudo_3d=False))
+
+
+def official_sketch() -> SketchConfig:
+    return SketchConfig()
+
+
+def nano() -> ToonConfig:
+    """Every part of the official model at small widths, for 128x128 and 16 frames."""
+    context = 48
+    return ToonConfig(
+        unet=UNetConfig(
+            model_channels=32,
+            channel_mult=(1, 2, 3, 4),
+            num_res_blocks=1,
+            num_head_channels=8,
+            context_dim=context,
+            dropout=0.0,
+        ),
+        vae=VAEConfig(ch=32, ch_mult=(1, 1, 2, 4), num_res_blocks=1),
+        resampler=ResamplerConfig(
+            dim=context, depth=2, dim_head=16, heads=3, embedding_dim=64, output_dim=context
+        ),
+        clip=CLIPConfig(
+            embed_dim=context,
+            text_width=context,
+            text_heads=3,
+            text_layers=3,
+            vision_width=64,
+            vision_layers=3,
+            vision_head_width=16,
+        ),
+    )
+
+
+def nano_sketch() -> SketchConfig:
+    unet = nano().unet
+    return SketchConfig(
+        model_channels=unet.model_channels,
+        channel_mult=unet.channel_mult,
+        num_res_blocks=unet.num_res_blocks,
+        num_head_channels=unet.num_head_channels,
+        context_dim=unet.context_dim,
+    )
+
+
+def plain(config: ToonConfig) -> ToonConfig:
+    """The same model with a plain decoder, from which the dual-reference one is trained."""
+    return replace(config, vae=replace(config.vae, references=False, pseudo_3d=False))

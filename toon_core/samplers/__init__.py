@@ -1,0 +1,1 @@
+"""Samplers: functions of a denoiser and a schedule, one algorithm a file."""

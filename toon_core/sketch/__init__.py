@@ -1,0 +1,1 @@
+"""The sketch control: which sketches on which frames, and the encoder."""

@@ -1,0 +1,147 @@
+"""The 3D UNet: v-prediction for a clip of latents (architecture.md 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..config import UNetConfig
+from ..layers.blocks import Upsample
+from ..layers.context import Context
+from ..layers.embeddings import embedding_mlp, sinusoidal
+from ..layers.stages import LayerFactory, Stage, encoder
+from ..layers.transformers import TemporalTransformer
+from ..ops import Ops, zero
+
+INIT_HEADS = 8  # of init_attn, whatever the width
+
+
+class VideoUNet(nn.Module):
+    """Denoiser of clips. Parameter names are the released checkpoint's.
+
+    input_blocks: see `layers/stages.py`. output_blocks, mirrored: 0 1 res; 2 res, upsample;
+    3 4 res, spatial, temporal; 5 the same, upsample; 6 7; 8 with upsample; 9 10 11. Each first
+    joins the popped output of an input block. `fps_embedding` takes the `fs` condition.
+    """
+
+    def __init__(
+        self,
+        config: UNetConfig,
+        *,
+        ops: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dtype = dtype  # ComfyUI reads it
+        make = Ops(ops, dtype, device)
+        width = config.model_channels
+        self.time_embed = embedding_mlp(width, make)
+        self.fps_embedding = embedding_mlp(width, make)
+        factory = LayerFactory(config, make, temporal=True, image=True)
+        self.input_blocks, self.middle_block, widths = encoder(factory)
+        self.init_attn = nn.Sequential(
+            TemporalTransformer(
+                width,
+                INIT_HEADS * config.num_head_channels,
+                INIT_HEADS,
+                config.transformer_depth,
+                make,
+                conv=True,
+            )
+        )
+        self.output_blocks = _decoder(factory, widths)
+        final = width * config.channel_mult[0]
+        self.out = nn.Sequential(
+            make.group_norm(final, 1e-5),
+            nn.SiLU(),
+            zero(make.Conv2d(final, config.out_channels, 3, padding=1)),
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        context: Context | Tensor,
+        fs: Tensor | None = None,
+        *,
+        control: Sequence[Tensor] | None = None,
+        adapter: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Predict v.
+
+        x (b in f h w): noisy latent with the concatenated key latents, h and w multiples of 8;
+        t (b,) diffusion steps 0..999; context (b L d) tokens or a `Context`; fs (b,) frames per
+        second (default `default_fs`); control: 13 maps ((b f) c h w) of a sketch encoder, added
+        to the skips and the middle; adapter: 4 maps added to the encoder's levels.
+        Returns (b out f h w). ValueError on sizes that cannot be halved three times.
+        """
+        b, _, frames, h, w = x.shape
+        self._check_size(h, w)
+        if isinstance(context, Tensor):
+            context = Context.route(context, frames)
+        emb = self._embed(t, fs, x)
+        hidden = rearrange(x, "b c f h w -> (b f) c h w")
+        hidden, skips = self._encode(hidden, emb, context, frames, adapter)
+        hidden = self.middle_block(hidden, emb, context, frames)
+        if control is not None:
+            hidden = hidden + control[-1]
+            skips = [skip + c for skip, c in zip(skips, control[:-1], strict=True)]
+        for block in self.output_blocks:
+            hidden = torch.cat([hidden, skips.pop()], dim=1)
+            hidden = block(hidden, emb, context, frames)
+        return rearrange(self.out(hidden), "(b f) c h w -> b c f h w", b=b)
+
+    def _embed(self, t: Tensor, fs: Tensor | None, x: Tensor) -> Tensor:
+        if fs is None:
+            fs = torch.full_like(t, self.config.default_fs)
+        width = self.config.model_channels
+        time = self.time_embed(sinusoidal(t, width).to(x.dtype))
+        return time + self.fps_embedding(sinusoidal(fs, width).to(x.dtype))
+
+    def _encode(
+        self,
+        hidden: Tensor,
+        emb: Tensor,
+        context: Context,
+        frames: int,
+        adapter: Sequence[Tensor] | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        skips = []
+        per_level = self.config.num_res_blocks + 1
+        maps = iter(adapter or ())
+        for i, block in enumerate(self.input_blocks):
+            hidden = block(hidden, emb, context, frames)
+            if i == 0:
+                hidden = self.init_attn[0](hidden, frames)
+            if adapter is not None and i % per_level == per_level - 1:
+                hidden = hidden + next(maps)
+            skips.append(hidden)
+        return hidden, skips
+
+    def _check_size(self, h: int, w: int) -> None:
+        multiple = 2 ** (len(self.config.channel_mult) - 1)
+        if h % multiple or w % multiple:
+            raise ValueError(
+                f"latent size {h}x{w} must be a multiple of {multiple}: "
+                f"use pixel sizes that are multiples of {multiple * 8}"
+            )
+
+
+def _decoder(factory: LayerFactory, widths: list[int]) -> nn.ModuleList:
+    config, skips, blocks = factory.config, list(widths), nn.ModuleList()
+    dim = skips[-1]
+    for i, mult in reversed(list(enumerate(config.channel_mult))):
+        for j in range(config.num_res_blocks + 1):
+            out = config.model_channels * mult
+            layers = factory.level(dim + skips.pop(), out, 2**i)
+            dim = out
+            if i > 0 and j == config.num_res_blocks:
+                layers.append(Upsample(dim, factory.ops))
+            blocks.append(Stage(*layers))
+    return blocks

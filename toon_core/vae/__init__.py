@@ -1,0 +1,1 @@
+"""The autoencoder: KL encoder, and the dual-reference 3D decoder."""

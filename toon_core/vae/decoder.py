@@ -1,0 +1,166 @@
+"""The decoder: plain 2D, or the dual-reference 3D one (paper eq. 3; architecture.md 6.3).
+
+It is one alternation of per-frame work and of time mixing over the whole clip, so that the
+per-frame work can run on a few frames at a time with the same result: group-norm statistics of
+the time mixing are taken over all frames either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from ..config import VAEConfig
+from ..ops import Ops, zero
+from .blocks import AttentionBlock, ResBlock, Upsample
+from .frames import FrameWork, JointNorm, Span, map_frames, spans
+from .references import reference_modules
+
+
+class TimeStack(nn.Module):
+    """Two normalised (3,1,1) convolutions over the frames."""
+
+    def __init__(self, dim: int, ops: Ops) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            ops.group_norm(dim, 1e-5), nn.SiLU(), _conv_over_frames(dim, ops)
+        )
+        self.out_layers = nn.Sequential(
+            ops.group_norm(dim, 1e-5),
+            nn.SiLU(),
+            nn.Dropout(0.0),
+            zero(_conv_over_frames(dim, ops)),
+        )
+
+    def add_to(self, clip: Tensor, amount: Tensor, size: int | None) -> Tensor:
+        """clip + amount * stack(clip), (b f c h w); in place where no gradient is wanted."""
+        inner = None
+        for span, done in _over_frames(self.in_layers, clip, size):
+            if len(span) == span.total:
+                inner = done
+            else:
+                inner = torch.empty_like(clip) if inner is None else inner
+                inner[:, span.start : span.stop] = done
+        for span, done in _over_frames(self.out_layers, inner, size):
+            if torch.is_grad_enabled():
+                return torch.addcmul(clip, done, amount)
+            clip[:, span.start : span.stop].addcmul_(done, amount)
+        return clip
+
+
+def _conv_over_frames(dim: int, ops: Ops) -> nn.Module:
+    return ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
+
+
+def _over_frames(
+    layers: nn.Sequential, clip: Tensor, size: int | None
+) -> Iterator[tuple[Span, Tensor]]:
+    """Norm, SiLU and convolution over frames, `size` frames at a time."""
+    norm, conv = JointNorm(layers[0], clip, size), layers[-1]
+    for span in spans(clip.shape[1], size):
+        near = span.widened(1)
+        done = rearrange(conv(silu(norm(near))), "b c f h w -> b f c h w")
+        yield span, done[:, span.start - near.start : span.stop - near.start]
+
+
+class TimeResBlock(ResBlock):
+    """Res block per frame, then s = y + stack(y) mixed as a s + (1 - a) y = y + a stack(y), with
+    a = sigmoid(mix_factor)."""
+
+    def __init__(self, dim: int, out: int, ops: Ops) -> None:
+        super().__init__(dim, out, ops)
+        self.mix_factor = ops.parameter(1)
+        self.time_stack = TimeStack(out, ops)
+
+    def mix(self, clip: Tensor, size: int | None) -> Tensor:
+        amount = torch.sigmoid(self.mix_factor.to(clip.device, torch.float32)).to(clip.dtype)
+        return self.time_stack.add_to(clip, amount, size)
+
+
+class Decoder(nn.Module):
+    """Latents to frames; `up.i` is level i of `ch_mult`, run from the last to the first."""
+
+    def __init__(self, config: VAEConfig, ops: Ops) -> None:
+        super().__init__()
+        self.config = config
+        block = TimeResBlock if config.pseudo_3d else ResBlock
+        widths = [config.ch * m for m in config.ch_mult]
+        dim = widths[-1]
+        self.conv_in = ops.Conv2d(config.z_channels, dim, 3, padding=1)
+        self.mid = nn.Module()
+        self.mid.block_1 = block(dim, dim, ops)
+        self.mid.attn_1 = AttentionBlock(dim, ops)
+        self.mid.block_2 = block(dim, dim, ops)
+        levels = []
+        for i, out in reversed(list(enumerate(widths))):
+            level = nn.Module()
+            level.block = nn.ModuleList()
+            for _ in range(config.num_res_blocks + 1):
+                level.block.append(block(dim, out, ops))
+                dim = out
+            if i > 0:
+                level.upsample = Upsample(dim, ops)
+            levels.insert(0, level)
+        self.up = nn.ModuleList(levels)
+        if config.references:
+            self.attn_refinement = reference_modules(widths, ops)
+        self.norm_out = ops.group_norm(dim, 1e-6)
+        self.conv_out = ops.Conv2d(dim, config.out_ch, 3, padding=1)
+        if config.pseudo_3d:
+            self.conv_out.time_mix_conv = ops.Conv3d(
+                config.out_ch, config.out_ch, (3, 1, 1), padding=(1, 0, 0)
+            )
+
+    def forward(
+        self, z: Tensor, references: Sequence[Tensor] | None = None, *, size: int | None = None
+    ) -> Tensor:
+        """z (b f c h w) -> (b f 3 8h 8w). references: maps (b c 2 h_i w_i) as the encoder lists
+        them, or None; size: frames of per-frame work at a time (None: all)."""
+        work: list[FrameWork] = [lambda x, _: self.conv_in(x)]
+        clip = z
+        for step in self._steps(references):
+            work.append(step if not isinstance(step, ResBlock) else lambda x, _, s=step: s(x))
+            if isinstance(step, TimeResBlock):
+                clip = step.mix(map_frames(_chain(work), clip, size), size)
+                work = []
+        frames = map_frames(_chain([*work, self._colours]), clip, size)
+        return self._mix_colours(frames)
+
+    def _steps(self, references: Sequence[Tensor] | None) -> list[FrameWork | ResBlock]:
+        steps: list = [self.mid.block_1, lambda x, _: self.mid.attn_1(x), self.mid.block_2]
+        for i in reversed(range(len(self.up))):
+            level = self.up[i]
+            steps += level.block
+            if references is not None and self.config.references:
+                steps.append(self._refine(i, references))
+            if i > 0:
+                steps.append(lambda x, _, up=level.upsample: up(x))
+        steps.append(lambda x, _: silu(self.norm_out(x)))
+        if references is not None and self.config.references:
+            steps.append(self._refine(len(self.up), references))
+        return steps
+
+    def _refine(self, i: int, references: Sequence[Tensor]) -> FrameWork:
+        return lambda x, span: self.attn_refinement[i](x, span, references[i])
+
+    def _colours(self, x: Tensor, _: Span) -> Tensor:
+        return self.conv_out(x)
+
+    def _mix_colours(self, frames: Tensor) -> Tensor:
+        if not self.config.pseudo_3d:
+            return frames
+        clip = rearrange(frames, "b f c h w -> b c f h w")
+        return rearrange(self.conv_out.time_mix_conv(clip), "b c f h w -> b f c h w")
+
+
+def _chain(work: Sequence[FrameWork]) -> FrameWork:
+    def run(x: Tensor, span: Span) -> Tensor:
+        for step in work:
+            x = step(x, span)
+        return x
+
+    return run
