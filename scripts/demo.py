@@ -1,0 +1,151 @@
+"""Run a bundled workflow in the real ComfyUI, without a window, and keep what it made.
+
+    python scripts/demo.py [WORKFLOW.json]
+
+Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+from contact_sheet import contact_sheet
+from graph_to_prompt import prompt_from_graph
+from headless import Event, Headless, Run
+from PIL import Image
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+COMFY = ROOT / ".comfyui"
+WORKFLOW = ROOT / "workflows" / "interpolate_nano.json"
+KEYS = ROOT / "cast" / "keys"
+
+
+class Bars:
+    """Progress in the terminal: a bar for every node that counts its steps."""
+
+    def __init__(self, prompt: dict[str, Any]) -> None:
+        self._titles = {key: node["_meta"]["title"] for key, node in prompt.items()}
+        self._bar: tqdm | None = None
+        self._node: str | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "progress" and event.data["max"] > 1:
+            self._show(event.data)
+        elif event.kind.startswith("execution_"):
+            self.close()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._node = None
+
+    def _show(self, progress: dict[str, Any]) -> None:
+        if progress["node"] != self._node:
+            self.close()
+            self._node = progress["node"]
+            title = self._titles.get(self._node, self._node)
+            self._bar = tqdm(total=int(progress["max"]), desc=title, unit="step")
+        self._bar.update(progress["value"] - self._bar.n)
+
+
+def copy_keys(graph: dict[str, Any], folder: Path) -> None:
+    """Put the pictures of the cast that the workflow loads into ComfyUI's input folder."""
+    for node in graph["nodes"]:
+        if node["type"] == "LoadImage":
+            name = Path(node["widgets_values"][0]).name
+            if (KEYS / name).is_file():
+                shutil.copy(KEYS / name, folder / name)
+
+
+def explain(run: Run) -> str:
+    """Why a run did not succeed, in the server's own words."""
+    if run.status != "rejected":
+        answer = run.answer
+        return f"{answer.get('node_type')}: {answer.get('exception_message', run.status).strip()}"
+    lines = [run.answer["error"]["message"]]
+    for key, node in run.answer["node_errors"].items():
+        for error in node["errors"]:
+            lines.append(f"  node {key} ({node['class_type']}): {error['details']}")
+    return "\n".join(lines)
+
+
+def made_files(run: Run, ending: str) -> list[dict[str, str]]:
+    found = []
+    for output in run.outputs.values():
+        for items in output.values():
+            for item in items:
+                if isinstance(item, dict) and item.get("filename", "").endswith(ending):
+                    found.append(item)
+    return found
+
+
+def decode(movie: bytes) -> list[Image.Image]:
+    with av.open(io.BytesIO(movie)) as container:
+        return [frame.to_image() for frame in container.decode(video=0)]
+
+
+def collect(server: Headless, run: Run) -> tuple[bytes, list[Image.Image]]:
+    """The movie, and its frames: from pictures where the workflow gives all of them, which are
+    exact, else from the movie."""
+    movies = made_files(run, ".mp4")
+    if not movies:
+        raise SystemExit("The workflow made no .mp4: it needs a Save Video node.")
+    movie = server.view(movies[0])
+    frames = decode(movie)
+    pictures = made_files(run, ".png")
+    if len(pictures) == len(frames):
+        frames = [Image.open(io.BytesIO(server.view(item))) for item in pictures]
+    return movie, frames
+
+
+def play(workflow: Path, device: tuple[str, ...]) -> tuple[bytes, list[Image.Image]]:
+    graph = json.loads(workflow.read_text())
+    copy_keys(graph, COMFY / "base" / "input")
+    print("Starting ComfyUI ...", flush=True)
+    start = time.monotonic()
+    with Headless(COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log", options=device) as server:
+        prompt = prompt_from_graph(graph, server.get("/object_info"))
+        print(f"  ready after {time.monotonic() - start:.0f} s; running {workflow.name}")
+        run = server.run(prompt, on_event=Bars(prompt))
+        if run.status != "success":
+            raise SystemExit(f"The workflow failed. {explain(run)}\nLog: {server.log}")
+        return collect(server, run)
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workflow", nargs="?", type=Path, default=WORKFLOW)
+    parser.add_argument("--output", type=Path, default=ROOT / "output")
+    parser.add_argument("--gpu", action="store_true", help="let ComfyUI use the GPU")
+    options = parser.parse_args(arguments)
+    if not (COMFY / "ComfyUI").is_dir():
+        raise SystemExit("No ComfyUI here yet: run `make setup` first.")
+    if not options.workflow.is_file():
+        raise SystemExit(f"There is no workflow {options.workflow}.")
+    start = time.monotonic()
+    movie, frames = play(options.workflow, () if options.gpu else ("--cpu",))
+    options.output.mkdir(parents=True, exist_ok=True)
+    name = options.workflow.stem
+    video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"
+    video.write_bytes(movie)
+    size = "{} x {}".format(*frames[0].size)
+    note = f"two keys in, {len(frames) - 2} frames between, {size} pixels"
+    contact_sheet(frames, "ToonTween", note).save(sheet)
+    print(f"Done in {time.monotonic() - start:.0f} s.\n  {shown(video)}\n  {shown(sheet)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,128 @@
+"""The parts of the demo on core nodes: conversion, progress, fetching, words on failure."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import demo
+import pytest
+from contact_sheet import contact_sheet
+from graph_to_prompt import prompt_from_graph
+from headless import Event, Run
+from PIL import Image
+
+if TYPE_CHECKING:
+    from browser import Browser
+    from headless import Headless
+
+
+def movie(count: int) -> dict[str, Any]:
+    empty = {"width": 64, "height": 64, "batch_size": count, "color": 0xFF0000}
+    save = {"filename_prefix": "demo", "format": "mp4", "codec": "h264"}
+    return {
+        "1": {"class_type": "EmptyImage", "inputs": empty},
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 10.0}},
+        "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0], **save}},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+
+
+def test_sheet_shows_the_keys_large_at_both_sides() -> None:
+    colors = ["#ff0000", *["#00ff00"] * 5, "#0000ff"]
+    frames = [Image.new("RGB", (128, 64), color) for color in colors]
+    sheet = contact_sheet(frames, "title")
+    row = [sheet.getpixel((x, 200)) for x in range(sheet.width)]
+    keys = [row.count((255, 0, 0)), row.count((0, 0, 255))]
+    assert keys[0] == keys[1] > 500
+    assert row.index((255, 0, 0)) < row.index((0, 255, 0)) < row.index((0, 0, 255))
+    with pytest.raises(ValueError, match="at least 3 frames, got 2"):
+        contact_sheet(frames[:2], "title")
+
+
+def test_bars_count_the_steps_of_each_node(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = demo.Bars({"7": {"_meta": {"title": "Sampler"}}, "8": {"_meta": {"title": "Decoder"}}})
+    for node, steps in (("7", 3), ("8", 2)):
+        for value in range(1, steps + 1):
+            bars(Event("progress", {"node": node, "value": value, "max": steps}))
+    bars(Event("execution_success", {}))
+    shown = capsys.readouterr().err
+    assert "Sampler: 100%" in shown and "3/3" in shown
+    assert "Decoder: 100%" in shown and "2/2" in shown
+
+
+def test_failure_is_told_in_the_servers_words(server: Headless) -> None:
+    prompt = movie(2)
+    prompt["1"]["inputs"]["width"] = 0
+    told = demo.explain(server.run(prompt))
+    assert "node 1 (EmptyImage)" in told and "width" in told
+    data = {"node_type": "ToonLoad", "exception_message": "no such file\n"}
+    assert demo.explain(Run(status="error", answer=data)) == "ToonLoad: no such file"
+
+
+def test_fetches_the_movie_and_exact_frames(server: Headless) -> None:
+    run = server.run(movie(5))
+    made, frames = demo.collect(server, run)
+    assert made[4:8] == b"ftyp" and len(demo.decode(made)) == 5
+    assert [frame.getpixel((9, 9)) for frame in frames] == [(255, 0, 0)] * 5
+    without_pictures = Run(status="success", answer={}, outputs={"3": run.outputs["3"]})
+    _, frames = demo.collect(server, without_pictures)
+    assert len(frames) == 5 and frames[0].getpixel((9, 9))[0] > 200
+
+
+def test_keys_of_the_cast_reach_the_input_folder(tmp_path: Any, monkeypatch: Any) -> None:
+    keys, inputs = tmp_path / "keys", tmp_path / "input"
+    keys.mkdir()
+    inputs.mkdir()
+    Image.new("RGB", (8, 8)).save(keys / "fox.png")
+    monkeypatch.setattr(demo, "KEYS", keys)
+    loads = [{"type": "LoadImage", "widgets_values": [name]} for name in ("fox.png", "mine.png")]
+    demo.copy_keys({"nodes": loads}, inputs)
+    assert [path.name for path in inputs.iterdir()] == ["fox.png"]
+
+
+def test_conversion_is_the_pages_own(server: Headless, browser: Browser) -> None:
+    """Widgets of every kind: seeds with their control, combos, links into widgets, uploads."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    (server.base / "input" / "a.png").write_bytes(buffer.getvalue())
+    sample = {"seed": 7, "steps": 3, "cfg": 2.5, "denoise": 0.75}
+    combos = {"sampler_name": "euler", "scheduler": "simple"}
+    prompt = {
+        **movie(3),
+        "10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+        "11": {"class_type": "PrimitiveInt", "inputs": {"value": 5}},
+        "12": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64}},
+        "13": {"class_type": "KSampler", "inputs": {"latent_image": ["12", 0], **sample, **combos}},
+    }
+    prompt["12"]["inputs"]["batch_size"] = ["11", 0]
+    graph = browser.to_graph(prompt)
+    note = {"id": 99, "type": "Note", "pos": [0, 0], "size": [200, 100], "widgets_values": ["hi"]}
+    graph["nodes"].append({**note, "flags": {}, "order": 0, "mode": 0, "inputs": [], "outputs": []})
+    ours = prompt_from_graph(graph, server.get("/object_info"))
+    assert plain(ours) == plain(browser.open(graph).prompt)
+    assert ours["13"]["inputs"]["cfg"] == 2.5 and ours["12"]["inputs"]["batch_size"] == ["11", 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": "NoSuchNode"}, "no such node"),
+        ({"mode": 4}, "bypassed"),
+        ({"widgets_values": [1]}, "1 widget values"),
+    ],
+)
+def test_conversion_refuses_by_name(change: dict[str, Any], message: str) -> None:
+    declared = {"required": {"a": ["INT", {}], "b": ["STRING", {}]}}
+    info = {"Some": {"input": declared, "display_name": "Some"}}
+    node = {"id": 5, "type": "Some", "mode": 0, "inputs": [], "widgets_values": [1, "x"]}
+    assert prompt_from_graph({"nodes": [node]}, info)["5"]["inputs"] == {"a": 1, "b": "x"}
+    with pytest.raises(ValueError, match=rf"node 5 .*{message}"):
+        prompt_from_graph({"nodes": [{**node, **change}]}, info)
+
+
+def plain(prompt: dict[str, Any]) -> str:
+    for node in prompt.values():
+        node.pop("_meta", None)
+    return json.dumps(prompt, sort_keys=True)
