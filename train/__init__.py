@@ -1,0 +1,1 @@
+"""Training entries; run them from the repository root as `python -m train.<name>`."""

@@ -1,0 +1,1 @@
+"""Training clips: readers, the frame cache, splits, backgrounds, windows and sketches."""

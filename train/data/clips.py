@@ -1,0 +1,121 @@
+"""One door to every kind of clip: `open_clip(path) -> Clip`; and the search for clips."""
+
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from train.data.lottie import read_lottie
+from train.data.media import image_files, read_animation, read_sequence, read_video
+from train.data.names import prompt_of
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+ANIMATION_SUFFIXES = (".gif", ".webp", ".apng", ".png")
+OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A clip in memory: `frames` (f s s 4) are uint8 RGBA with alpha premultiplied into RGB.
+
+    `alpha` is False where the clip fills its frame, so that no background can be put behind it.
+    """
+
+    name: str
+    prompt: str
+    fps: float
+    frames: np.ndarray
+    alpha: bool
+
+
+def reader_of(path: Path) -> Callable | None:
+    """The reader for a path by its kind; None where it is no clip at all."""
+    if path.is_dir():
+        return read_sequence if len(image_files(path)) > 1 else None
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return read_lottie
+    if suffix in VIDEO_SUFFIXES:
+        return read_video
+    return read_animation if suffix in ANIMATION_SUFFIXES else None
+
+
+def open_clip(
+    path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
+) -> Clip:
+    """Read one clip as square frames of `size` pixels at `max_fps` or a little around it.
+
+    Clips with alpha are fitted in whole; opaque ones are cropped to the centre.
+    Raises ValueError naming the file and the reason.
+    """
+    path = Path(path)
+    reader = reader_of(path) if path.exists() else None
+    if reader is None:
+        known = ".json (Lottie), " + ", ".join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)
+        raise ValueError(f"{path}: no clip here; expected {known} or a folder of frames")
+    frames, fps = reader(path, size, max_fps, max_frames)
+    if not frames[..., 3].any():
+        raise ValueError(f"{path}: every frame is fully transparent")
+    alpha = float(frames[..., 3].mean()) < OPAQUE_MEAN
+    square = _contain(frames, size) if alpha else _crop(_opaque(frames), size)
+    name = path.name if path.is_dir() else path.stem
+    return Clip(name=name, prompt=prompt_of(path), fps=fps, frames=square, alpha=alpha)
+
+
+def _opaque(frames: np.ndarray) -> np.ndarray:
+    colour = frames[..., :3] + (255 - frames[..., 3:])
+    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], -1)
+
+
+def _crop(frames: np.ndarray, size: int) -> np.ndarray:
+    top, left = ((side - size) // 2 for side in frames.shape[1:3])
+    return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
+
+
+def _contain(frames: np.ndarray, size: int) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    if height == width:
+        return np.ascontiguousarray(frames)
+    scale = size / max(height, width)
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - height) // 2, (size - width) // 2
+    out = np.zeros((len(frames), size, size, 4), np.uint8)
+    for target, frame in zip(out, frames, strict=True):
+        image = Image.frombytes("RGBa", frame.shape[1::-1], frame.tobytes())
+        small = image.resize((width, height), Image.Resampling.HAMMING)
+        target[top : top + height, left : left + width] = np.asarray(small)
+    return out
+
+
+def find_clips(root: str | Path) -> list[Path]:
+    """Every clip file and frame folder under `root`, sorted; a folder of frames is one clip."""
+    root = Path(root)
+    if not root.is_dir():
+        raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
+    if reader_of(root):
+        return [root]
+    found = []
+    for path in sorted(root.iterdir()):
+        if reader_of(path):
+            found.append(path)
+        elif path.is_dir():
+            found += find_clips(path)
+    return found
+
+
+def unpack(archive: str | Path, target: Path) -> Path:
+    """Unpack a tar of clips into `target` once; returns `target`. Unsafe members are refused."""
+    done = target / ".unpacked"
+    if done.exists():
+        return target
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(f"data={archive}: cannot be unpacked as a tar ({error})") from error
+    done.touch()
+    return target

@@ -1,0 +1,91 @@
+"""Lottie files, rendered by rlottie in a child process: a malformed file may kill the renderer.
+
+The child is this very file: `python -m train.data.lottie FILE SHORT_SIDE MAX_FPS MAX_FRAMES`
+writes one JSON line (frames, height, width, fps) and then the raw BGRA frames to stdout.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TIMEOUT_S = 180
+
+
+def frame_step(fps: float, max_fps: float) -> int:
+    """Whole frame step that brings `fps` near `max_fps` or below; 1 where it is below already."""
+    return max(1, round(fps / max_fps))
+
+
+def read_lottie(path: Path, size: int, max_fps: float, max_frames: int):
+    """Frames (f h w 4), uint8 RGBA with premultiplied alpha, short side `size`, and their fps.
+
+    Raises ValueError with the reason where the file cannot be rendered.
+    """
+    import numpy as np
+
+    _check_json(path)
+    command = [sys.executable, "-m", "train.data.lottie", str(path.resolve())]
+    command += [str(size), str(max_fps), str(max_frames)]
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=TIMEOUT_S, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"{path}: rendering took over {TIMEOUT_S} s") from error
+    if done.returncode:
+        raise ValueError(f"{path}: the Lottie renderer failed ({_reason(done)})")
+    head, _, body = done.stdout.partition(b"\n")
+    meta = json.loads(head)
+    shape = (meta["frames"], meta["height"], meta["width"], 4)
+    if len(body) != shape[0] * shape[1] * shape[2] * 4:
+        raise ValueError(f"{path}: the Lottie renderer stopped early")
+    return np.frombuffer(body, np.uint8).reshape(shape)[..., [2, 1, 0, 3]], meta["fps"]
+
+
+def _check_json(path: Path) -> None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error})") from error
+    missing = [key for key in ("layers", "w", "h", "fr") if key not in data] if isinstance(
+        data, dict
+    ) else ["layers"]
+    if missing:
+        raise ValueError(f"{path}: JSON, but not a Lottie animation (no {missing[0]!r})")
+
+
+def _reason(done: subprocess.CompletedProcess) -> str:
+    if done.returncode < 0:
+        return f"killed by signal {-done.returncode}: the file is malformed"
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit status {done.returncode}"
+
+
+def _child(path: str, size: int, max_fps: float, max_frames: int) -> None:
+    from rlottie_python import LottieAnimation
+
+    animation = LottieAnimation.from_file(path)
+    count = animation.lottie_animation_get_totalframe()
+    fps = animation.lottie_animation_get_framerate()
+    width, height = animation.lottie_animation_get_size()
+    if min(count, width, height) < 1 or fps <= 0:
+        raise ValueError(f"empty animation: {count} frames, {width}x{height}, {fps} fps")
+    step = frame_step(fps, max_fps)
+    numbers = range(0, count, step)[:max_frames]
+    scale = size / min(width, height)
+    width, height = max(size, round(width * scale)), max(size, round(height * scale))
+    meta = {"frames": len(numbers), "height": height, "width": width, "fps": fps / step}
+    out = sys.stdout.buffer
+    out.write(json.dumps(meta).encode() + b"\n")
+    for number in numbers:
+        out.write(
+            animation.lottie_animation_render(frame_num=number, width=width, height=height)
+        )
+
+
+if __name__ == "__main__":
+    _child(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

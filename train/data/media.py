@@ -1,0 +1,133 @@
+"""Video (PyAV), animated GIF / WebP / APNG (Pillow) and folders of numbered images.
+
+Every reader gives (frames (f h w 4) uint8 RGBA with premultiplied alpha, short side `size`; fps)
+and raises ValueError with the reason where a file cannot be read.
+"""
+
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from train.data.lottie import frame_step
+
+DEFAULT_FPS = 24.0
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def premultiplied(image: Image.Image, size: int) -> np.ndarray:
+    """One image as (h w 4) uint8 premultiplied RGBA, resized so that its short side is `size`."""
+    image = image.convert("RGBA")
+    scale = size / min(image.size)
+    if scale != 1:
+        target = tuple(max(size, round(side * scale)) for side in image.size)
+        image = image.resize(target, Image.Resampling.HAMMING)
+    pixels = np.asarray(image)
+    alpha = pixels[..., 3:]
+    if alpha.min() == 255:
+        return pixels
+    colour = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
+    return np.concatenate([colour.astype(np.uint8), alpha], -1)
+
+
+def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[np.ndarray, float]:
+    """A video file; variable frame rates are taken at their average."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path}: the file has no video stream")
+            stream = container.streams.video[0]
+            fps = float(stream.average_rate or DEFAULT_FPS)
+            step = frame_step(fps, max_fps)
+            frames = []
+            for number, frame in enumerate(container.decode(stream)):
+                if len(frames) == max_frames:
+                    break
+                if number % step == 0:
+                    frames.append(premultiplied(_video_image(frame), size))
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{path}: cannot be decoded as video ({error})") from error
+    return _stack(frames, path), fps / step
+
+
+def _video_image(frame) -> Image.Image:
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    return Image.fromarray(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"))
+
+
+def read_animation(
+    path: Path, size: int, max_fps: float, max_frames: int
+) -> tuple[np.ndarray, float]:
+    """GIF, WebP or APNG; frame durations are resampled to an even grid of their median."""
+    frames, durations = [], []
+    try:
+        with Image.open(path) as image:
+            for frame in ImageSequence.Iterator(image):
+                frames.append(premultiplied(frame, size))
+                durations.append(float(frame.info.get("duration", 0)) or 100.0)
+                if len(frames) == max_frames * 4:
+                    break
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
+    tick = max(statistics.median(durations), 1000 / max_fps)
+    ends = np.cumsum(durations)
+    times = np.arange(0, ends[-1] - 1e-6, tick)
+    picks = np.searchsorted(ends, times + 1e-6, side="right")
+    return _stack([frames[i] for i in picks[:max_frames]], path), 1000 / tick
+
+
+def read_sequence(
+    path: Path, size: int, max_fps: float, max_frames: int
+) -> tuple[np.ndarray, float]:
+    """A folder of images in the order of their names; `fps.txt` beside them gives the rate."""
+    fps = _fps_of(path)
+    step = frame_step(fps, max_fps)
+    frames = []
+    for file in image_files(path)[::step][:max_frames]:
+        try:
+            with Image.open(file) as image:
+                frames.append(premultiplied(image, size))
+        except OSError as error:
+            raise ValueError(f"{file}: cannot be read as an image ({error})") from error
+    return _stack(frames, path), fps / step
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The numbered still frames of a folder, sorted by name; animated files are no frames."""
+    files = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    numbered = sorted(file for file in files if re.fullmatch(r"(?!sketch).*\d", file.stem))
+    return [] if numbered and _is_animated(numbered[0]) else numbered
+
+
+def _is_animated(file: Path) -> bool:
+    try:
+        with Image.open(file) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except OSError:
+        return False
+
+
+def _fps_of(folder: Path) -> float:
+    file = folder / "fps.txt"
+    if not file.exists():
+        return DEFAULT_FPS
+    text = file.read_text(encoding="utf-8").strip()
+    try:
+        fps = float(text)
+    except ValueError as error:
+        raise ValueError(f"{file}: holds {text!r}, expected one number") from error
+    if not 0 < fps < 1000:
+        raise ValueError(f"{file}: holds {text!r}, expected frames per second above 0")
+    return fps
+
+
+def _stack(frames: list[np.ndarray], path: Path) -> np.ndarray:
+    if not frames:
+        raise ValueError(f"{path}: holds no frames")
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError(f"{path}: its frames have different sizes")
+    return np.stack(frames)

@@ -1,0 +1,111 @@
+"""How much a clip changes: distances between its frames, from which windows are judged.
+
+Distances are mean absolute differences of RGB over white, in units of 255, measured on frames
+reduced to 64x64; only pairs at most `MAX_SPAN` frames apart are kept (a band).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_SPAN = 96
+GRID = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowRules:
+    """Which windows are worth training on (units of 255; shares of the whole change)."""
+
+    least_change: float = 3.0  # sum of the steps; below it the window holds still
+    largest_step: float = 0.5  # share of one step; above it there is a cut
+    fade_residual: float = 0.12  # rms distance to the best blend of the keys; below it a fade
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """Bands (n MAX_SPAN+1) of a clip of n frames: row i, column k tells of frames i and i+k."""
+
+    change: np.ndarray
+    gram: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowStats:
+    """Per window: `path` sum of steps, `largest` step, `ends` key to key, `fade` residual."""
+
+    path: np.ndarray
+    largest: np.ndarray
+    ends: np.ndarray
+    fade: np.ndarray
+
+
+def measure_motion(frames: np.ndarray) -> Motion:
+    """Motion bands of premultiplied uint8 RGBA frames (f s s 4)."""
+    small = _reduced(frames)
+    count = len(small)
+    change = np.full((count, MAX_SPAN + 1), np.nan, np.float32)
+    gram = np.full((count, MAX_SPAN + 1), np.nan, np.float32)
+    centred = small.astype(np.float32) - 128
+    for span in range(min(MAX_SPAN + 1, count)):
+        first, last = small[: count - span], small[span:]
+        change[: count - span, span] = np.abs(last - first).mean(-1)
+        gram[: count - span, span] = np.einsum(
+            "ij,ij->i", centred[: count - span], centred[span:]
+        )
+    return Motion(change=change, gram=gram / small.shape[1])
+
+
+def _reduced(frames: np.ndarray) -> np.ndarray:
+    """Frames over white as (f GRID*GRID*3) int16, block means where the size allows."""
+    over_white = frames[..., :3] + (255 - frames[..., 3:])
+    size = frames.shape[1]
+    if size % GRID == 0 and size > GRID:
+        k = size // GRID
+        blocks = over_white.reshape(len(frames), GRID, k, GRID, k, 3)
+        over_white = blocks.mean((2, 4), dtype=np.float32).round()
+    return over_white.reshape(len(frames), -1).astype(np.int16)
+
+
+def window_stats(motion: Motion, length: int, stride: int = 1) -> WindowStats:
+    """Statistics of every window of `length` frames, `stride` apart, by its start frame."""
+    span = (length - 1) * stride
+    count = len(motion.change) - span
+    if count < 1 or span > MAX_SPAN:
+        empty = np.zeros(0, np.float32)
+        return WindowStats(path=empty, largest=empty, ends=empty, fade=empty)
+    starts = np.arange(count)[:, None] + np.arange(length - 1) * stride
+    steps = motion.change[starts, stride]
+    return WindowStats(
+        path=steps.sum(1),
+        largest=steps.max(1),
+        ends=motion.change[:count, span],
+        fade=_fade_residual(motion, length, stride, count),
+    )
+
+
+def _fade_residual(motion: Motion, length: int, stride: int, count: int) -> np.ndarray:
+    """Rms distance of inner frames to their best blend a*first + (1-a)*last, over rms(first-last).
+
+    Solved from inner products alone; about 0 for a cross-fade, and large where things move.
+    """
+    span = (length - 1) * stride
+    rows = np.arange(count)
+    first = motion.gram[rows, 0]
+    last = motion.gram[rows + span, 0]
+    keys = np.maximum(first + last - 2 * motion.gram[rows, span], 1e-6)  # |first - last|^2
+    total = np.zeros(count, np.float64)
+    for k in range(stride, span, stride):
+        inner = motion.gram[rows + k, 0]
+        to_first, to_last = motion.gram[rows, k], motion.gram[rows + k, span - k]
+        toward = to_first - to_last - motion.gram[rows, span] + last  # <inner-last, first-last>
+        off = inner + last - 2 * to_last
+        share = np.clip(toward / keys, 0, 1)
+        total += np.maximum(off - 2 * share * toward + share**2 * keys, 0)
+    return np.sqrt(total / (length - 2) / keys).astype(np.float32)
+
+
+def is_good(stats: WindowStats, rules: WindowRules) -> np.ndarray:
+    """Mask of the windows that move, without a cut and without a mere fade."""
+    moves = stats.path >= rules.least_change
+    uncut = stats.largest <= rules.largest_step * stats.path
+    return moves & uncut & (stats.fade >= rules.fade_residual)

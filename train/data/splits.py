@@ -1,0 +1,58 @@
+"""The train / test split: whole groups of look-alikes, ordered by a hash of the group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from train.data.cache import Record, stable_hash
+from train.data.motion import Motion, WindowRules, is_good, window_stats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How much is held out; `seed` names the split."""
+
+    test_share: float = 0.12  # of the clips
+    least_large: int = 60  # disjoint large-motion windows in the test split, where the data allow
+    large_change: float = 15.0  # first to last frame, mean absolute, of 255, over white
+    length: int = 16
+    seed: int = 0
+
+
+def large_windows(motion: Motion, config: SplitConfig, rules: WindowRules) -> list[int]:
+    """Starts of disjoint good windows at the native rate whose keys differ by `large_change`.
+
+    The one with the largest change is taken first, then the next that does not overlap.
+    """
+    stats = window_stats(motion, config.length)
+    wanted = is_good(stats, rules) & (stats.ends >= config.large_change)
+    chosen: list[int] = []
+    for start in np.argsort(-stats.ends, kind="stable"):
+        if wanted[start] and all(abs(start - other) >= config.length for other in chosen):
+            chosen.append(int(start))
+    return chosen
+
+
+def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record]:
+    """Records with their split set: groups in hash order are held out until the test split is full.
+
+    Groups that alone would fill over an eighth of the test split stay in training.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.group, []).append(record)
+    wanted = config.test_share * len(records)
+    held_out: set[str] = set()
+    clips = large = 0
+    for group in sorted(groups, key=lambda name: stable_hash("split", config.seed, name)):
+        if clips >= wanted and (large >= config.least_large or clips >= 2 * wanted):
+            break
+        if len(groups[group]) <= max(1, wanted / 8):
+            held_out.add(group)
+            clips += len(groups[group])
+            large += sum(record.large for record in groups[group])
+    return [
+        replace(record, split="test" if record.group in held_out else "train")
+        for record in records
+    ]

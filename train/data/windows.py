@@ -1,0 +1,188 @@
+"""`ClipWindows`: training windows drawn from a cache by (seed, index) alone."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from train.data.backgrounds import paint_background
+from train.data.cache import Cache, Record
+from train.data.canvas import random_colour
+from train.data.compose import as_layer, outlined, over, panned, placed
+from train.data.motion import WindowRules, is_good, window_stats
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """Shares (0..1) of the random choices, and ranges in pixels of a 128 picture."""
+
+    min_fps: float = 5.0
+    max_fps: float = 30.0
+    max_stride: int = 6
+    reverse: float = 0.3
+    flip: float = 0.5
+    recolour: float = 0.25  # red, green and blue of the character change places
+    outline: float = 0.3
+    place: float = 0.6  # scale and move the character
+    scale: tuple[float, float] = (0.7, 1.15)
+    shift: float = 20.0
+    drift: float = 0.25  # the character also glides through the picture
+    drift_speed: float = 1.5  # a frame
+    pan: float = 0.2  # the camera moves over the background
+    pan_speed: float = 1.5  # a frame
+    second: float = 0.15  # another character, in front or behind
+    rules: WindowRules = field(default_factory=WindowRules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choice:
+    record: Record
+    stride: int
+    start: int
+
+
+class ClipWindows(Dataset):
+    """Windows of `frames` frames of one split; item i depends on (seed, i) only.
+
+    Any index from 0 on is a fresh draw, so a run resumes at index step * batch;
+    `range(start, stop)` serves as the sampler. An item is a dict: `video` (3 t h w) float32 in
+    [-1, 1], `prompt` str, `fs` int (frames per second after striding), `name` str, `start` int
+    (first cache frame), `stride` int.
+    Raises ValueError where the split has no window of that length.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | str,
+        split: str = "train",
+        frames: int = 16,
+        size: int = 128,
+        seed: int = 0,
+        items: int = 100_000,
+        config: WindowConfig | None = None,
+    ):
+        self.cache = cache if isinstance(cache, Cache) else Cache(cache)
+        self.frames, self.size, self.seed, self.items = frames, size, seed, items
+        self.config = config or WindowConfig()
+        self.windows = {}
+        records = []
+        for record in self.cache.split(split):
+            found = self._good_windows(record)
+            if found:
+                records.append(record)
+                self.windows[record.id] = found
+        if not records:
+            raise ValueError(f"{self.cache.root}: no moving window of {frames} frames in {split!r}")
+        self.records = records
+        self.weights = _group_weights(records)
+
+    def __len__(self) -> int:
+        return self.items
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < self.items:
+            raise IndexError(f"item {index} of {self.items}")
+        rng = np.random.default_rng([self.seed, index])
+        choice = self._choose(rng)
+        video = self.render(choice, rng)
+        if rng.random() < self.config.reverse:
+            video = video.flip(0)
+        return self._item(choice, video)
+
+    def render(self, choice: _Choice, rng: Rng) -> Tensor:
+        """The composed window (t 3 h w) in [0, 1]."""
+        layer = self._layer(choice, rng)
+        if not choice.record.alpha:
+            return placed(layer, self.size, 1.0, (0, 0))[:, :3]
+        layer = self._staged(layer, rng)
+        if rng.random() < self.config.second:
+            layer = self._with_second(layer, rng)
+        return over(layer, self._background(rng))
+
+    def _good_windows(self, record: Record) -> dict[int, np.ndarray]:
+        motion, config = self.cache.motion(record), self.config
+        found = {}
+        for stride in range(1, config.max_stride + 1):
+            fs = record.fps / stride
+            if fs > config.max_fps + 0.5 or (fs < config.min_fps and found):
+                continue
+            good = np.flatnonzero(is_good(window_stats(motion, self.frames, stride), config.rules))
+            if len(good):
+                found[stride] = good
+        return found
+
+    def _choose(self, rng: Rng) -> _Choice:
+        record = self.records[rng.choice(len(self.records), p=self.weights)]
+        windows = self.windows[record.id]
+        stride = int(rng.choice(list(windows)))
+        return _Choice(record=record, stride=stride, start=int(rng.choice(windows[stride])))
+
+    def _layer(self, choice: _Choice, rng: Rng) -> Tensor:
+        """The window of a clip (t 4 s s), mirrored and recoloured as chance has it."""
+        stop = choice.start + (self.frames - 1) * choice.stride + 1
+        stored = self.cache.frames(choice.record)[choice.start : stop : choice.stride]
+        layer = as_layer(stored)
+        if rng.random() < self.config.flip:
+            layer = layer.flip(-1)
+        if rng.random() < self.config.recolour:
+            layer = layer[:, [*rng.permutation(3), 3]]
+        return layer
+
+    def _staged(self, layer: Tensor, rng: Rng) -> Tensor:
+        """The character placed, drifting and outlined as chance has it."""
+        config, unit = self.config, self.size / 128
+        scale, shift, drift = 1.0, (0.0, 0.0), (0.0, 0.0)
+        if rng.random() < config.place:
+            scale = rng.uniform(*config.scale)
+            shift = tuple(rng.uniform(-1, 1, 2) * config.shift * unit)
+        if rng.random() < config.drift:
+            drift = tuple(rng.uniform(-1, 1, 2) * (1, 0.4) * config.drift_speed * unit)
+            shift = tuple(s - d * self.frames / 2 for s, d in zip(shift, drift, strict=True))
+        layer = placed(layer, self.size, scale, shift, drift)
+        if rng.random() < config.outline:
+            ink = random_colour(rng, rng.random(), "dark")
+            layer = outlined(layer, ink, int(rng.integers(1, 3)))
+        return layer
+
+    def _with_second(self, layer: Tensor, rng: Rng) -> Tensor:
+        choice = self._choose(rng)
+        if not choice.record.alpha:
+            return layer
+        other = self._layer(choice, rng)
+        unit = self.size / 128
+        speed = rng.uniform(-2.5, 2.5) * unit
+        shift = (rng.uniform(-45, 45) * unit - speed * self.frames / 2, rng.uniform(-30, 35) * unit)
+        other = placed(other, self.size, rng.uniform(0.35, 0.75), shift, (speed, 0.0))
+        return over(layer, other) if rng.random() < 0.6 else over(other, layer)
+
+    def _background(self, rng: Rng) -> Tensor:
+        config = self.config
+        if rng.random() >= config.pan:
+            return as_layer(paint_background(rng, self.size, self.size))
+        limit = config.pan_speed * self.size / 128
+        pan = tuple(rng.uniform(-1, 1, 2) * (limit, 0.3 * limit))
+        width, height = (self.size + int(np.ceil(abs(step) * self.frames)) + 2 for step in pan)
+        picture = as_layer(paint_background(rng, height, width))
+        return panned(picture, self.size, self.frames, pan)
+
+    def _item(self, choice: _Choice, video: Tensor) -> dict:
+        return {
+            "video": video.movedim(1, 0).mul(2).sub_(1).clamp_(-1, 1).contiguous(),
+            "prompt": choice.record.prompt,
+            "fs": round(choice.record.fps / choice.stride),
+            "name": choice.record.id,
+            "start": choice.start,
+            "stride": choice.stride,
+        }
+
+
+def _group_weights(records: list[Record]) -> np.ndarray:
+    """Look-alikes share their draws: a clip weighs 1 / sqrt(size of its group)."""
+    sizes = {}
+    for record in records:
+        sizes[record.group] = sizes.get(record.group, 0) + 1
+    weights = np.array([sizes[record.group] ** -0.5 for record in records])
+    return weights / weights.sum()
