@@ -1,9 +1,8 @@
 """The frame cache: one uncompressed .npy per clip (memory-mapped) and one index.json.
 
-    OUT/clips/<id>.npy    (f s s 4) uint8 RGBA, alpha premultiplied into RGB
-    OUT/clips/<id>.json   the clip's record
-    OUT/motion/<id>.npz   its motion bands (train.data.motion)
-    OUT/index.json        every record with group and split, and what was skipped
+`clips/<id>.npy` holds (f s s 4) uint8 RGBA with alpha premultiplied into RGB, `clips/<id>.json`
+the clip's record, `motion/<id>.npz` its motion bands (train.data.motion); `index.json` has every
+record with its group and split, and what was skipped.
 """
 
 import hashlib

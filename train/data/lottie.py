@@ -51,9 +51,11 @@ def _check_json(path: Path) -> None:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON ({error})") from error
-    missing = [key for key in ("layers", "w", "h", "fr") if key not in data] if isinstance(
-        data, dict
-    ) else ["layers"]
+    missing = (
+        [key for key in ("layers", "w", "h", "fr") if key not in data]
+        if isinstance(data, dict)
+        else ["layers"]
+    )
     if missing:
         raise ValueError(f"{path}: JSON, but not a Lottie animation (no {missing[0]!r})")
 
@@ -82,9 +84,7 @@ def _child(path: str, size: int, max_fps: float, max_frames: int) -> None:
     out = sys.stdout.buffer
     out.write(json.dumps(meta).encode() + b"\n")
     for number in numbers:
-        out.write(
-            animation.lottie_animation_render(frame_num=number, width=width, height=height)
-        )
+        out.write(animation.lottie_animation_render(frame_num=number, width=width, height=height))
 
 
 if __name__ == "__main__":

@@ -49,9 +49,7 @@ def measure_motion(frames: np.ndarray) -> Motion:
     for span in range(min(MAX_SPAN + 1, count)):
         first, last = small[: count - span], small[span:]
         change[: count - span, span] = np.abs(last - first).mean(-1)
-        gram[: count - span, span] = np.einsum(
-            "ij,ij->i", centred[: count - span], centred[span:]
-        )
+        gram[: count - span, span] = np.einsum("ij,ij->i", centred[: count - span], centred[span:])
     return Motion(change=change, gram=gram / small.shape[1])
 
 

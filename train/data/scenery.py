@@ -105,8 +105,9 @@ def _sky(rng: Rng, height: int, width: int) -> Canvas:
     hue = BLUE + rng.normal(0, 0.05) if rng.random() < 0.6 else None
     canvas.fill(canvas.colour(hue), canvas.colour(hue) if rng.random() < 0.6 else None)
     if rng.random() < 0.35:
-        canvas.disc(rng.random(), rng.uniform(0.08, 0.35), rng.uniform(0.05, 0.12),
-                    canvas.colour(0.14))
+        canvas.disc(
+            rng.random(), rng.uniform(0.08, 0.35), rng.uniform(0.05, 0.12), canvas.colour(0.14)
+        )
     return canvas
 
 

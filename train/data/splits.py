@@ -20,16 +20,18 @@ class SplitConfig:
     seed: int = 0
 
 
-def large_windows(motion: Motion, config: SplitConfig, rules: WindowRules) -> list[int]:
-    """Starts of disjoint good windows at the native rate whose keys differ by `large_change`.
+def large_windows(
+    motion: Motion, config: SplitConfig, rules: WindowRules, stride: int = 1
+) -> list[int]:
+    """Starts of disjoint good windows whose keys differ by `large_change`.
 
     The one with the largest change is taken first, then the next that does not overlap.
     """
-    stats = window_stats(motion, config.length)
+    stats = window_stats(motion, config.length, stride)
     wanted = is_good(stats, rules) & (stats.ends >= config.large_change)
     chosen: list[int] = []
     for start in np.argsort(-stats.ends, kind="stable"):
-        if wanted[start] and all(abs(start - other) >= config.length for other in chosen):
+        if wanted[start] and all(abs(start - other) >= config.length * stride for other in chosen):
             chosen.append(int(start))
     return chosen
 
@@ -53,6 +55,5 @@ def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record
             clips += len(groups[group])
             large += sum(record.large for record in groups[group])
     return [
-        replace(record, split="test" if record.group in held_out else "train")
-        for record in records
+        replace(record, split="test" if record.group in held_out else "train") for record in records
     ]
