@@ -8,9 +8,10 @@ cannot be read is skipped with its reason; the count is logged and index.json li
 
 import json
 import logging
+import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def prepare(config: PrepareConfig) -> Cache:
     out = Path(config.out)
     data = Path(config.data)
     root = unpack(data, out / "source") if data.is_file() else data
-    paths = {clip_id(path, root): path for path in find_clips(root)}
+    paths = _identified(root)
     records, skipped = [], {}
     progress = tqdm(_render_all(config, paths), total=len(paths), desc="clips", unit="clip")
     for identity, result in progress:
@@ -79,6 +80,16 @@ def prepare(config: PrepareConfig) -> Cache:
     return Cache(out)
 
 
+def _identified(root: Path) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for path in find_clips(root):
+        identity = clip_id(path, root)
+        if identity in paths:  # walk.gif beside walk.mp4
+            identity += path.suffix.replace(".", "_")
+        paths[identity] = path
+    return paths
+
+
 def _render_all(
     config: PrepareConfig, paths: dict[str, Path]
 ) -> Iterator[tuple[str, Record | str]]:
@@ -90,10 +101,30 @@ def _render_all(
             yield identity, stored
         else:
             missing[identity] = path
-    with ProcessPoolExecutor(max(1, config.workers)) as pool:
-        jobs = {pool.submit(_render, config, key, path): key for key, path in missing.items()}
+    if not missing:
+        return
+    lost = []
+    for identity, result in _in_workers(config, missing, config.workers):
+        if result is None:
+            lost.append(identity)
+        else:
+            yield identity, result
+    for identity in lost:  # one crash takes the others of its pool down: alone, each shows itself
+        alone = {identity: missing[identity]}
+        for _, result in _in_workers(config, alone, 1):
+            yield identity, result or f"{missing[identity]}: its reader crashed"
+
+
+def _in_workers(
+    config: PrepareConfig, paths: dict[str, Path], workers: int
+) -> Iterator[tuple[str, Record | str | None]]:
+    """Results as they come; None for a clip whose worker process died."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, workers), mp_context=context) as pool:
+        jobs = {pool.submit(_render, config, key, path): key for key, path in paths.items()}
         for job in as_completed(jobs):
-            yield jobs[job], job.result()
+            crashed = isinstance(job.exception(), BrokenExecutor)
+            yield jobs[job], None if crashed else job.result()
 
 
 def _fingerprint(config: PrepareConfig, path: Path) -> str:

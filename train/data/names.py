@@ -37,8 +37,10 @@ def prompt_from_name(name: str) -> str:
 
 
 def _code_name(code: str) -> str:
-    known = unicodedata.name(chr(int(code, 16)), "").lower()
-    return known or NEWER_NAMES.get(code, "")
+    character = chr(int(code, 16))
+    if unicodedata.category(character)[0] in "SP":  # symbols, not letters: "face" is a word
+        return unicodedata.name(character).lower()
+    return NEWER_NAMES.get(code, "")
 
 
 def prompt_of(path: Path) -> str:

@@ -1,0 +1,151 @@
+"""Windows: reproducible draws, value ranges, backgrounds, composition, sketches, test sets."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from train.data.backgrounds import PAINTERS
+from train.data.cache import Cache, stable_hash
+from train.data.compose import as_layer, outlined, over, panned, placed
+from train.data.sketch import xdog
+from train.data.splits import SplitConfig
+from train.data.windows import ClipWindows, WindowConfig
+from train.heldout import HeldoutConfig, write_heldout
+from train.prepare import PrepareConfig, prepare
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, lottie_folder) -> Cache:
+    out = tmp_path_factory.mktemp("cache")
+    split = SplitConfig(test_share=0.3, least_large=1, large_change=4.0)
+    return prepare(PrepareConfig(data=str(lottie_folder), out=str(out), size=64, split=split))
+
+
+def test_item_has_the_agreed_form(cache):
+    windows = ClipWindows(cache, "train", frames=16, size=64, seed=3)
+    for item in (windows[i] for i in range(12)):
+        video = item["video"]
+        assert video.shape == (3, 16, 64, 64) and video.dtype == torch.float32
+        assert video.is_contiguous() and video.min() >= -1 and video.max() <= 1
+        assert (video[:, 1:] - video[:, :-1]).abs().amax((0, 2, 3)).max() > 0.05
+        assert 5 <= item["fs"] <= 30 and isinstance(item["prompt"], str)
+
+
+def test_draws_depend_on_seed_and_index_alone(cache):
+    first = ClipWindows(cache, "train", size=64, seed=1)
+    again = ClipWindows(cache.root, "train", size=64, seed=1)
+    order = [7, 2, 9]
+    videos = {i: first[i]["video"] for i in sorted(order)}
+    for i in order:
+        assert torch.equal(again[i]["video"], videos[i])
+    assert not torch.equal(videos[2], videos[7])
+    assert not torch.equal(ClipWindows(cache, "train", size=64, seed=2)[2]["video"], videos[2])
+
+
+def test_a_loader_resumes_in_the_middle(cache):
+    windows = ClipWindows(cache, "train", size=64, seed=1)
+    batches = list(DataLoader(windows, batch_size=2, sampler=range(0, 8)))
+    resumed = list(DataLoader(windows, batch_size=2, sampler=range(4, 8), num_workers=1))
+    assert torch.equal(resumed[0]["video"], batches[2]["video"])
+    assert resumed[1]["prompt"] == batches[3]["prompt"]
+
+
+def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(cache):
+    train = {record.group for record in ClipWindows(cache, "train").records}
+    test = {record.group for record in ClipWindows(cache, "test").records}
+    assert train and test and not train & test
+    assert "still" not in {record.id for record in ClipWindows(cache, "train").records}
+    with pytest.raises(ValueError, match="'val'"):
+        ClipWindows(cache, "val")
+    with pytest.raises(ValueError, match="no moving window of 90 frames"):
+        ClipWindows(cache, "train", frames=90)
+
+
+def test_strides_are_within_the_frame_rates(cache):
+    config = WindowConfig(min_fps=10, max_fps=20)
+    windows = ClipWindows(cache, "train", frames=8, size=64, config=config)
+    assert {windows[i]["fs"] for i in range(30)} == {10, 15}
+
+
+def test_characters_are_moved_as_told():
+    frames = np.zeros((2, 64, 64, 4), np.uint8)
+    frames[:, 30:34, 30:34] = 255
+    layer = as_layer(frames)
+    moved = placed(layer, 64, 1.0, (10, -6), (5, 0))
+    for number, left in enumerate((40, 45)):
+        expected = torch.zeros(4, 64, 64)
+        expected[:, 24:28, left : left + 4] = 1
+        assert torch.allclose(moved[number], expected, atol=1e-4)
+    small = placed(layer, 64, 0.5, (0, 0))
+    assert small[0, 3].sum() == pytest.approx(4, rel=0.02)
+    assert torch.equal(placed(layer, 64, 1.0, (0, 0)), layer)
+
+
+def test_over_is_porter_duff():
+    layer = torch.tensor([0.2, 0.1, 0.0, 0.4])[None, :, None, None]
+    ground = torch.tensor([1.0, 0.5, 0.0])[:, None, None]
+    assert torch.allclose(over(layer, ground)[0, :, 0, 0], torch.tensor([0.8, 0.4, 0.0]))
+
+
+def test_outline_surrounds_the_silhouette():
+    frames = np.zeros((1, 32, 32, 4), np.uint8)
+    frames[:, 10:20, 10:20] = (0, 255, 0, 255)
+    inked = outlined(as_layer(frames), (51, 0, 0), 2)
+    assert torch.equal(inked[0, :, 10:20, 10:20], as_layer(frames)[0, :, 10:20, 10:20])
+    assert torch.allclose(inked[0, :, 15, 8], torch.tensor([0.2, 0, 0, 1]))
+    assert not inked[0, 3, 15, 7] and not inked[0, 3, 8, 8]
+
+
+def test_camera_pans_by_fractions_of_a_pixel():
+    ramp = torch.arange(40.0).expand(3, 34, 40)
+    view = panned(ramp, 32, 4, (1.5, 0))
+    assert view[:, 0, 5, 10].tolist() == [10, 11.5, 13, 14.5]
+    assert panned(ramp, 32, 4, (-1.5, 0))[:, 0, 5, 10].tolist() == [17, 15.5, 14, 12.5]
+
+
+@pytest.mark.parametrize("painter", PAINTERS, ids=lambda painter: painter.__name__)
+def test_backgrounds_fill_the_picture_and_vary(painter):
+    first, again, other = (painter(np.random.default_rng(seed), 48, 70) for seed in (1, 1, 2))
+    assert first.shape == (48, 70, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_sketch_draws_edges_bright_and_flat_areas_black():
+    frame = torch.full((1, 3, 64, 64), 0.4)
+    frame[:, 0, 20:44, 20:44] = -0.4  # another hue
+    lines = xdog(frame)
+    assert lines.shape == (1, 1, 64, 64) and lines.min() >= 0 and lines.max() <= 1
+    assert lines[0, 0, 20:44, 18:22].amax(-1).min() > 0.8
+    assert lines[0, 0, 28:36, 28:36].max() < 0.01 and lines[0, 0, :14].max() < 0.01
+    assert xdog(torch.rand(1, 1, 1, 1).expand(1, 3, 32, 32)).max() == 0
+    with pytest.raises(ValueError, match="expected"):
+        xdog(frame[0])
+
+
+def test_sketches_of_a_batch_equal_single_ones():
+    frames = torch.rand(3, 3, 32, 32) * 2 - 1
+    assert torch.allclose(xdog(frames)[1:2], xdog(frames[1:2]), atol=1e-6)
+
+
+def test_heldout_windows_are_written_as_a_test_set(cache, tmp_path):
+    out = tmp_path / "set"
+    windows = SplitConfig(large_change=4.0)
+    config = HeldoutConfig(cache=str(cache.root), out=str(out), count=3, windows=windows)
+    chosen = write_heldout(config)
+    assert 1 <= len(chosen) <= 3 and {w.record.split for w in chosen} == {"test"}
+    order = [(w.rank, stable_hash(0, w.name)) for w in chosen]
+    assert order == sorted(order)
+    folder = out / chosen[0].name
+    names = sorted(file.name for file in folder.iterdir())
+    frames = [f"frame_{k:03d}.png" for k in range(16)]
+    assert names == sorted([*frames, "fps.txt", "prompt.txt", "sketch_007.png"])
+    assert Image.open(folder / "frame_000.png").size == (64, 64)
+    assert (folder / "fps.txt").read_text() == "30\n"
+    with pytest.raises(ValueError, match="not empty"):
+        write_heldout(config)
+    again = HeldoutConfig(cache=str(cache.root), out=str(tmp_path / "b"), count=3, windows=windows)
+    write_heldout(again)
+    for name in names:
+        assert (tmp_path / "b" / folder.name / name).read_bytes() == (folder / name).read_bytes()
