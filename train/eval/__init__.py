@@ -1,0 +1,1 @@
+"""Scoring of interpolation systems on a test set: clips, systems, scores, report, sheets."""
