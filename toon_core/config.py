@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +160,7 @@ class ResamplerConfig(_Part):
     embedding_dim: int = 1280
     output_dim: int = 1024
     ff_mult: int = 4
-    video_length: int = 16
+    video_length: int | None = 16  # None: one group for all frames
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,14 @@ class Recipe:
 RELEASED = Recipe()
 
 
+def released_for(latent_width: int) -> Recipe:
+    """The release's switch by latent width: 32 (256 pixels) has another spacing and no rescale
+    (architecture.md 8.1)."""
+    if latent_width == 32:
+        return replace(RELEASED, spacing="uniform", guidance_rescale=0.0)
+    return RELEASED
+
+
 def official_512() -> ToonConfig:
     return ToonConfig()
 
@@ -49,9 +57,10 @@ def nano() -> ToonConfig:
     return ToonConfig(
         unet=UNetConfig(
             model_channels=32,
-            channel_mult=(1, 2, 3, 4),
+            channel_mult=(1, 2, 3, 3),
             num_res_blocks=1,
             num_head_channels=8,
+            attention_resolutions=(4, 2),
             context_dim=context,
             dropout=0.0,
         ),
@@ -78,6 +87,7 @@ def nano_sketch() -> SketchConfig:
         channel_mult=unet.channel_mult,
         num_res_blocks=unet.num_res_blocks,
         num_head_channels=unet.num_head_channels,
+        attention_resolutions=unet.attention_resolutions,
         context_dim=unet.context_dim,
     )
 

@@ -1,0 +1,72 @@
+"""Run options: dataclass schema, YAML file, key=value overrides; the result is written out."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """What every training run has. Paths are folders unless they say otherwise."""
+
+    data: str = MISSING  # frame cache made by `train.prepare`
+    out: str = MISSING  # checkpoints, sheets, TensorBoard logs and the result
+    steps: int = 1000
+    minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
+    batch: int = 8
+    lr: float = 1e-3
+    warmup: int = 100  # steps of linear growth of lr
+    cosine: bool = False  # let lr fall to a twentieth at the last step
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    ema: float = 0.999
+    dtype: str = "fp32"  # fp32 or bf16 (autocast)
+    device: str = ""  # cuda when there is one, else cpu
+    seed: int = 0
+    workers: int = 1
+    threads: int = 0  # torch threads (0: torch's own choice)
+    save_every: int = 200
+    keep: int = 2
+    sample_every: int = 200
+    log_every: int = 10
+
+
+def parse(schema: type[T], arguments: list[str], description: str) -> T:
+    """`[--config FILE] key=value ...` read into `schema`; exits with the reason on bad input."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", help="YAML file with options")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    given = parser.parse_args(arguments)
+    try:
+        return read(schema, given.config, given.overrides)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def read(schema: type[T], file: str | None, overrides: list[str]) -> T:
+    """ValueError naming the option that is unknown, missing or of the wrong type."""
+    try:
+        merged = OmegaConf.structured(schema)
+        if file is not None:
+            merged = OmegaConf.merge(merged, OmegaConf.load(file))
+        merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(overrides))
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ValueError(f"{', '.join(missing)} must be given, as in {missing[0]}=...")
+        return OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, OSError) as error:
+        known = ", ".join(schema.__dataclass_fields__)
+        raise ValueError(f"{str(error).splitlines()[0]} (known options: {known})") from error
+
+
+def write(config: object, path: Path) -> None:
+    """The resolved options as YAML."""
+    OmegaConf.save(OmegaConf.structured(config), path)

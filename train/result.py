@@ -1,0 +1,61 @@
+"""Results of runs: one part's weights with configuration and provenance beside them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def save_part(
+    module: nn.Module, path: Path, part: str, config: object, facts: dict[str, Any]
+) -> None:
+    """Write a module's weights, and beside them `<name>.json`: data, options, steps, seed, time
+    and commit of the run."""
+    manifest = provenance(part, config, facts)
+    state = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
+    save_file(state, path, metadata={"toontween.part": part})
+    path.with_suffix(".json").write_text(json.dumps(manifest, indent=1))
+
+
+def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:
+    values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
+    return {
+        "part": part,
+        "options": {k: Path(v).name if k in ("data", "out") else v for k, v in values.items()},
+        **facts,
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "torch": torch.__version__,
+    }
+
+
+def load_part(path: str | Path, part: str) -> dict[str, Tensor]:
+    """The weights of one part; ValueError when the file is not one of `part`."""
+    if not Path(path).is_file():
+        raise ValueError(f"base={path!s}: no such file; give the result of the run before")
+    with safe_open(path, "pt") as file:
+        found = (file.metadata() or {}).get("toontween.part")
+        if found != part:
+            raise ValueError(f"{path}: holds {found or 'no part of a run'}, expected {part}")
+        return {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return done.stdout.strip() or "unknown"
