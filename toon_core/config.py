@@ -48,7 +48,7 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig(_Part):
-    """3D UNet (architecture.md 2). Widths must be multiples of 32 (group norm)."""
+    """3D UNet (architecture.md 2). Widths must be multiples of `norm_groups`."""
 
     in_channels: int = 8  # noisy latent and concatenated key latents
     out_channels: int = 4
@@ -62,10 +62,11 @@ class UNetConfig(_Part):
     temporal_length: int = 16
     default_fs: int = 24  # used when no frame rate is given
     dropout: float = 0.1  # training only
+    norm_groups: int = 32  # released; small widths want fewer, or colours are normalised away
 
     def __post_init__(self) -> None:
         for mult in self.channel_mult:
-            _require_multiple("model_channels x channel_mult", self.model_channels * mult, 32)
+            _require_multiple("width", self.model_channels * mult, self.norm_groups)
             _require_multiple("width", self.model_channels * mult, self.num_head_channels)
 
     @classmethod
@@ -103,6 +104,7 @@ class SketchConfig(_Part):
     transformer_depth: int = 1
     context_dim: int = 1024
     dropout: float = 0.0
+    norm_groups: int = 32
 
     @classmethod
     def _fixed(cls) -> dict[str, Any]:
@@ -128,6 +130,7 @@ class VAEConfig(_Part):
     z_channels: int = 4
     references: bool = True
     pseudo_3d: bool = True
+    norm_groups: int = 32
 
     @property
     def plain(self) -> bool:

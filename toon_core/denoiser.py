@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .guidance import guide, rescale
-from .layers.context import TEXT_TOKENS, Context
+from .layers.context import Context
 from .sketch.control import SketchControl
 from .unet.model import VideoUNet
 
@@ -62,15 +62,10 @@ class Denoiser:
         tokens = branches.used(guidance)
         self.branches = len(tokens)
         frames = concat.shape[2]
-        groups = [torch.cat(tokens)] if batched else tokens
+        same_length = len({t.shape[1] for t in tokens}) == 1
+        groups = [torch.cat(tokens)] if batched and same_length else tokens
         self.contexts = [Context.route(group, frames, cache=True) for group in groups]
-        self.sketch_contexts = [self._sketch_context(group) for group in groups]
-
-    def _sketch_context(self, tokens: Tensor) -> Context | None:
-        if self.control is None:
-            return None
-        text_only = self.control.context == "text"
-        return Context(tokens[:, :TEXT_TOKENS] if text_only else tokens, cache=True)
+        self.sketch_contexts = [control and control.tokens(group, cache=True) for group in groups]
 
     def __call__(self, x: Tensor, t: int) -> Tensor:
         """x (b 4 f h w) noisy latents, t 0..999 -> guided v."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
@@ -17,9 +18,23 @@ def resize(images: Tensor, size: Size, antialias: bool = True) -> Tensor:
     """Bilinear (b c h w) -> (b c *size)."""
     if tuple(images.shape[-2:]) == size:
         return images
-    return interpolate(
-        images, size, mode="bilinear", align_corners=False, antialias=antialias
+    if not antialias:
+        return _lerp(_lerp(images, size[1], -1), size[0], -2)
+    return interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _lerp(images: Tensor, count: int, axis: int) -> Tensor:
+    """Linear resampling of one axis. Written out because torch's kernel rounds the places
+    differently with and without fused multiply-add, so that its result depends on the machine."""
+    have, shape = images.shape[axis], [-1] + [1] * (-axis - 1)
+    centres = torch.arange(count, dtype=torch.float32, device=images.device) + 0.5
+    place = (centres * (have / count) - 0.5).clamp(min=0)
+    low = place.floor().clamp(max=have - 1)
+    part = (place - low).view(shape).to(images.dtype)
+    below, above = (
+        images.index_select(axis, i.long()) for i in (low, (low + 1).clamp(max=have - 1))
     )
+    return below * (1 - part) + above * part
 
 
 def resize_and_crop(images: Tensor, size: Size, antialias: bool = True) -> Tensor:

@@ -39,6 +39,10 @@ class DDIMTable:
     def __len__(self) -> int:
         return len(self.timesteps)
 
+    @property
+    def sqrt_one_minus_alphas(self) -> list[float]:
+        return [(1 - a) ** 0.5 for a in self.alphas]
+
 
 class Schedule:
     """Computed in float64, stored in float32 as the release stores it."""
@@ -81,19 +85,24 @@ class Schedule:
 
     def timesteps(self, steps: int, spacing: Spacing) -> np.ndarray:
         """Ascending steps. `uniform` gives ceil(1000 / (1000 // steps)) of them, which can be
-        more than asked for; `uniform_trailing` ends at 999 (architecture.md 8.1)."""
+        more than asked for; `uniform_trailing` ends at 999 (architecture.md 8.1).
+
+        For some counts the release's formula leaves 0..999 (uniform with 3 steps; trailing with
+        61, by rounding), where it fails; here 1000 becomes 999 and -1 is dropped.
+        """
         total = self.config.timesteps
         if not 1 <= steps <= total:
             raise ValueError(f"steps = {steps} must be between 1 and {total}")
         if spacing == "uniform":
-            return np.arange(0, total, total // steps) + 1
+            return np.unique(np.minimum(np.arange(0, total, total // steps) + 1, total - 1))
         if spacing == "uniform_trailing":
-            return np.flip(np.round(np.arange(total, 0, -total / steps))).astype(np.int64) - 1
+            tau = np.flip(np.round(np.arange(total, 0, -total / steps))).astype(np.int64) - 1
+            return tau[tau >= 0]
         raise ValueError(f"spacing = {spacing!r} must be 'uniform' or 'uniform_trailing'")
 
     def ddim(self, steps: int, spacing: Spacing, eta: float) -> DDIMTable:
         """Tables of Song et al. 2021, eq. 16, with the dynamic rescale of each step."""
-        tau = np.minimum(self.timesteps(steps, spacing), self.config.timesteps - 1)
+        tau = self.timesteps(steps, spacing)
         bar = self.alphas_cumprod.astype(np.float32).astype(np.float64)
         alphas, prev = bar[tau], np.concatenate([bar[:1], bar[tau[:-1]]])
         sigmas = eta * np.sqrt((1 - prev) / (1 - alphas) * (1 - alphas / prev))

@@ -55,7 +55,7 @@ class Resampler(nn.Module):
         super().__init__()
         self.config = config
         make = Ops(ops, dtype, device)
-        queries = config.num_queries * config.video_length
+        queries = config.num_queries * (config.video_length or 1)
         self.latents = make.parameter(1, queries, config.dim)
         nn.init.normal_(self.latents, std=config.dim**-0.5)
         self.proj_in = make.Linear(config.embedding_dim, config.dim)

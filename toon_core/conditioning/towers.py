@@ -61,8 +61,9 @@ class TextEncoder(nn.Module):
 
     def make_buffers(self, device: torch.device | str) -> None:
         """Buffers that no file holds, after a build on the meta device."""
-        with torch.device(device):
-            self.model.attn_mask = self.model.build_causal_mask()
+        n, like = self.context_length, self.model.positional_embedding
+        mask = torch.full((n, n), float("-inf"), dtype=like.dtype, device=device)
+        self.model.attn_mask = mask.triu_(1)
 
 
 class ImageEncoder(nn.Module):

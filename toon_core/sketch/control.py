@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..layers.context import Context
+from ..layers.context import TEXT_TOKENS, Context
 from .encoder import SketchEncoder
 
 Polarity = Literal["auto", "light on dark", "dark on light"]
@@ -69,6 +69,11 @@ class SketchControl:
     context: Literal["full", "text"] = "full"
     total: int = 1000
     _hint: Tensor | None = None
+
+    def tokens(self, tokens: Tensor, *, cache: bool = False) -> Context:
+        """The part of the UNet's tokens (b L d) that the encoder sees, not split by frame."""
+        text_only = self.context == "text"
+        return Context(tokens[:, :TEXT_TOKENS] if text_only else tokens, cache=cache)
 
     def active(self, t: int) -> bool:
         last = self.total - 1

@@ -18,6 +18,7 @@ from ..layers.transformers import TemporalTransformer
 from ..ops import Ops, zero
 
 INIT_HEADS = 8  # of init_attn, whatever the width
+ADAPTER_BLOCKS = (2, 5, 8, 11)  # the last res block of each level, with the released two a level
 
 
 class VideoUNet(nn.Module):
@@ -39,7 +40,7 @@ class VideoUNet(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = dtype  # ComfyUI reads it
-        make = Ops(ops, dtype, device)
+        make = Ops(ops, dtype, device, config.norm_groups)
         width = config.model_channels
         self.time_embed = embedding_mlp(width, make)
         self.fps_embedding = embedding_mlp(width, make)
@@ -84,7 +85,7 @@ class VideoUNet(nn.Module):
         b, _, frames, h, w = x.shape
         self._check_size(h, w)
         if isinstance(context, Tensor):
-            context = Context.route(context, frames)
+            context = Context.route(context.expand(b, -1, -1), frames)
         emb = self._embed(t, fs, x)
         hidden = rearrange(x, "b c f h w -> (b f) c h w")
         hidden, skips = self._encode(hidden, emb, context, frames, adapter)
@@ -113,14 +114,14 @@ class VideoUNet(nn.Module):
         adapter: Sequence[Tensor] | None,
     ) -> tuple[Tensor, list[Tensor]]:
         skips = []
-        per_level = self.config.num_res_blocks + 1
-        maps = iter(adapter or ())
+        places = [i for i in ADAPTER_BLOCKS if i < len(self.input_blocks)]
+        maps = dict(zip(places, adapter, strict=True)) if adapter else {}
         for i, block in enumerate(self.input_blocks):
             hidden = block(hidden, emb, context, frames)
             if i == 0:
                 hidden = self.init_attn[0](hidden, frames)
-            if adapter is not None and i % per_level == per_level - 1:
-                hidden = hidden + next(maps)
+            if i in maps:
+                hidden = hidden + maps[i]
             skips.append(hidden)
         return hidden, skips
 

@@ -9,6 +9,7 @@ from ..layers.attention import attend_frames
 from ..ops import Ops, zero
 from .frames import Span
 
+ATTENTION_LEVELS = (2, 3)  # of the decoder, 0 being full resolution
 HEADS, HEAD_WIDTH = 8, 64  # of the cross-attention, whatever the channel count
 
 
@@ -52,6 +53,8 @@ class ReferenceAttention(nn.Module):
 
 def reference_modules(widths: list[int], ops: Ops) -> nn.ModuleList:
     """One a level, high resolution first, and one before the output convolution."""
-    kinds = [EndpointAdder] * 2 + [ReferenceAttention] * (len(widths) - 2)
-    modules = [kind(dim, ops) for kind, dim in zip(kinds, widths, strict=True)]
+    modules = [
+        ReferenceAttention(dim, ops) if i in ATTENTION_LEVELS else EndpointAdder(dim, ops)
+        for i, dim in enumerate(widths)
+    ]
     return nn.ModuleList([*modules, EndpointAdder(widths[0], ops)])

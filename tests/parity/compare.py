@@ -1,0 +1,122 @@
+"""Compare this project with recorded outputs of the released code.
+
+    python tests/parity/compare.py GOLDEN_DIR
+
+`GOLDEN_DIR/index.json` names every case. Each is run with the classes and functions that the
+nodes and `train/` use. Prints one line an output and exits 1 if any is off, was not compared, or
+is of an unknown form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [path for path in (str(HERE), str(HERE.parents[1])) if path not in sys.path]
+
+from parity_cases import run  # noqa: E402
+from parity_index import Case, kind_of, read, tolerance  # noqa: E402
+from parity_models import Models  # noqa: E402
+from take import take  # noqa: E402
+
+
+def relative_error(got: np.ndarray, want: np.ndarray) -> float:
+    """max|a - b| / max|b|; of integers 0 where equal, else infinite, as for NaN."""
+    if np.issubdtype(want.dtype, np.integer) or np.issubdtype(got.dtype, np.integer):
+        return 0.0 if np.array_equal(got, want) else float("inf")
+    if not want.size:
+        return 0.0
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.where(a == b, 0.0, np.abs(a - b)).max()
+    if difference == 0:
+        return 0.0
+    error = difference / np.abs(b).max() if np.abs(b).max() > 0 else float("inf")
+    return float("inf") if np.isnan(error) else float(error)
+
+
+def taken(got: Any, index: str | None, shape: tuple[int, ...]) -> np.ndarray:
+    """The stored part of an output. Cases of one clip may leave out the batch axis."""
+    array = got.numpy() if isinstance(got, torch.Tensor) else np.asarray(got)
+    forms = [array, array[0]] if array.ndim and array.shape[0] == 1 else [array]
+    for form in forms:
+        try:
+            part = take(form, index)
+        except IndexError:
+            continue
+        if part.shape == shape:
+            return part
+    raise ValueError(f"shape {array.shape} with take {index}: expected {shape}")
+
+
+def compare(case: Case, models: Models) -> Iterator[tuple[str, float]]:
+    """(output, rel_err) of each of the case's outputs in the index."""
+    got = run(case, models, kind_of(case.file))
+    with safe_open(case.folder / case.file, framework="np") as stored:
+        for name, entry in case.outputs.items():
+            if name not in got:
+                raise ValueError(f"output {name!r} is unknown, this case gives {sorted(got)}")
+            want = stored.get_tensor(f"{case.name}/{name}")
+            part = taken(got[name], entry.get("take"), want.shape)
+            yield name, relative_error(part, want)
+
+
+class Report:
+    def __init__(self) -> None:
+        self.count = self.expected = 0
+        self.worst = 0.0
+        self.failed = False
+
+    def add(self, case: Case, name: str, error: float) -> None:
+        self.count += 1
+        self.worst = max(self.worst, error)
+        over = error > tolerance(kind_of(case.file))
+        self.failed |= over
+        print(f"{case.file}/{case.name}/{name}  {error:.2e}{'  TOO LARGE' if over else ''}")
+
+    def finish(self) -> int:
+        print(f"{self.count} outputs, worst {self.worst:.2e}")
+        if self.count != self.expected or not self.expected:
+            print(f"{self.expected - self.count} of {self.expected} outputs were not compared")
+            return 1
+        return int(self.failed)
+
+
+def check(folder: Path) -> int:
+    """Compare a whole directory; the exit status."""
+    report, models, file = Report(), Models(), None
+    for case in read(folder):
+        if case.file != file:
+            models.clear()
+        file = case.file
+        report.expected += len(case.outputs)
+        try:
+            for name, error in compare(case, models):
+                report.add(case, name, error)
+        except Exception as error:  # one broken case must not hide the others
+            report.failed = True
+            traceback.print_exc()
+            print(f"{case.file}/{case.name}  FAILED: {error}")
+    return report.finish()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compare with recorded reference outputs.")
+    parser.add_argument("folder", type=Path, metavar="GOLDEN_DIR")
+    folder = parser.parse_args().folder
+    if not (folder / "index.json").is_file():
+        parser.error(f"{folder} has no index.json: give a golden directory")
+    return check(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""`index.json` of a golden directory: its files, their cases, and what each needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from philox import draw
+from torch import Tensor
+
+KINDS = ("unet", "resampler", "vae", "sketch", "schedule", "ddim", "clip", "e2e")
+LOOSE = {"ddim": 1e-3, "e2e": 1e-3}  # whole trajectories; all other files STRICT
+STRICT = 1e-4
+
+
+def kind_of(file: str) -> str:
+    """`unet.safetensors`, also `unet_wide.safetensors`, -> `unet`; ValueError otherwise."""
+    stem = Path(file).name.split(".")[0]
+    for kind in KINDS:
+        if stem == kind or (stem.startswith(kind) and not stem[len(kind)].isalnum()):
+            return kind
+    raise ValueError(f"{file}: unknown kind of file, expected one of {', '.join(KINDS)}")
+
+
+def tolerance(kind: str) -> float:
+    return LOOSE.get(kind, STRICT)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of one file. Optional keys read as empty; `config` may be inherited."""
+
+    folder: Path
+    file: str
+    name: str
+    entry: Mapping[str, Any]
+    config: Mapping[str, Any]
+    dtype: torch.dtype
+
+    @property
+    def outputs(self) -> dict[str, Mapping[str, Any]]:
+        """Output name without the case's -> its entry."""
+        return {k.removeprefix(f"{self.name}/"): v for k, v in self.entry["outputs"].items()}
+
+    def scalar(self, name: str, default: Any = None) -> Any:
+        """The number of that name; `default` where it is absent or null."""
+        value = (self.entry.get("scalars") or {}).get(name)
+        return default if value is None else value
+
+    def has(self, name: str) -> bool:
+        return name in (self.entry.get("inputs") or {})
+
+    def input(self, name: str) -> Tensor:
+        if not self.has(name):
+            raise ValueError(f"{self.file}/{self.name}: needs an input {name!r}")
+        return draw(self.entry["inputs"][name]).to(self.dtype)
+
+    def optional(self, name: str) -> Tensor | None:
+        return self.input(name) if self.has(name) else None
+
+    def numbered(self, name: str) -> list[Tensor]:
+        """name0, name1, ... as far as they go."""
+        found: list[Tensor] = []
+        while self.has(f"{name}{len(found)}"):
+            found.append(self.input(f"{name}{len(found)}"))
+        return found
+
+    def weights(self, part: str | None = None) -> Mapping[str, Any]:
+        weights = self.entry.get("weights") or {}
+        return weights.get(part, weights)
+
+
+def read(folder: Path, dtype: torch.dtype = torch.float32) -> Iterator[Case]:
+    """Every case of the directory. A case without `config` has that of the case before it."""
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    for file, cases in index.items():
+        if file.startswith("_"):
+            continue
+        config: Mapping[str, Any] = {}
+        for name, entry in cases.items():
+            config = entry.get("config") or config
+            yield Case(folder, file, name, entry, config, dtype)
