@@ -24,6 +24,7 @@ from train.data.cache import Cache, Record, clip_id, store_clip, write_atomic, w
 from train.data.clips import find_clips, open_clip, unpack
 from train.data.lookalikes import find_groups, motion_signature
 from train.data.motion import WindowRules
+from train.data.pack import write_pack
 from train.data.splits import SplitConfig, assign_splits, large_windows
 
 log = logging.getLogger("toon.prepare")
@@ -37,6 +38,7 @@ class PrepareConfig:
     out: str = MISSING  # folder of the cache
     size: int = 128
     max_fps: float = 30.0
+    pack: str = ""  # also write the cache as one small file here (train.data.pack)
     max_frames: int = 900  # longer clips are cut there
     least_frames: int = 16
     workers: int = 2
@@ -77,7 +79,10 @@ def prepare(config: PrepareConfig) -> Cache:
     records = _indexed(out, sorted(records, key=lambda record: record.id), config)
     write_index(out, config.size, records, skipped)
     log.info("%d clips, %d skipped, in %s", len(records), len(skipped), out)
-    return Cache(out)
+    cache = Cache(out)
+    if config.pack:
+        write_pack(cache, Path(config.pack), config.workers)
+    return cache
 
 
 def _identified(root: Path) -> dict[str, Path]:

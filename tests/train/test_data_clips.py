@@ -155,3 +155,12 @@ def test_unpack_refuses_paths_that_leave_the_folder(tmp_path):
 )
 def test_prompts_from_names(name, prompt):
     assert prompt_from_name(name) == prompt
+
+
+def test_a_killed_renderer_is_a_reason_not_an_end(tmp_path, write_lottie, monkeypatch):
+    renderer = tmp_path / "renderer"
+    renderer.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    renderer.chmod(0o755)
+    monkeypatch.setattr("train.data.lottie.sys.executable", str(renderer))
+    with pytest.raises(ValueError, match="bad.json.*killed by signal 11"):
+        open_clip(write_lottie(tmp_path / "bad.json"))

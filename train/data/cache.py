@@ -60,11 +60,8 @@ def write_atomic(path: Path, write) -> None:
 
 
 def store_clip(out: Path, identity: str, clip: Clip) -> Record:
-    """Write a clip's frames and motion; the record comes last and marks it as complete."""
-    motion = measure_motion(clip.frames)
-    bands = {"change": motion.change.astype(np.float16), "gram": motion.gram}
-    write_atomic(out / "motion" / f"{identity}.npz", lambda f: np.savez_compressed(f, **bands))
-    write_atomic(out / "clips" / f"{identity}.npy", lambda f: np.save(f, clip.frames))
+    """Write a clip's frames and motion; gives its record, not yet with group and split."""
+    store_frames(out, identity, clip.frames)
     return Record(
         id=identity,
         name=clip.name,
@@ -73,6 +70,21 @@ def store_clip(out: Path, identity: str, clip: Clip) -> Record:
         frames=len(clip.frames),
         alpha=clip.alpha,
     )
+
+
+def store_frames(out: Path, identity: str, frames: np.ndarray) -> None:
+    """Write frames (f s s 4) and their motion into the cache folder `out`."""
+    motion = measure_motion(frames)
+    bands = {"change": motion.change.astype(np.float16), "gram": motion.gram}
+    write_atomic(out / "motion" / f"{identity}.npz", lambda f: np.savez_compressed(f, **bands))
+    write_atomic(out / "clips" / f"{identity}.npy", lambda f: np.save(f, frames))
+
+
+def load_index(index: dict, source: str) -> list[Record]:
+    """The records of an index.json; ValueError where its format is another."""
+    if index.get("format") != FORMAT:
+        raise ValueError(f"{source}: cache format {index.get('format')}, expected {FORMAT}")
+    return [Record(**record) for record in index["clips"]]
 
 
 class Cache:
@@ -90,10 +102,8 @@ class Cache:
                 f"`python -m train.prepare data=FOLDER out={root}`"
             )
         index = json.loads(file.read_text(encoding="utf-8"))
-        if index.get("format") != FORMAT:
-            raise ValueError(f"{file}: format {index.get('format')}, expected {FORMAT}")
+        self.records = load_index(index, str(file))
         self.size: int = index["size"]
-        self.records = [Record(**record) for record in index["clips"]]
         self._mapped: dict[str, np.ndarray] = {}
 
     def __getstate__(self) -> dict:
@@ -105,11 +115,14 @@ class Cache:
             raise ValueError(f"split {name!r}: expected one of {SPLITS}")
         return [record for record in self.records if record.split == name]
 
+    def frames_path(self, record: Record) -> Path:
+        """The .npy file of a clip."""
+        return self.root / "clips" / f"{record.id}.npy"
+
     def frames(self, record: Record) -> np.ndarray:
         """Frames (f s s 4) of a clip, uint8 premultiplied RGBA, read-only."""
         if record.id not in self._mapped:
-            file = self.root / "clips" / f"{record.id}.npy"
-            self._mapped[record.id] = np.load(file, mmap_mode="r")
+            self._mapped[record.id] = np.load(self.frames_path(record), mmap_mode="r")
         return self._mapped[record.id]
 
     def motion(self, record: Record) -> Motion:

@@ -4,13 +4,20 @@ The child is this very file: `python -m train.data.lottie FILE SHORT_SIDE MAX_FP
 writes one JSON line (frames, height, width, fps) and then the raw BGRA frames to stdout.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the child need not wait for numpy
+    import numpy as np
 
 TIMEOUT_S = 180
+LONGEST_SIDE = 10  # times the shorter one
 
 
 def frame_step(fps: float, max_fps: float) -> int:
@@ -18,7 +25,7 @@ def frame_step(fps: float, max_fps: float) -> int:
     return max(1, round(fps / max_fps))
 
 
-def read_lottie(path: Path, size: int, max_fps: float, max_frames: int):
+def read_lottie(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[np.ndarray, float]:
     """Frames (f h w 4), uint8 RGBA with premultiplied alpha, short side `size`, and their fps.
 
     Raises ValueError with the reason where the file cannot be rendered.
@@ -49,7 +56,7 @@ def read_lottie(path: Path, size: int, max_fps: float, max_frames: int):
 def _check_json(path: Path) -> None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON ({error})") from error
     missing = (
         [key for key in ("layers", "w", "h", "fr") if key not in data]
@@ -75,7 +82,9 @@ def _child(path: str, size: int, max_fps: float, max_frames: int) -> None:
     fps = animation.lottie_animation_get_framerate()
     width, height = animation.lottie_animation_get_size()
     if min(count, width, height) < 1 or fps <= 0:
-        raise ValueError(f"empty animation: {count} frames, {width}x{height}, {fps} fps")
+        raise ValueError(f"rlottie reads {count} frames, {width}x{height}, {fps} fps")
+    if max(width, height) > LONGEST_SIDE * min(width, height):
+        raise ValueError(f"{width}x{height} is too narrow, over {LONGEST_SIDE} to 1")
     step = frame_step(fps, max_fps)
     numbers = range(0, count, step)[:max_frames]
     scale = size / min(width, height)
