@@ -15,11 +15,12 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Ops:
-    """Makes layers of one namespace with one dtype and device."""
+    """Makes layers of one namespace with one dtype, device and group-norm group count."""
 
     namespace: Any = nn
     dtype: torch.dtype | None = None
     device: torch.device | str | None = None
+    norm_groups: int = 32
 
     def __getattr__(self, name: str) -> Any:
         layer = getattr(self.namespace, name)
@@ -31,7 +32,7 @@ class Ops:
         return nn.Parameter(torch.zeros(*shape, dtype=self.dtype, device=self.device))
 
     def group_norm(self, channels: int, eps: float) -> nn.Module:
-        return self.GroupNorm(32, channels, eps=eps)
+        return self.GroupNorm(self.norm_groups, channels, eps=eps)
 
 
 def zero(module: nn.Module) -> nn.Module:

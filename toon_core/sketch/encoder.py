@@ -35,7 +35,7 @@ class SketchEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = dtype
-        make = Ops(ops, dtype, device)
+        make = Ops(ops, dtype, device, config.norm_groups)
         self.time_embed = embedding_mlp(config.model_channels, make)
         self.input_hint_block = _hint_network(config, make)
         factory = LayerFactory(config, make, temporal=False, image=False)

@@ -56,7 +56,7 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        make = Ops(ops, dtype, device)
+        make = Ops(ops, dtype, device, config.norm_groups)
         z = config.z_channels
         self.encoder = Encoder(config, make)
         self.decoder = Decoder(config, make)
