@@ -1,0 +1,114 @@
+"""A file that was read and recognised, before any model is built from it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import SketchConfig, ToonConfig
+from .configure import Config, configuration, fitted
+from .detect import Kind, detect
+from .errors import Expected, MissingKeys, SurplusKeys, WrongModel, WrongShapes
+from .files import read_tensors
+from .keys import PREFIXES, TOWERS, Part, harmless, outside, split
+
+log = logging.getLogger("toon.weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Memory-mapped tensors under released names, what they are, and their configuration."""
+
+    path: Path
+    kind: Kind
+    config: Config
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+    @property
+    def expect(self) -> Expected:
+        return "sketch" if self.kind == "sketch" else "toon"
+
+    def part(self, name: Part | None) -> dict[str, Tensor]:
+        """The state dict of one part, names without its prefix; all of a sketch file (None)."""
+        return dict(self.tensors) if name is None else split(self.tensors, name)
+
+    def dtype(self, name: Part | None) -> torch.dtype | None:
+        """The commonest float type of a part by elements, of those that torch computes with
+        (fp8 is storage only); None where all is fp8."""
+        sizes: Counter[torch.dtype] = Counter()
+        for tensor in self.part(name).values():
+            if tensor.is_floating_point() and tensor.element_size() > 1:
+                sizes[tensor.dtype] += tensor.numel()
+        return sizes.most_common(1)[0][0] if sizes else None
+
+    def fill(
+        self,
+        module: nn.Module,
+        name: Part | None,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Give a part's tensors to a module built on the meta device, strictly.
+
+        dtype None keeps each tensor's own. Nothing is copied while device and dtype stay.
+        MissingKeys, SurplusKeys or WrongShapes, with the names as they are in the file.
+        """
+        state, expected = self.part(name), module.state_dict()
+        self._check(name, expected, state)
+        moved = {k: v.to(device=device, dtype=dtype) for k, v in state.items()}
+        module.load_state_dict(moved, strict=True, assign=True)
+
+    def _check(self, name: Part | None, expected: Mapping[str, Any], state: Mapping) -> None:
+        prefix = "" if name is None else PREFIXES[name]
+        missing = [prefix + k for k in expected if k not in state]
+        if missing:
+            raise MissingKeys(self.path, missing, self.expect)
+        surplus = [prefix + k for k in state if k not in expected]
+        if surplus:
+            raise SurplusKeys(self.path, surplus, self.expect)
+        wrong = [
+            f"{prefix}{k} is {tuple(state[k].shape)} and must be {tuple(v.shape)}"
+            for k, v in expected.items()
+            if state[k].shape != v.shape
+        ]
+        if wrong:
+            note = "a CLIP of another width" if name in TOWERS else ""
+            raise WrongShapes(self.path, wrong, self.expect, note)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    config: ToonConfig | SketchConfig | None = None,
+    expect: Expected | None = None,
+) -> Checkpoint:
+    """Read and recognise a file of any released layout or of our own; loads no tensor data.
+
+    config overrides what the file says of itself; expect ("toon" or "sketch") refuses the other
+    kind. WeightsError names the file, what it looks like, and what to get instead.
+    """
+    path = Path(path)
+    tensors, metadata = read_tensors(path, expect)
+    kind, what = detect(tensors)
+    if kind is None:
+        raise WrongModel(path, what, expect=expect)
+    if expect is not None and (kind == "sketch") != (expect == "sketch"):
+        what = "a sketch encoder" if kind == "sketch" else "a complete model, no sketch encoder"
+        raise WrongModel(path, what, expect=expect)
+    config = config or configuration(path, kind, tensors, metadata)
+    config = fitted(path, config, kind, tensors)
+    kept = {k: v for k, v in tensors.items() if not harmless(k)}
+    if kind != "sketch" and outside(kept):
+        raise SurplusKeys(path, outside(kept), "toon")
+    log.info("%s: %s, %d tensors", path.name, kind, len(kept))
+    return Checkpoint(path=path, kind=kind, config=config, tensors=kept, metadata=metadata)

@@ -1,0 +1,106 @@
+"""One error class per way a file can be wrong; each says what to get and where to put it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+Expected = Literal["toon", "sketch"]
+
+ADVICE: dict[Expected | None, str] = {
+    "toon": (
+        "Get ToonCrafter 512's model.ckpt (10.5 GB, Doubiiu/ToonCrafter on Hugging Face) or the "
+        "pruned tooncrafter_512_interp-fp16.safetensors (3.2 GB, Kijai/DynamiCrafter_pruned on "
+        "Hugging Face) and put it into ComfyUI/models/checkpoints."
+    ),
+    "sketch": (
+        "Get sketch_encoder.ckpt (Doubiiu/ToonCrafter on Hugging Face) and put it into "
+        "ComfyUI/models/controlnet."
+    ),
+}
+ADVICE[None] = f"For a model: {ADVICE['toon']} For sketches: {ADVICE['sketch']}"
+
+
+class WeightsError(ValueError):
+    """A file that cannot be loaded. `problem` says what it looks like, `advice` what to do."""
+
+    def __init__(
+        self, path: Path | str, problem: str, *, expect: Expected | None = None, hint: str = ""
+    ) -> None:
+        self.path = Path(path)
+        self.problem = problem
+        self.advice = f"{hint} {ADVICE[expect]}".strip()
+        super().__init__(f"{path}: {problem}. {self.advice}")
+
+
+class FileMissing(WeightsError):
+    """Nothing, or a folder, is at the path."""
+
+
+class FileEmpty(WeightsError):
+    """Zero bytes."""
+
+
+class FileTruncated(WeightsError):
+    """An interrupted download or copy."""
+
+
+class FileCorrupt(WeightsError):
+    """A container of weights by its first bytes, but not readable."""
+
+
+class NotWeights(WeightsError):
+    """A web page, a git-lfs pointer or another kind of file."""
+
+
+class UnsafePickle(WeightsError):
+    """A pickle that names objects outside the allow-list."""
+
+    def __init__(self, path: Path | str, names: Iterable[str], expect: Expected | None) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            path,
+            f"refused, it would run or build {_listed(self.names)}, which no weights need; "
+            "it may be malicious",
+            expect=expect,
+            hint="Delete it unless you know where it comes from.",
+        )
+
+
+class WrongModel(WeightsError):
+    """Readable weights of something else."""
+
+
+class UnknownConfig(WeightsError):
+    """The configuration is neither in the file nor known from its shapes."""
+
+
+class KeysError(WeightsError):
+    """Names that do not match the model."""
+
+    said = "wrong tensors"
+
+    def __init__(
+        self, path: Path | str, names: Iterable[str], expect: Expected | None, note: str = ""
+    ) -> None:
+        self.names = tuple(names)
+        problem = f"{len(self.names)} {self.said}: {_listed(self.names)}"
+        super().__init__(path, problem + (f" ({note})" if note else ""), expect=expect)
+
+
+class MissingKeys(KeysError):
+    said = "tensors are missing"
+
+
+class SurplusKeys(KeysError):
+    said = "unknown tensors"
+
+
+class WrongShapes(KeysError):
+    said = "tensors of the wrong shape"
+
+
+def _listed(names: tuple[str, ...], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
