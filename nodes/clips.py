@@ -1,0 +1,129 @@
+"""Where text and image tokens come from: the file's own towers, or ComfyUI's encoders with the
+specification's preprocessing (architecture.md 4 and 5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import comfy.model_management as mm
+import torch
+from torch import Tensor
+
+from ..toon_core.layers.context import TEXT_TOKENS
+from . import host
+from .types import LoadedConditioner
+
+log = logging.getLogger("toon.nodes")
+
+Text = Callable[[Sequence[str]], Tensor]
+GET_CLIP = (
+    "connect a CLIP: an OpenCLIP ViT-H text encoder, such as that of Stable Diffusion 2.1, loaded "
+    "with Load CLIP (type stable_diffusion) from ComfyUI/models/text_encoders."
+)
+GET_VISION = (
+    "connect a CLIP_VISION: clip_vision_h.safetensors, loaded with Load CLIP Vision from "
+    "ComfyUI/models/clip_vision."
+)
+
+
+def encoders(loaded: LoadedConditioner, clip, clip_vision, positive, negative):
+    """-> (text, image) as `toon_core.conditioning.encode.encode_branches` calls them.
+
+    ValueError where a pruned file lacks an encoder and none is connected.
+    """
+    own = loaded.module
+    width = loaded.config.unet.context_dim
+    place = loaded.patcher.load_device, own.dtype
+    text = own.text if clip is None else HostText(clip, width, place)
+    if positive is not None or negative is not None:
+        text = GivenText(text, positive, negative, width, place)
+    if text is None:
+        raise ValueError(f"{loaded.name} is a pruned file, without a text encoder: {GET_CLIP}")
+    image = own.image
+    if clip_vision is not None:
+        image = HostImage(clip_vision, loaded.config.resampler.embedding_dim, place)
+    if image is None:
+        raise ValueError(f"{loaded.name} is a pruned file, without an image encoder: {GET_VISION}")
+    return text, image
+
+
+class HostText:
+    """ComfyUI's CLIP: the state before the last block with the final norm, (1 77 d)."""
+
+    def __init__(self, clip: Any, width: int, place: tuple) -> None:
+        self.clip, self.width, self.place = clip, width, place
+
+    def __call__(self, prompts: Sequence[str]) -> Tensor:
+        return torch.cat([self._encode(p) for p in prompts]).to(*self.place)
+
+    def _encode(self, prompt: str) -> Tensor:
+        tokens = self.clip.tokenize(prompt, disable_weights=True)
+        parts = {name: len(sections) for name, sections in tokens.items()}
+        if max(parts.values()) > 1:
+            log.warning("the prompt is longer than 77 tokens and is cut: %.60s...", prompt)
+        first = {name: sections[:1] for name, sections in tokens.items()}
+        return _text(self.clip.encode_from_tokens(first), self.width, "The CLIP")
+
+
+class GivenText:
+    """Text that other nodes encoded, where it was given; prompts elsewhere."""
+
+    def __init__(self, text: Text | None, positive, negative, width: int, place: tuple) -> None:
+        self.text, self.place, self.asked = text, place, 0
+        self.given = (
+            _given(positive, width, "positive_text"),
+            None,
+            _given(negative, width, "negative_text"),
+        )
+        missing = [k for k, v in zip(("positive", "negative"), self.given[::2], strict=True)
+                   if v is None]
+        if text is None and missing:
+            raise ValueError(f"There is no {missing[0]}_text and no text encoder: {GET_CLIP}")
+
+    def __call__(self, prompts: Sequence[str]) -> Tensor:
+        """In the order of `encode_branches`: positive, empty, negative."""
+        tokens = self.given[self.asked % 3]
+        if tokens is None:
+            tokens = self.given[2] if self.text is None else self.text(prompts)
+        self.asked += 1
+        return tokens.to(*self.place)
+
+
+class HostImage:
+    """ComfyUI's CLIP_VISION: all tokens of the last block before the final norm."""
+
+    def __init__(self, vision: Any, width: int, place: tuple) -> None:
+        self.vision, self.width, self.place = vision, width, place
+        self.image_size = vision.image_size
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        mm.load_model_gpu(self.vision.patcher)
+        out = self.vision.model(pixel_values=pixels.to(self.vision.load_device).float())[0]
+        if out.shape[-1] != self.width:
+            raise ValueError(
+                f"The CLIP_VISION gives {out.shape[-1]}-wide tokens and this model takes "
+                f"{self.width}: {GET_VISION}"
+            )
+        return out.to(*self.place)
+
+
+def _given(conditioning: Any, width: int, name: str) -> Tensor | None:
+    if conditioning is None:
+        return None
+    if len(conditioning) != 1:
+        raise ValueError(f"{name} holds {len(conditioning)} conditionings: give one.")
+    tokens = conditioning[0][0]
+    if tokens.shape[1] > TEXT_TOKENS:
+        log.warning("%s has %d tokens: the first 77 are used", name, tokens.shape[1])
+    return _text(tokens, width, name)
+
+
+def _text(tokens: Tensor, width: int, name: str) -> Tensor:
+    if tokens.shape[-1] != width or tokens.shape[1] < TEXT_TOKENS:
+        raise ValueError(
+            f"{name} gives {tokens.shape[1]} tokens of width {tokens.shape[-1]}, and this model "
+            f"takes 77 of width {width}: {GET_CLIP}"
+        )
+    return host.to_intermediate(tokens[:, :TEXT_TOKENS])

@@ -1,0 +1,95 @@
+"""The dual-reference decoder as a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from einops import rearrange
+from torch import Tensor
+
+from ..toon_core import pipeline
+from ..toon_core.presets import RELEASED
+from . import host, memory, tensors
+from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
+
+LOW_MEMORY = ["auto", "on", "off"]
+
+
+class ToonDecode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonDecode",
+            display_name="Toon Decode",
+            category="ToonTween",
+            description="Decodes a clip with the detail of both key frames, and undoes the fit.",
+            inputs=[
+                io.Latent.Input("latent", tooltip="A clip from Toon Sample or another sampler."),
+                AutoencoderType.Input("toon_vae", tooltip="From Toon Load Model."),
+                io.Boolean.Input(
+                    "replace_middle_frames",
+                    default=RELEASED.replace_middle_frames,
+                    tooltip="The release takes the two middle frames from a second decode. Off "
+                    "takes half the time and changes only those two frames.",
+                ),
+                io.Combo.Input(
+                    "low_memory",
+                    options=LOW_MEMORY,
+                    default="auto",
+                    tooltip="Work one frame at a time: the same picture with less memory. auto "
+                    "does so when all frames together would not fit.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="The frames, key frames included; clip after clip for a batch.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        latent: dict[str, Any],
+        toon_vae: LoadedAutoencoder,
+        replace_middle_frames: bool,
+        low_memory: str,
+    ) -> io.NodeOutput:
+        clip, z = clip_of(latent), latent["samples"]
+        _check(clip, z, toon_vae)
+        frames = _decode(toon_vae, clip, z, replace_middle_frames, low_memory)
+        flat = rearrange(frames, "b c f h w -> (b f) c h w")
+        return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
+
+
+def _check(clip: Clip, z: Tensor, loaded: LoadedAutoencoder) -> None:
+    config = loaded.config.vae
+    widths = [config.ch * m for m in config.ch_mult]
+    if [r.shape[1] for r in clip.references[:-1]] != widths:
+        raise ValueError(
+            "The key frames were encoded with another autoencoder than toon_vae: connect the same "
+            "Toon Load Model to Toon Encode Keys and Toon Decode."
+        )
+    size = tuple(s * config.downsample for s in z.shape[-2:])
+    if size != clip.fit.target or len(z) != len(clip.references[0]):
+        raise ValueError(
+            f"The LATENT {tuple(z.shape)} is not of the size its key frames have: latents of this "
+            "model cannot be resized, cropped or batched between sampling and decoding."
+        )
+    if not torch.isfinite(z).all():
+        raise ValueError("The LATENT holds NaN or infinite values: check the sampler's settings.")
+
+
+def _decode(loaded, clip: Clip, z: Tensor, replace_middle: bool, low_memory: str) -> Tensor:
+    device, dtype = loaded.patcher.load_device, loaded.module.dtype
+    needed = memory.decode(loaded, z.shape[0], z.shape[2], clip.fit.target)
+    streamed = needed * memory.DECODE_STREAMED / memory.DECODE
+    host.load([loaded.patcher], streamed if low_memory == "on" else needed)
+    one = low_memory == "on" or (low_memory == "auto" and host.free_memory(device) < needed)
+    references = [r.to(device, dtype) for r in clip.references]
+    return pipeline.decode(
+        loaded.module, z.to(device, dtype), references, replace_middle, 1 if one else None
+    )

@@ -1,0 +1,95 @@
+"""What ComfyUI gives the pack: files, devices, number types, memory, progress, cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.model_patcher
+import comfy.utils
+import folder_paths
+import torch
+
+PACK = Path(__file__).resolve().parents[1]
+NANO = "nano (built in)"
+MODELS = (PACK / "weights" / "nano.safetensors", ("checkpoints", "diffusion_models"))
+SKETCHES = (PACK / "weights" / "nano_sketch.safetensors", ("controlnet",))
+
+Places = tuple[Path, Sequence[str]]
+
+
+def choices(places: Places) -> list[str]:
+    """The built-in file first, then the user's."""
+    names = {name for folder in places[1] for name in folder_paths.get_filename_list(folder)}
+    return [NANO, *sorted(names)]
+
+
+def find(name: str, places: Places) -> Path:
+    """ValueError for a name that is in none of the folders."""
+    built_in, folders = places
+    if name == NANO:
+        return built_in
+    for folder in folders:
+        path = folder_paths.get_full_path(folder, name)
+        if path is not None:
+            return Path(path)
+    raise ValueError(f"There is no file {name!r} in ComfyUI's {' or '.join(folders)} folder.")
+
+
+def fingerprint(name: str, places: Places) -> str:
+    """Changes when the file does."""
+    try:
+        status = find(name, places).stat()
+    except (ValueError, OSError):
+        return f"{name} missing"
+    return f"{name} {status.st_mtime_ns} {status.st_size}"
+
+
+def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: torch.device):
+    """ComfyUI's care for a module: loading, partial loading, eviction."""
+    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    module.eval().requires_grad_(False)
+    return kind(module, load_device=load_device, offload_device=offload_device)
+
+
+def load(patchers: Sequence[Any], memory: float, *, whole: bool = False) -> None:
+    """Bring models to their device with `memory` bytes to spare for the work. whole: refuse
+    partial loading, for layers that are not from `comfy.ops`."""
+    mm.load_models_gpu(list(patchers), memory_required=memory, force_full_load=whole)
+
+
+def tower_dtype(device: torch.device) -> torch.dtype:
+    """For the CLIP towers, which hold their weights in the type they compute in."""
+    return torch.float16 if mm.should_use_fp16(device) else torch.float32
+
+
+def autoencoder_dtype(device: torch.device) -> torch.dtype:
+    """fp16 overflows in decoders of this family, bf16 and fp32 do not."""
+    return mm.vae_dtype(device, [torch.bfloat16, torch.float32])
+
+
+def free_memory(device: torch.device) -> float:
+    return mm.get_free_memory(device)
+
+
+def to_intermediate(tensor: torch.Tensor) -> torch.Tensor:
+    """Where results wait between nodes."""
+    return tensor.to(mm.intermediate_device())
+
+
+def progress(total: int) -> Callable[[int], None]:
+    """A bar on the page that is set to a value; each call also sees a cancel."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def show(done: int) -> None:
+        mm.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, total)
+
+    return show
+
+
+def stop_if_cancelled() -> None:
+    """Raises ComfyUI's InterruptProcessingException."""
+    mm.throw_exception_if_processing_interrupted()

@@ -1,0 +1,101 @@
+"""Nodes that load weights."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..toon_core.weights.checkpoint import read
+from . import host, parts
+from .types import AutoencoderType, ConditionerType, SketchEncoderType
+
+CATEGORY = "ToonTween/loaders"
+
+
+class ToonLoadModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonLoadModel",
+            display_name="Toon Load Model",
+            category=CATEGORY,
+            description="Loads a ToonCrafter model: the built-in nano, the official checkpoint, a "
+            "pruned file, or DynamiCrafter 512 interpolation.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=host.choices(host.MODELS),
+                    default=host.NANO,
+                    tooltip="The built-in nano model (128x128, 16 frames), or a file of ComfyUI's "
+                    "checkpoints or diffusion_models folder.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(parts.WEIGHT_DTYPES),
+                    default="default",
+                    tooltip="How the UNet's weights are kept. default: what ComfyUI chooses for "
+                    "the device. fp8 halves the memory of fp16 and changes the picture a little.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="The video UNet, for any of ComfyUI's samplers."
+                ),
+                ConditionerType.Output(
+                    display_name="conditioner",
+                    tooltip="Image projector and, unless the file is pruned, both CLIP towers. "
+                    "For Toon Encode Keys.",
+                ),
+                AutoencoderType.Output(
+                    display_name="toon_vae",
+                    tooltip="The autoencoder, whose decoder also looks at the key frames. For Toon "
+                    "Encode Keys and Toon Decode.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **_) -> str:
+        return host.fingerprint(file, host.MODELS)
+
+    @classmethod
+    def execute(cls, file: str, weight_dtype: str) -> io.NodeOutput:
+        checkpoint = read(host.find(file, host.MODELS), expect="toon")
+        return io.NodeOutput(
+            parts.video_model(checkpoint, weight_dtype),
+            parts.conditioner(checkpoint),
+            parts.autoencoder(checkpoint),
+        )
+
+
+class ToonLoadSketchEncoder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonLoadSketchEncoder",
+            display_name="Toon Load Sketch Encoder",
+            category=CATEGORY,
+            description="Loads the encoder that lets line drawings guide single frames.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=host.choices(host.SKETCHES),
+                    default=host.NANO,
+                    tooltip="The built-in encoder for nano, or a file of ComfyUI's controlnet "
+                    "folder. It must belong to the model: nano to nano, official to official.",
+                ),
+            ],
+            outputs=[
+                SketchEncoderType.Output(
+                    display_name="sketch_encoder", tooltip="For Toon Apply Sketch."
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> str:
+        return host.fingerprint(file, host.SKETCHES)
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        checkpoint = read(host.find(file, host.SKETCHES), expect="sketch")
+        return io.NodeOutput(parts.sketch_encoder(checkpoint))

@@ -1,0 +1,46 @@
+"""How much memory each model's work takes, so that ComfyUI can make room for it.
+
+The factors are live elements at the peak, measured with benchmarks/memory.py on the official
+configuration and given in units that carry over to other sizes and widths.
+"""
+
+from __future__ import annotations
+
+import math
+
+import comfy.model_management as mm
+
+from ..toon_core.config import SketchConfig, ToonConfig
+from .types import LoadedAutoencoder
+
+ENCODE = 10.0  # elements for each pixel of each image and each base channel
+DECODE = 6.5  # the same for the decoder, all frames at once
+DECODE_STREAMED = 2.6  # one frame at a time: two full-size tensors and a frame's scratch
+SKETCH = 9.0  # for each latent place, frame and base channel
+TOWERS = 64.0  # for each token and each channel of the image tower
+
+
+def encode(loaded: LoadedAutoencoder, images: int, size: tuple[int, int]) -> float:
+    """Bytes for encoding `images` pictures of (height, width) pixels."""
+    return images * math.prod(size) * _pixel(loaded) * ENCODE
+
+
+def decode(loaded: LoadedAutoencoder, clips: int, frames: int, size: tuple[int, int]) -> float:
+    """Bytes for decoding with all frames at once."""
+    return clips * frames * math.prod(size) * _pixel(loaded) * DECODE
+
+
+def _pixel(loaded: LoadedAutoencoder) -> float:
+    return loaded.config.vae.ch * mm.dtype_size(loaded.module.dtype)
+
+
+def sketch(config: SketchConfig, clips: int, frames: int, h: int, w: int, bytes_each: int) -> float:
+    """Bytes for the sketch encoder on latents of h x w."""
+    return clips * frames * h * w * config.model_channels * bytes_each * SKETCH
+
+
+def towers(config: ToonConfig, images: int) -> float:
+    """Bytes for both towers and the projector; small beside their weights."""
+    tokens = 257 * (images + 1)
+    width = config.resampler.embedding_dim if config.resampler else 1280
+    return tokens * width * 4 * TOWERS

@@ -1,0 +1,221 @@
+"""The published sampler as a node."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import comfy.utils
+import latent_preview
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..toon_core.denoiser import Branches, Denoiser, Guidance
+from ..toon_core.presets import RELEASED
+from ..toon_core.samplers.ddim import ddim
+from . import host
+from .model import check_tokens, native
+from .model_sampling import sampling_of
+from .noise import sampling_draws
+from .sketch_patch import sketches_of
+from .types import TOKENS_KEY
+
+log = logging.getLogger("toon.nodes")
+
+SPACINGS = ["uniform_trailing", "uniform"]
+IGNORED = ("sampler_cfg_function", "sampler_post_cfg_function", "model_function_wrapper")
+
+
+class ToonSample(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonSample",
+            display_name="Toon Sample",
+            category="ToonTween",
+            description="Samples a clip as the release does: DDIM with the dynamic rescale. Its "
+            "defaults are the published recipe.",
+            inputs=_inputs(),
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent", tooltip="The sampled clip, for Toon Decode."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        positive: Any,
+        negative: Any,
+        latent: dict[str, Any],
+        steps: int,
+        eta: float,
+        spacing: str,
+        cfg_scale: float,
+        guidance_rescale: float,
+        seed: int,
+        cfg_image: float = 0.0,
+        image_only: Any = None,
+    ) -> io.NodeOutput:
+        inner = native(model)
+        if cfg_image and image_only is None:
+            raise ValueError("cfg_image needs the image_only output of Toon Encode Keys connected.")
+        guidance = Guidance(
+            cfg_scale=cfg_scale, cfg_image=cfg_image or None, rescale=guidance_rescale
+        )
+        table = sampling_of(model).schedule.ddim(steps, spacing, eta)
+        run = _Run(model, inner, latent, (positive, negative, image_only), guidance)
+        samples = run.sample(table, seed)
+        return io.NodeOutput({**latent, "samples": samples})
+
+
+class _Run:
+    """One call of the node: loads the model, and makes a denoiser of it while it stays."""
+
+    def __init__(self, patcher, inner, latent, conditionings, guidance: Guidance) -> None:
+        self.patcher, self.inner, self.guidance = patcher, inner, guidance
+        self.shape = tuple(latent["samples"].shape)
+        if len(self.shape) != 5:
+            raise ValueError(
+                f"The LATENT {self.shape} is not a clip (b 4 f h w): use that of Toon Encode Keys."
+            )
+        names = ("positive", "negative", "image_only")
+        found = [_single(c, n) for c, n in zip(conditionings, names, strict=True)]
+        for tokens, values in filter(None, found):
+            check_tokens(tokens, values.get(TOKENS_KEY), inner.toon.unet.context_dim)
+        self.tokens = [c and c[0] for c in found]
+        self.values = found[0][1]
+        ignored = [k for k in IGNORED if patcher.model_options.get(k)]
+        if ignored:
+            log.warning("Toon Sample does its own guidance and ignores the model's %s", ignored)
+
+    def sample(self, table, seed: int) -> Tensor:
+        device = self.patcher.load_device
+        branches = len(Branches(*self.tokens).used(self.guidance))
+        one = self.inner.memory_required(self.shape)
+        models = [self.patcher, *self.patcher.get_nested_additional_models()]
+        host.load(models, one * branches)
+        batched = host.free_memory(device) > 1.5 * one * branches
+        draw, shape = sampling_draws(seed, self.shape), self.shape
+        callback = latent_preview.prepare_callback(self.patcher, len(table))
+        self.patcher.pre_run()
+        try:
+            denoiser = self._denoiser(device, batched)
+            samples = ddim(
+                denoiser,
+                draw(shape).to(device),
+                table,
+                lambda: draw(shape).to(device),
+                lambda i, n, x0, x: (host.stop_if_cancelled(), callback(i, x0, x, n)),
+            )
+        finally:
+            self.patcher.cleanup()
+        return host.to_intermediate(self.inner.process_latent_out(samples.float()))
+
+    def _denoiser(self, device: torch.device, batched: bool) -> Denoiser:
+        dtype, clips = self.inner.compute_dtype, self.shape[0]
+        noise = torch.empty(self.shape, device=device)
+        concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
+        tokens = [t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens]
+        fs = torch.full((clips,), float(self.values["fs"]), device=device)
+        sketches = sketches_of(self.patcher.model_options["transformer_options"])
+        control = sketches and sketches.control(device, dtype)
+        return Denoiser(
+            self.inner.diffusion_model.predict,
+            concat,
+            Branches(*tokens),
+            fs,
+            self.guidance,
+            control=control,
+            batched=batched,
+        )
+
+
+def _single(conditioning: Any, name: str) -> tuple[Tensor, dict[str, Any]] | None:
+    if conditioning is None:
+        return None
+    if len(conditioning) != 1:
+        raise ValueError(
+            f"{name} holds {len(conditioning)} conditionings: Toon Sample takes one. Areas, masks "
+            "and schedules work in KSampler."
+        )
+    return conditioning[0][0], conditioning[0][1]
+
+
+def _spread(tokens: Tensor, clips: int) -> Tensor:
+    return comfy.utils.repeat_to_batch_size(tokens, clips)
+
+
+def _inputs() -> list:
+    r = replace(RELEASED)
+    return [
+        io.Model.Input(
+            "model", tooltip="From Toon Load Model, with or without LoRA and Toon Apply Sketch."
+        ),
+        io.Conditioning.Input("positive", tooltip="From Toon Encode Keys."),
+        io.Conditioning.Input("negative", tooltip="From Toon Encode Keys."),
+        io.Latent.Input("latent", tooltip="From Toon Encode Keys."),
+        io.Int.Input(
+            "steps",
+            default=r.steps,
+            min=1,
+            max=1000,
+            tooltip="How many steps. Each costs the same time; the release takes 50.",
+        ),
+        io.Float.Input(
+            "eta",
+            default=r.eta,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Fresh noise at each step: 1 as the release, 0 for none.",
+        ),
+        io.Combo.Input(
+            "spacing",
+            options=SPACINGS,
+            default=r.spacing,
+            tooltip="Which timesteps are taken. uniform_trailing begins at the last one, as the "
+            "release does at 512; uniform is its choice at 256 pixels width.",
+        ),
+        io.Float.Input(
+            "cfg_scale",
+            default=r.cfg_scale,
+            min=1.0,
+            max=30.0,
+            step=0.1,
+            tooltip="How strongly prompt and first image are followed. 1 leaves out the negative "
+            "branch and takes half the time.",
+        ),
+        io.Float.Input(
+            "guidance_rescale",
+            default=r.guidance_rescale,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Brings the contrast back that a high cfg_scale adds; 0 turns it off.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=r.seed,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=True,
+            tooltip="The random numbers. The same on every device.",
+        ),
+        io.Float.Input(
+            "cfg_image",
+            default=r.cfg_image or 0.0,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="A guidance of its own for the image, with a third branch: needs image_only. "
+            "0 turns it off.",
+        ),
+        io.Conditioning.Input(
+            "image_only", optional=True, tooltip="From Toon Encode Keys; for cfg_image."
+        ),
+    ]

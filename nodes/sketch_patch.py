@@ -1,0 +1,75 @@
+"""Sketches that travel in a MODEL: every sampler that runs it applies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..toon_core.sketch.control import SketchControl
+
+OPTION = "toon_sketches"  # of transformer_options, and of the additional models
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketches:
+    """Sketches and how they act; see `toon_core.sketch.control.SketchControl`.
+
+    encoder: the module, which ComfyUI loads together with the model; hints (1 1 f h w), bright
+    lines on black.
+    """
+
+    encoder: Any
+    hints: Tensor
+    frames: frozenset[int]
+    scale: float
+    start: float
+    end: float
+    context: str
+
+    def __deepcopy__(self, memo: Any) -> Sketches:
+        """ComfyUI deep-copies a model's options with every patch; this never changes."""
+        return self
+
+    def control(self, device: torch.device, dtype: torch.dtype) -> SketchControl:
+        hints = self.hints.to(device, dtype)
+        return SketchControl(
+            self.encoder, hints, self.scale, self.start, self.end, self.context
+        )
+
+    def features(self, x: Tensor, t: Tensor, tokens: Tensor) -> list[Tensor] | None:
+        """For one UNet call: x (b c f h w) with the noisy latents first, t (b,), tokens (b L d)."""
+        if self.hints.shape[2] != x.shape[2]:
+            raise ValueError(
+                f"The sketches were placed in {self.hints.shape[2]} frames and the clip has "
+                f"{x.shape[2]}: give Toon Apply Sketch the LATENT that is sampled."
+            )
+        control = self.control(x.device, x.dtype)
+        # The comparison waits for the device, so it is made only where it decides something.
+        always = self.start <= 0 and self.end >= 1
+        if not (always or control.active(int(t[0]))):
+            return None
+        noisy = x[:, : control.encoder.config.in_channels]
+        return control.features(noisy, t, control.tokens(tokens))
+
+    def joined(self, other: Sketches) -> Sketches:
+        """Both on one clip. ValueError where they overlap or act differently."""
+        same = ("encoder", "scale", "start", "end", "context")
+        if any(getattr(self, k) != getattr(other, k) for k in same):
+            raise ValueError(
+                "This MODEL already has sketches with another encoder, strength, range or "
+                "context: use the same for all Toon Apply Sketch nodes of one model."
+            )
+        if self.hints.shape != other.hints.shape:
+            raise ValueError("This MODEL already has sketches for a clip of another size.")
+        if both := sorted(self.frames & other.frames):
+            raise ValueError(f"This MODEL already has a sketch on frame {both[0]}.")
+        return replace(
+            self, hints=self.hints + other.hints, frames=self.frames | other.frames
+        )
+
+
+def sketches_of(transformer_options: dict[str, Any]) -> Sketches | None:
+    return transformer_options.get(OPTION)

@@ -1,0 +1,42 @@
+"""ComfyUI's IMAGE (b h w c in [0, 1]) to the core's (b c h w in [-1, 1]) and back. Nowhere else."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+
+def checked(images: Tensor | None, name: str) -> Tensor:
+    """The IMAGE itself; ValueError where it is missing, empty, not RGB or not finite."""
+    if images is None:
+        raise ValueError(f"{name}: no image is connected.")
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(
+            f"{name}: expected an IMAGE batch (b h w 3), got the shape {tuple(images.shape)}."
+        )
+    if images.shape[-1] == 4:
+        raise ValueError(
+            f"{name} has an alpha channel: put it on a background first (for example with "
+            "Image Composite Masked), since the model knows no transparency."
+        )
+    if images.shape[-1] != 3:
+        raise ValueError(f"{name}: expected 3 colour channels, got {images.shape[-1]}.")
+    if not torch.isfinite(images).all():
+        raise ValueError(f"{name} holds NaN or infinite values: check the node it comes from.")
+    return images
+
+
+def to_core(images: Tensor, name: str) -> Tensor:
+    """IMAGE -> (b 3 h w) in [-1, 1]."""
+    return rearrange(checked(images, name).float(), "b h w c -> b c h w") * 2 - 1
+
+
+def to_sketches(images: Tensor, name: str) -> Tensor:
+    """IMAGE -> (n 3 h w) in [0, 1]."""
+    return rearrange(checked(images, name).float(), "b h w c -> b c h w").clamp(0, 1)
+
+
+def to_comfy(frames: Tensor) -> Tensor:
+    """(n 3 h w) in about [-1, 1] -> IMAGE, clamped."""
+    return rearrange((frames.float() + 1) / 2, "b c h w -> b h w c").clamp(0, 1)
