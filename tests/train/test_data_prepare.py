@@ -94,17 +94,18 @@ def moving(offsets) -> np.ndarray:
     return frames
 
 
-def test_windows_that_move_are_kept_and_cuts_fades_and_rests_are_not():
+def test_windows_that_move_are_kept_and_cuts_fades_rests_and_loops_are_not():
     steady = moving(range(0, 32, 2))
     cut = moving([0] * 8 + [36] * 8)
     rest = moving([4] * 16)
     share = np.linspace(0, 1, 16)[:, None, None, None]
     fade = (steady[0] * (1 - share) + moving([36])[0] * share).astype(np.uint8)
+    there_and_back = moving([*range(0, 32, 4), *range(30, -2, -4)])
     verdicts = [
         is_good(window_stats(measure_motion(frames), 16), WindowRules()).tolist()
-        for frames in (steady, cut, rest, fade)
+        for frames in (steady, cut, rest, fade, there_and_back)
     ]
-    assert verdicts == [[True], [False], [False], [False]]
+    assert verdicts == [[True], [False], [False], [False], [False]]
 
 
 def test_window_statistics_are_those_of_the_frames():

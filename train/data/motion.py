@@ -19,6 +19,7 @@ class WindowRules:
     least_change: float = 3.0  # sum of the steps; below it the window holds still
     largest_step: float = 0.5  # share of one step; above it there is a cut
     fade_residual: float = 0.12  # rms distance to the best blend of the keys; below it a fade
+    unseen: float = 2.0  # the same distance; above it the keys tell nothing of what is between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,8 @@ def _fade_residual(motion: Motion, length: int, stride: int, count: int) -> np.n
 
 
 def is_good(stats: WindowStats, rules: WindowRules) -> np.ndarray:
-    """Mask of the windows that move, without a cut and without a mere fade."""
+    """Mask of the windows that move, that are no cut or fade, and whose keys show the motion."""
     moves = stats.path >= rules.least_change
     uncut = stats.largest <= rules.largest_step * stats.path
-    return moves & uncut & (stats.fade >= rules.fade_residual)
+    told = (stats.fade >= rules.fade_residual) & (stats.fade <= rules.unseen)
+    return moves & uncut & told
