@@ -63,9 +63,9 @@ def nano() -> ToonConfig:
             attention_resolutions=(4, 2),
             context_dim=context,
             dropout=0.0,
-            norm_groups=8,
+            norm_groups=4,
         ),
-        vae=VAEConfig(ch=16, ch_mult=(1, 2, 4, 6), num_res_blocks=1, norm_groups=8),
+        vae=VAEConfig(ch=16, ch_mult=(1, 2, 4, 6), num_res_blocks=1, norm_groups=2),
         resampler=ResamplerConfig(
             dim=context, depth=2, dim_head=16, heads=3, embedding_dim=64, output_dim=context
         ),

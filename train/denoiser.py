@@ -99,7 +99,7 @@ class DenoiserRecipe:
     def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         latents = batch["latents"].to(self.device)
         x_t, v, t = noised(self.schedule, latents, generator)
-        context = self._context(batch, generator)
+        context = self.context(batch, generator)
         fs = batch["fs"].to(self.device)
         out = self.module.unet(torch.cat([x_t, ends_only(latents)], dim=1), t, context, fs)
         error = (out - v).square().mean(dim=(1, 2, 3, 4))
@@ -107,7 +107,7 @@ class DenoiserRecipe:
         values = {"noisy": error[late].mean(), "clean": error[~late].mean()}
         return error.mean(), {k: x.detach() for k, x in values.items() if not x.isnan()}
 
-    def _context(self, batch: dict, generator: torch.Generator) -> Tensor:
+    def context(self, batch: dict, generator: torch.Generator) -> Tensor:
         """Tokens with condition dropout: u < 2p no prompt, p <= u < 3p a grey image."""
         p = self.config.drop
         u = torch.rand(len(batch["prompt"]), generator=generator)
@@ -133,12 +133,15 @@ class DenoiserRecipe:
         keys = Keys(ends_only(SCALE * z), references)
         branches = encode_branches(m.text, m.image, m.resampler, video[:, :, 0], item["prompt"])
         recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=2.0)
-        model = _Sampled(m.unet, self.schedule)
+        model = self.sampled_model()
         draw = seeded(123, self.device)
         latents = sample(model, keys, branches, recipe, None, draw, True, None)
         m.train()
         dual = None if self.vae.config.plain else references
         return decode(self.vae, latents / SCALE, dual, replace_middle=False)
+
+    def sampled_model(self) -> _Sampled:
+        return _Sampled(self.module.unet, self.schedule)
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         save_part(self.module, out / "denoiser.safetensors", "denoiser", self.config, facts)

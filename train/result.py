@@ -24,7 +24,12 @@ def save_part(
     manifest = provenance(part, config, facts)
     state = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
     save_file(state, path, metadata={"toontween.part": part})
-    path.with_suffix(".json").write_text(json.dumps(manifest, indent=1))
+    write_manifest(path, manifest)
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """`<name>.json` beside `<name>.safetensors`."""
+    path.with_suffix(".json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,177 @@
+"""Train the sketch encoder beside a frozen denoiser (paper eq. 6; training.md).
+
+    python -m train.sketch data=CACHE latents=LATENTS autoencoder=RUN/autoencoder.safetensors \\
+        denoiser=RUN3/denoiser.safetensors out=RUN4
+
+It starts as a copy of the denoiser's own spatial encoder with zero convolutions. Sketches stand
+on a few frames, the others get the empty one, and every frame's error counts: no frame of the
+encoder sees another.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from omegaconf import MISSING
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from toon_core import presets
+from toon_core.conditioning.encode import Keys, encode_branches
+from toon_core.pipeline import decode, sample, seeded
+from toon_core.presets import Recipe
+from toon_core.sketch.control import SketchControl
+from toon_core.sketch.encoder import SketchEncoder
+from toon_core.weights.save import save
+from train import loop, sheets
+from train.autoencoder import encode_clip
+from train.cache import SCALE
+from train.config import parse
+from train.data.sketch import xdog
+from train.denoiser import (
+    DenoiserConfig,
+    DenoiserParts,
+    DenoiserRecipe,
+    LatentWindows,
+    ends_only,
+    noised,
+)
+from train.result import load_part, provenance, write_manifest
+
+
+@dataclass(kw_only=True)
+class SketchTrainConfig(DenoiserConfig):
+    denoiser: str = MISSING  # denoiser.safetensors, frozen
+    bisection: float = 0.8  # share of clips whose sketched frames come by bisection
+    scale: float = 1.0  # control scale in training
+
+
+class SketchWindows(Dataset):
+    """`LatentWindows` items with `sketches` (1 f h w) of every frame."""
+
+    def __init__(self, base: LatentWindows) -> None:
+        self.base = base
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __getitem__(self, index: int) -> dict:
+        item = self.base[index]
+        video = self.base.windows[index % len(self.base.latents)]["video"]
+        sketches = xdog(rearrange(video, "c f h w -> f c h w"))
+        return {**item, "sketches": rearrange(sketches, "f c h w -> c f h w")}
+
+
+class SketchRecipe:
+    def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.base = DenoiserRecipe(config, device)
+        self.dataset = SketchWindows(self.base.dataset)
+        self.parts: DenoiserParts = self.base.module
+        self.parts.load_state_dict(load_part(config.denoiser, "denoiser"))
+        self.parts.requires_grad_(False).eval()
+        self.module = start_from(self.parts.unet, SketchEncoder(presets.nano_sketch())).to(device)
+
+    def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        latents = batch["latents"].to(self.device)
+        sketches = batch["sketches"].to(self.device)
+        keep = torch.stack(
+            [chosen(sketches.shape[2], self.config.bisection, generator) for _ in latents]
+        )
+        hint = self.module.hint(sketches * keep[:, None, :, None, None].to(self.device))
+        x_t, v, t = noised(self.base.schedule, latents, generator)
+        with torch.no_grad():
+            tokens = self.base.context(batch, generator)
+        control = self.module(x_t, hint, t, tokens, self.config.scale)
+        joined = torch.cat([x_t, ends_only(latents)], dim=1)
+        fs = batch["fs"].to(self.device)
+        out = self.parts.unet(joined, t, tokens, fs, control=control)
+        return (out - v).square().mean(), {"sketched": keep.float().mean()}
+
+    def sheet(self) -> np.ndarray:
+        """Truth, its sketch on the middle frame, and the clip with and without the sketch."""
+        clips = []
+        for item in self.base.fixed[:2]:
+            video = item["video"]
+            sketches = xdog(rearrange(video, "c f h w -> f c h w"))
+            shown = rearrange(sketches, "f c h w -> c f h w") * 2 - 1
+            one = torch.zeros_like(shown)[None]
+            one[0, :, 8] = (shown[:, 8] + 1) / 2
+            control = SketchControl(self.module, one.to(self.device), self.config.scale)
+            clips += [video, shown.expand_as(video)]
+            clips += [self._sampled(item, c)[0].clamp(-1, 1) for c in (control, None)]
+        return sheets.rows(clips)
+
+    def _sampled(self, item: dict, control: SketchControl | None) -> Tensor:
+        p, video = self.parts, item["video"][None].to(self.device)
+        z, references = encode_clip(self.base.vae, video, torch.Generator().manual_seed(0))
+        keys = Keys(ends_only(SCALE * z), references)
+        branches = encode_branches(p.text, p.image, p.resampler, video[:, :, 0], item["prompt"])
+        recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=1.0)
+        model = self.base.sampled_model()
+        draw = seeded(123, self.device)
+        latents = sample(model, keys, branches, recipe, control, draw, True, None)
+        dual = None if self.base.vae.config.plain else references
+        return decode(self.base.vae, latents / SCALE, dual, replace_middle=False)
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        path = out / "sketch_encoder.safetensors"
+        save(self.module, path, dtype=torch.float16)
+        write_manifest(path, provenance("sketch", self.config, facts))
+
+
+def chosen(frames: int, bisection: float, generator: torch.Generator) -> Tensor:
+    """Which frames get a sketch, (f,) bool: by recursive bisection to a depth of 1 to 4, else a
+    random subset (training.md)."""
+    keep = torch.zeros(frames, dtype=torch.bool)
+    if torch.rand((), generator=generator) >= bisection:
+        share = torch.rand((), generator=generator)
+        return torch.rand(frames, generator=generator) < share
+    depth = int(torch.randint(1, 5, (), generator=generator))
+    for frame in bisected(1, frames, depth):
+        keep[frame - 1] = True
+    return keep
+
+
+def bisected(i: int, j: int, depth: int) -> list[int]:
+    """Frames ceil((i + j) / 2) down to `depth`, counted from 1; interval ends are not chosen."""
+    middle = -(-(i + j) // 2)
+    if depth == 0 or middle in (i, j):
+        return []
+    halves = bisected(i, middle, depth - 1) + bisected(middle, j, depth - 1)
+    return sorted({middle, *halves})
+
+
+def start_from(unet: nn.Module, encoder: SketchEncoder) -> SketchEncoder:
+    """Copy the denoiser's spatial layers; the first convolution keeps its noise channels, and
+    temporal and image-token layers are left out (training.md)."""
+    last = len(unet.middle_block) - 1
+    source = {
+        k.replace(f"middle_block.{last}.", "middle_block.2."): v
+        for k, v in unet.state_dict().items()
+        if not k.startswith("middle_block.2.")
+    }
+    own = encoder.state_dict()
+    for name, value in own.items():
+        if name == "input_blocks.0.0.weight":
+            own[name] = source[name][:, : encoder.config.in_channels]
+        elif name in source and source[name].shape == value.shape:
+            own[name] = source[name]
+    encoder.load_state_dict(own)
+    return encoder
+
+
+def main(arguments: list[str]) -> None:
+    config = parse(SketchTrainConfig, arguments, __doc__)
+    device = loop.start(config)
+    loop.Run(SketchRecipe(config, device), config).train()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
