@@ -45,7 +45,7 @@ def write_clip(clip: Clip, folder: Path) -> list[Image.Image]:
         picture.save(folder / "keys" / f"{clip.name}_{part}.png", optimize=True)
     window[0].save(folder / "clips" / f"{clip.name}.webp", save_all=True, lossless=True,
                    append_images=window[1:], duration=round(1000 / FPS), loop=0, quality=90,
-                   method=6)
+                   method=6, kmax=0)
     log.info("%s: %d kB", clip.name, len(text) // 1000)
     return window
 
@@ -58,7 +58,7 @@ def sheet(windows: Sequence[Sequence[Image.Image]]) -> Image.Image:
         for col, k in enumerate(picks):
             small = window[k].resize(THUMB, Image.Resampling.LANCZOS)
             page.paste(small, (col * THUMB[0], row * THUMB[1]))
-    return page.quantize(200, dither=Image.Dither.NONE)
+    return page.quantize(128, dither=Image.Dither.NONE)
 
 
 def build(folder: Path = HERE) -> None:

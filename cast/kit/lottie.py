@@ -13,7 +13,7 @@ from cast.kit.sheet import Slot
 
 WIDTH, HEIGHT, FPS = 512, 320, 24
 SCALE = 4  # paths are stored in quarter pixels, as integers
-TOLERANCE = 3.2  # of a straight run of keys, in quarter pixels
+TOLERANCE = 3.6  # of a straight run of keys, in quarter pixels
 
 
 def bake(frames: Sequence[Sequence[Slot]], name: str) -> str:

@@ -53,7 +53,7 @@ def _split(linear: np.ndarray, anchor: np.ndarray, position: np.ndarray) -> Move
     scale = np.stack([back[:, 0, 0], back[:, 1, 1]], -1) * 100
     turn = np.degrees(turn).round(6).round(2)
     return Moves(anchor.round(6).round(1), position.round(6).round(1), turn,
-                 scale.round(6).round(2))
+                 scale.round(6).round(1))
 
 
 def _apply(m: Moves, source: np.ndarray) -> np.ndarray:

@@ -1,5 +1,5 @@
 """The characters, one file each, in the order of the preview sheet."""
 
-from cast.puppets import cat, fox, frog, ghost, girl, owl, rabbit, robot
+from cast.puppets import bird, cat, fox, frog, ghost, girl, owl, rabbit, robot
 
-CLIPS = tuple(p.CLIP for p in (fox, frog, owl, girl, ghost, rabbit, cat, robot))
+CLIPS = tuple(p.CLIP for p in (fox, frog, owl, girl, ghost, rabbit, cat, bird, robot))

@@ -139,7 +139,7 @@ def _head(s: Sheet, f: int, flop: float) -> None:
 
 def draw(s: Sheet, f: int) -> None:
     _hills(s)
-    x = 212 + f * 2 * STEP * SIZE / (CYCLE / 2)
+    x = 210 + f * 2 * STEP * SIZE / (CYCLE / 2)
     s.paint(ellipse(x - 2, GROUND + 3, 66, 9), "#5d2f42")
     fox = s.place(pose(x, GROUND, 0, SIZE, SIZE))
     y = bob(f)

@@ -25,7 +25,7 @@ def upper(f: float) -> float:
 
 def fore(f: float) -> float:
     """Direction of the forearm: raised, then swinging to and fro."""
-    swing = track(f, (12, 0), (18, 1), (40, 1), (47, 0.5)) * wave(f, 13, -0.05, 27)
+    swing = track(f, (12, 0), (18, 1), (40, 1), (47, 0.5)) * wave(f, 13, 0.56, 27)
     return track(f, (0, -12), (4, -12), (8, 6), (18, -153, "both"), (47, -153)) + swing
 
 
@@ -53,7 +53,7 @@ def _shore(s: Sheet) -> None:
     s.paint(polygon([(-9, 186), (521, 186), (521, 196), (-9, 196)]), "#7bb9dc")
     for x, y, w in ((130, 214, 60), (330, 222, 80), (470, 210, 50), (210, 236, 50)):
         s.paint(tube([(x - w / 2, y), (x, y), (x + w / 2, y)], [1, 3, 1]), "#8cc6e6")
-    s.paint(smooth([(-20, 240), (-20, 178), (30, 172), (92, 200), (118, 240)], sharp=(0, 1, 4)),
+    s.paint(smooth([(-20, 262), (-20, 178), (30, 172), (92, 200), (126, 262)], sharp=(0, 1, 4)),
             "#5f7f8c")
     tower = [(34, 182), (42, 72), (70, 72), (78, 182)]
     s.inked([(polygon(tower), "#fff6ea")], 4)
@@ -163,6 +163,6 @@ def draw(s: Sheet, f: int) -> None:
     _waving_arm(girl, f, torso.point(40, -112))
 
 
-CLIP = Clip(name="girl_wave", title="Mina waves hello", first=6, draw=draw,
+CLIP = Clip(name="girl_wave", title="Mina waves hello", first=7, draw=draw,
             prompt="a cartoon girl in a yellow raincoat raises her arm and waves by the sea",
             motions=("wave", "follow-through of sleeve and hair", "blink"))

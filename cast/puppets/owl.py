@@ -17,7 +17,7 @@ HEAD = 84.0
 
 def turn(f: float) -> float:
     """Head yaw: a wind-up, the turn past the goal, and settling."""
-    return track(f, (0, -38), (8, -38), (13, -46), (24, 46, "both"), (29, 38), (38, 38), (47, 34))
+    return track(f, (0, -38), (8, -38), (13, -46), (25, 46, "both"), (30, 38), (38, 38), (47, 34))
 
 
 @cache
@@ -101,7 +101,7 @@ def draw(s: Sheet, f: int) -> None:
     _branch(s)
     yaw, late = turn(f), _lag()[f]
     dip = track(f, (8, 0), (13, 5), (19, 12), (26, -5), (32, 0))
-    lid = track(f, (0, 1), (11, 1), (14, 0.0, "in"), (20, 0.0), (24, 1.0, "out"), (39, 1),
+    lid = track(f, (0, 1), (10, 1), (13, 0.0, "in"), (15, 0.0), (19, 1.0, "out"), (39, 1),
                 (41, 0), (44, 1))
     look = track(f, (0, -0.9), (8, -0.9), (12, 0.6), (24, 0.9))
     owl = s.place(pose(256, 284))

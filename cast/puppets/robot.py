@@ -85,7 +85,8 @@ def _leg(s: Sheet, hip: Point, side: int, lift: float) -> None:
 def _arm(s: Sheet, f: int, side: int, joint: Point) -> None:
     t = f + (0 if side > 0 else BEAT)
     high = 0.5 + 0.5 * wave(t, 2 * BEAT, 0.05)
-    hand = (joint[0] + side * (38 + 8 * wave(t, 2 * BEAT, 0.3)), joint[1] + 58 - 118 * high)
+    reach = 38 + 16 * high + 6 * wave(t, 2 * BEAT, 0.3)
+    hand = (joint[0] + side * reach, joint[1] + 58 - 118 * high)
     bend = elbow(joint, hand, 42, 40, side)
     s.inked([(tube(spine([joint, bend, hand], 4), 8.5), LIMB)], 5)
     turn = 180 * high * side + wave(t, 2 * BEAT, 0.15, 18)
@@ -152,6 +153,6 @@ def draw(s: Sheet, f: int) -> None:
     _head(head, f)
 
 
-CLIP = Clip(name="robot_dance", title="Bolt dances", first=6, draw=draw,
+CLIP = Clip(name="robot_dance", title="Bolt dances", first=5, draw=draw,
             prompt="a cartoon robot dances in the street at night",
             motions=("dance", "overlapping action", "follow-through of the aerial"))
