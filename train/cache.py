@@ -72,8 +72,10 @@ class Latents:
 def load_autoencoder(path: str) -> Autoencoder:
     """A result of either stage; the decoder's kind shows in its keys."""
     state = load_part(path, "vae")
-    config = presets.nano() if "decoder.attn_refinement.0.conv.weight" in state else (
-        presets.plain(presets.nano())
+    config = (
+        presets.nano()
+        if "decoder.attn_refinement.0.conv.weight" in state
+        else (presets.plain(presets.nano()))
     )
     vae = Autoencoder(config.vae)
     vae.load_state_dict(state)
@@ -113,8 +115,10 @@ def _open(config: CacheConfig, vae: Autoencoder, windows: Dataset, facts: dict) 
     latents = Latents(out)
     different = {k for k, v in facts.items() if latents.facts.get(k) != v}
     if different or len(latents.values) != config.count:
-        raise ValueError(f"{out} was made with another {', '.join(different) or 'count'}; "
-                         "choose another out folder")
+        raise ValueError(
+            f"{out} was made with another {', '.join(different) or 'count'}; "
+            "choose another out folder"
+        )
     return latents
 
 

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from train import checkpoint, config as options
+from train import checkpoint
+from train import config as options
 from train.config import RunConfig
 from train.ema import EMA
 
@@ -133,7 +134,9 @@ class Run:
         if not torch.isfinite(norm):
             kept = checkpoint.found(self.out / "checkpoints")
             last = kept[-1] if kept else "none yet"
-            raise ValueError(f"loss is not finite at step {self.step}; last good checkpoint: {last}")
+            raise ValueError(
+                f"loss is not finite at step {self.step}; last good checkpoint: {last}"
+            )
         self.optimizer.step()
         self.ema.update()
         return {"loss": loss.detach(), "grad_norm": norm, **values}
