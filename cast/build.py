@@ -58,7 +58,7 @@ def sheet(windows: Sequence[Sequence[Image.Image]]) -> Image.Image:
         for col, k in enumerate(picks):
             small = window[k].resize(THUMB, Image.Resampling.LANCZOS)
             page.paste(small, (col * THUMB[0], row * THUMB[1]))
-    return page.quantize(128, dither=Image.Dither.NONE)
+    return page.quantize(256, kmeans=4, dither=Image.Dither.NONE)
 
 
 def build(folder: Path = HERE) -> None:
