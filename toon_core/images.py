@@ -113,7 +113,9 @@ class Fit:
             return frames
         if self.mode == "stretch":
             return resize(frames, self._same_area, self.antialias)
-        return centre(frames, self._inside)
+        h, w = self._inside
+        top, left = (_bars(have, want)[0] for have, want in zip((h, w), self.target, strict=True))
+        return frames[..., top : top + h, left : left + w]
 
     @property
     def _inside(self) -> Size:

@@ -38,3 +38,7 @@ class ToonModel(nn.Module):
                 self.text = TextEncoder(config.clip).to(dtype)
                 self.image = ImageEncoder(config.clip).to(dtype)
         self.schedule = Schedule(config.schedule)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.unet.parameters()).dtype

@@ -47,7 +47,7 @@ def interpolate(
         model.text, model.image, model.resampler, seen, prompt, negative, grey=r.grey_uncond_image
     )
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
-    keys = encode_keys(model.vae, first, last, noise, scale)
+    keys = encode_keys(model.vae, first.to(model.dtype), last.to(model.dtype), noise, scale)
     latents = sample(model, keys, branches, r, control, draw, batched, callback)
     return decode(model.vae, latents / scale, keys.references, r.replace_middle_frames)
 

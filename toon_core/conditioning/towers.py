@@ -7,6 +7,7 @@ parts of each that no output depends on (the other tower) are not built.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import open_clip
 import torch
@@ -36,7 +37,12 @@ def _build(config: CLIPConfig) -> CLIP:
 
 def tokenize(prompts: Sequence[str], length: int = 77) -> Tensor:
     """(b length) token ids, zero padded; longer prompts are cut with the end token last."""
-    return open_clip.SimpleTokenizer(context_length=length)(list(prompts))
+    return _tokenizer(length)(list(prompts))
+
+
+@cache
+def _tokenizer(length: int) -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer(context_length=length)
 
 
 class TextEncoder(nn.Module):
@@ -86,6 +92,7 @@ class ImageEncoder(nn.Module):
             delattr(self.model, part)
 
     def forward(self, images: Tensor) -> Tensor:
+        images = images.to(self.model.visual.conv1.weight.dtype)
         out = self.model.visual.forward_intermediates(
             images, indices=1, output_fmt="NLC", output_extra_tokens=True, intermediates_only=True
         )

@@ -45,9 +45,10 @@ class TimeStack(nn.Module):
             else:
                 inner = torch.empty_like(clip) if inner is None else inner
                 inner[:, span.start : span.stop] = done
+        if torch.is_grad_enabled():
+            pieces = [done for _, done in _over_frames(self.out_layers, inner, size)]
+            return torch.addcmul(clip, torch.cat(pieces, dim=1), amount)
         for span, done in _over_frames(self.out_layers, inner, size):
-            if torch.is_grad_enabled():
-                return torch.addcmul(clip, done, amount)
             clip[:, span.start : span.stop].addcmul_(done, amount)
         return clip
 

@@ -1,0 +1,82 @@
+"""Fitting pictures of any size and undoing it."""
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from toon_core.images import Fit, resize, resize_and_crop
+
+ODD = [(320, 512), (321, 511), (333, 200), (200, 333), (64, 64), (65, 63), (1, 90), (719, 1281)]
+
+
+def picture(h: int, w: int) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
+    return torch.stack([x, y, x * y])[None] * 0.9 + 0.05
+
+
+@pytest.mark.parametrize("source", ODD)
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_nearest_gives_multiples_of_64(source, mode: str) -> None:
+    fit = Fit.nearest(source, mode)
+    out = fit.apply(picture(*source))
+    assert tuple(out.shape[-2:]) == fit.target
+    assert all(side % 64 == 0 and side > 0 for side in fit.target)
+
+
+@pytest.mark.parametrize("source", ODD)
+def test_pad_is_undone_exactly(source) -> None:
+    fit, image = Fit.nearest(source, "pad"), picture(*source)
+    assert torch.equal(fit.undo(fit.apply(image)), image)
+
+
+@pytest.mark.parametrize("missing", range(1, 9))
+def test_pad_is_undone_for_every_remainder(missing: int) -> None:
+    image = picture(128 - missing, 64)
+    fit = Fit.nearest((128 - missing, 64), "pad")
+    assert torch.equal(fit.undo(fit.apply(image)), image)
+
+
+@pytest.mark.parametrize("source", [(321, 511), (333, 200), (200, 333)])
+def test_stretch_is_undone(source) -> None:
+    fit, image = Fit.nearest(source, "stretch"), picture(*source)
+    back = fit.undo(fit.apply(image))
+    assert back.shape == image.shape
+    assert (back - image).abs().max() < 0.03
+
+
+def test_pad_to_another_size_keeps_the_aspect() -> None:
+    fit, image = Fit((400, 300), (128, 128), "pad"), picture(400, 300)
+    padded = fit.apply(image)
+    assert padded[..., :16].abs().max() == 0 and padded[..., -16:].abs().max() == 0
+    back = fit.undo(padded)
+    assert tuple(back.shape[-2:]) == (128, 96)
+    assert (back - resize(image, (128, 96))).abs().max() == 0
+
+
+def test_crop_keeps_the_centre() -> None:
+    image = picture(100, 200)
+    fit = Fit.nearest((100, 200), "crop")
+    assert torch.equal(fit.apply(image), image[..., 18:82, 4:196])
+    assert fit.undo(fit.apply(image)).shape == (1, 3, 64, 192)
+
+
+def test_released_fit_resizes_the_shorter_side_and_pads_with_grey() -> None:
+    square = resize_and_crop(picture(512, 512), (64, 96))
+    assert square[..., :16].abs().max() == 0 and square[..., -16:].abs().max() == 0
+    assert square[..., 16:-16].abs().min(dim=1).values.max() > 0.5
+    wide = resize_and_crop(picture(64, 300), (64, 96))
+    assert torch.equal(wide, picture(64, 300)[..., 102:198])
+
+
+@pytest.mark.parametrize("size", [(64, 102), (37, 200), (700, 701)])
+def test_resize_without_antialias_is_plain_bilinear(size) -> None:
+    image = torch.rand(1, 3, 320, 512)
+    want = interpolate(image, size, mode="bilinear", align_corners=False)
+    assert (resize(image, size, antialias=False) - want).abs().max() < 2e-4
+
+
+def test_refuses() -> None:
+    with pytest.raises(ValueError, match="nearest: 512"):
+        Fit((10, 10), (320, 500))
+    with pytest.raises(ValueError, match="expected crop, pad or stretch"):
+        Fit((10, 10), (64, 64), "zoom")

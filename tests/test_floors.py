@@ -1,0 +1,89 @@
+"""Who may import whom, read from the sources."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution"}
+OURS = {"toon_core", "nodes", "train", "tests", "scripts", "cast"}
+
+# Package -> absolute import roots it must not use.
+FORBIDDEN = {
+    "toon_core": HOST | OURS,  # relative imports only
+    "nodes": OURS,
+    "train": HOST | (OURS - {"toon_core", "train", "cast"}),
+}
+
+# Parts of toon_core -> parts they may import; `conditioning/encode` joins several of them.
+FLOORS = {
+    "config": set(),
+    "ops": set(),
+    "schedule": {"config"},
+    "guidance": set(),
+    "images": set(),
+    "presets": {"config", "schedule"},
+    "layers": {"config", "ops", "layers"},
+    "unet": {"config", "ops", "layers", "unet"},
+    "vae": {"config", "ops", "layers", "vae"},
+    "sketch": {"config", "ops", "layers", "sketch"},
+    "conditioning": {"config", "ops", "layers", "conditioning"},
+    "conditioning/encode": {"conditioning", "denoiser", "vae"},
+    "denoiser": {"guidance", "layers", "sketch", "unet"},
+    "samplers": {"schedule"},
+    "metrics": {"metrics"},
+}
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(level, module) of every import; level 0 is absolute."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found += [(node.level, name) for name in names]
+    return found
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_absolute_imports(package: str) -> None:
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        roots = {name.split(".")[0] for level, name in imports(path) if level == 0}
+        assert not roots & FORBIDDEN[package], path.relative_to(ROOT)
+
+
+def _part(path: Path) -> str:
+    inside = path.relative_to(ROOT / "toon_core").with_suffix("")
+    exact = inside.as_posix()
+    return exact if exact in FLOORS else inside.parts[0]
+
+
+def _parts_used(path: Path) -> set[str]:
+    folder = path.relative_to(ROOT / "toon_core").parent.parts
+    used = set()
+    for level, name in imports(path):
+        if level:
+            full = [*folder[: len(folder) - level + 1], *name.split(".")]
+            used.add(full[0])
+    return used
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_floors_of_the_core(part: str) -> None:
+    files = [p for p in (ROOT / "toon_core").rglob("*.py") if _part(p) == part]
+    assert files
+    for path in files:
+        assert _parts_used(path) <= FLOORS[part], path.relative_to(ROOT)
+
+
+def test_the_reader_sees_what_it_should(tmp_path: Path) -> None:
+    source = tmp_path / "x.py"
+    source.write_text("import comfy.ops as o\ndef f():\n    from ..unet.model import A\n")
+    assert imports(source) == [(0, "comfy.ops"), (2, "unet.model")]
