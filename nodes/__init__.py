@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .cast import ToonLoadCast
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
+from .native import (
+    ToonDDIMSampler,
+    ToonGuideBranches,
+    ToonMakeNoise,
+    ToonRescaleGuidance,
+    ToonScheduleSigmas,
+    ToonSetSchedule,
+)
 from .sampling import ToonSample
+from .sketch import ToonApplySketch
 
 NODES: list[type[io.ComfyNode]] = [
     ToonLoadModel,
     ToonLoadSketchEncoder,
+    ToonLoadCast,
     ToonEncodeKeys,
+    ToonApplySketch,
     ToonSample,
     ToonDecode,
+    ToonScheduleSigmas,
+    ToonDDIMSampler,
+    ToonMakeNoise,
+    ToonRescaleGuidance,
+    ToonSetSchedule,
+    ToonGuideBranches,
 ]
 
 

@@ -77,8 +77,9 @@ class GivenText:
             None,
             _given(negative, width, "negative_text"),
         )
-        missing = [k for k, v in zip(("positive", "negative"), self.given[::2], strict=True)
-                   if v is None]
+        missing = [
+            k for k, v in zip(("positive", "negative"), self.given[::2], strict=True) if v is None
+        ]
         if text is None and missing:
             raise ValueError(f"There is no {missing[0]}_text and no text encoder: {GET_CLIP}")
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toon_core.conditioning.encode import encode_branches, encode_keys
-from ..toon_core.denoiser import Branches
-from ..toon_core.images import Fit
 from ..toon_core.presets import RELEASED
-from . import host, memory, tensors
+from . import host, keys
 from .clips import encoders
-from .noise import posterior_noise
 from .types import (
     CLIP_KEY,
-    TOKENS_KEY,
     AutoencoderType,
     Clip,
     ConditionerType,
@@ -62,82 +56,19 @@ class ToonEncodeKeys(io.ComfyNode):
         positive_text: Any = None,
         negative_text: Any = None,
     ) -> io.NodeOutput:
-        first, last = _pair(first_image, last_image)
+        first, last = keys.pair(first_image, last_image)
         if length < 1:
             raise ValueError(f"length = {length}: a clip has at least 1 frame.")
-        placed = _fit(first, width, height, fit)
+        placed = keys.fit_of(first, width, height, fit)
         text, image = encoders(conditioner, clip, clip_vision, positive_text, negative_text)
-        branches = _branches(conditioner, text, image, first, prompt, negative_prompt)
-        keys = _keys(toon_vae, placed, first, last, length, seed)
-        latents = host.to_intermediate(keys.concat)
+        branches = keys.token_branches(conditioner, text, image, first, prompt, negative_prompt)
+        encoded = keys.key_latents(toon_vae, placed, first, last, length, seed)
+        latents = host.to_intermediate(encoded.concat)
         shared = {"concat_latent_image": latents, "fs": fs}
-        carried = Clip(references=[host.to_intermediate(r) for r in keys.references], fit=placed)
+        carried = Clip(references=[host.to_intermediate(r) for r in encoded.references], fit=placed)
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
         tokens = (branches.cond, branches.uncond, branches.image)
-        return io.NodeOutput(*(_conditioning(t, shared) for t in tokens), latent)
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """Unscaled key latents (b z f h w) and the decoder's references."""
-
-    concat: Tensor
-    references: list[Tensor]
-
-
-def _pair(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    first = tensors.to_core(first, "first_image")
-    last = tensors.to_core(last, "last_image")
-    counts = {len(first), len(last)}
-    if len(counts) == 2 and 1 not in counts:
-        raise ValueError(
-            f"first_image is a batch of {len(first)} and last_image of {len(last)}: give as many "
-            "last frames as first frames, or one for all."
-        )
-    most = max(counts)
-    return tuple(x.expand(most, -1, -1, -1) for x in (first, last))
-
-
-def _fit(first: Tensor, width: int, height: int, mode: str) -> Fit:
-    source = tuple(first.shape[-2:])
-    if width == 0 and height == 0:
-        return Fit.nearest(source, mode)
-    if width == 0 or height == 0:
-        raise ValueError(
-            f"width = {width}, height = {height}: set both, or both to 0 for the images' own size."
-        )
-    return Fit(source, (height, width), mode)
-
-
-def _branches(loaded, text, image, first: Tensor, prompt: str, negative: str) -> Branches:
-    device, dtype = loaded.patcher.load_device, loaded.module.dtype
-    host.load([loaded.patcher], memory.towers(loaded.config, len(first)), whole=True)
-    branches = encode_branches(
-        text,
-        image,
-        loaded.module.resampler,
-        first.to(device, dtype),
-        prompt,
-        negative,
-        grey=RELEASED.grey_uncond_image,
-    )
-    return Branches(*(host.to_intermediate(t).float() for t in vars(branches).values()))
-
-
-def _keys(loaded, fit: Fit, first: Tensor, last: Tensor, length: int, seed: int) -> _Keys:
-    device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
-    last_fit = Fit(tuple(last.shape[-2:]), fit.target, fit.mode, fit.antialias)
-    images = [f.apply(x).to(device, dtype) for f, x in ((fit, first), (last_fit, last))]
-    h, w = (side // config.downsample for side in fit.target)
-    noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
-    host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), fit.target))
-    # ComfyUI's LATENT is unscaled; the model's latent format scales it.
-    keys = encode_keys(loaded.module, *images, noise.to(device, dtype), scale_factor=1.0)
-    return _Keys(keys.concat.float(), keys.references)
-
-
-def _conditioning(tokens: Tensor, shared: dict[str, Any]) -> list:
-    return [[tokens, {**shared, TOKENS_KEY: tokens.shape[1]}]]
+        return io.NodeOutput(*(keys.conditioning(t, shared) for t in tokens), latent)
 
 
 def _inputs() -> list:

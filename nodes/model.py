@@ -52,9 +52,7 @@ class NativeUNet(VideoUNet):
         options = transformer_options or {}
         kind = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
         wrappers = comfy.patcher_extension.get_all_wrappers(kind, options)
-        run = comfy.patcher_extension.WrapperExecutor.new_class_executor(
-            self._run, self, wrappers
-        )
+        run = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._run, self, wrappers)
         return run.execute(x, timesteps, context, control, options, fs)
 
     def _run(self, x, timesteps, context, control, options, fs) -> Tensor:

@@ -135,4 +135,3 @@ def _commonest(weights: dict[str, torch.Tensor]) -> torch.dtype | None:
         if tensor.is_floating_point():
             sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.numel()
     return max(sizes, key=lambda k: sizes[k], default=None)
-

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
+import comfy.model_management as mm
 import comfy.utils
 import latent_preview
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
-from . import host
+from . import host, memory
 from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
-from .sketch_patch import sketches_of
+from .sketch_patch import Sketches, sketches_of
 from .types import TOKENS_KEY
 
 log = logging.getLogger("toon.nodes")
@@ -96,7 +96,7 @@ class _Run:
     def sample(self, table, seed: int) -> Tensor:
         device = self.patcher.load_device
         branches = len(Branches(*self.tokens).used(self.guidance))
-        one = self.inner.memory_required(self.shape)
+        one = self.inner.memory_required(self.shape) + self._sketch_memory()
         models = [self.patcher, *self.patcher.get_nested_additional_models()]
         host.load(models, one * branches)
         batched = host.free_memory(device) > 1.5 * one * branches
@@ -116,14 +116,26 @@ class _Run:
             self.patcher.cleanup()
         return host.to_intermediate(self.inner.process_latent_out(samples.float()))
 
+    def _sketch_memory(self) -> float:
+        sketches = self._sketches
+        if sketches is None:
+            return 0.0
+        sketches.check(self.shape)
+        clips, _, f, h, w = self.shape
+        size = mm.dtype_size(self.inner.compute_dtype)
+        return memory.sketch(sketches.encoder.config, clips, f, h, w, size)
+
+    @property
+    def _sketches(self) -> Sketches | None:
+        return sketches_of(self.patcher.model_options["transformer_options"])
+
     def _denoiser(self, device: torch.device, batched: bool) -> Denoiser:
         dtype, clips = self.inner.compute_dtype, self.shape[0]
         noise = torch.empty(self.shape, device=device)
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
         tokens = [t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens]
         fs = torch.full((clips,), float(self.values["fs"]), device=device)
-        sketches = sketches_of(self.patcher.model_options["transformer_options"])
-        control = sketches and sketches.control(device, dtype)
+        control = self._sketches and self._sketches.control(device, dtype)
         return Denoiser(
             self.inner.diffusion_model.predict,
             concat,
@@ -151,7 +163,7 @@ def _spread(tokens: Tensor, clips: int) -> Tensor:
 
 
 def _inputs() -> list:
-    r = replace(RELEASED)
+    r = RELEASED
     return [
         io.Model.Input(
             "model", tooltip="From Toon Load Model, with or without LoRA and Toon Apply Sketch."

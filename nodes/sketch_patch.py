@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,17 +36,21 @@ class Sketches:
 
     def control(self, device: torch.device, dtype: torch.dtype) -> SketchControl:
         hints = self.hints.to(device, dtype)
-        return SketchControl(
-            self.encoder, hints, self.scale, self.start, self.end, self.context
-        )
+        return SketchControl(self.encoder, hints, self.scale, self.start, self.end, self.context)
+
+    def check(self, shape: Sequence[int]) -> None:
+        """ValueError unless the sketches were placed for latents (b c f h w)."""
+        f, h, w = self.hints.shape[2:]
+        if (f, h, w) != (shape[2], shape[3] * 8, shape[4] * 8):
+            raise ValueError(
+                f"The sketches were placed in {f} frames of {w}x{h}, and the clip has {shape[2]} "
+                f"of {shape[4] * 8}x{shape[3] * 8}: give Toon Apply Sketch the LATENT that is "
+                "sampled."
+            )
 
     def features(self, x: Tensor, t: Tensor, tokens: Tensor) -> list[Tensor] | None:
         """For one UNet call: x (b c f h w) with the noisy latents first, t (b,), tokens (b L d)."""
-        if self.hints.shape[2] != x.shape[2]:
-            raise ValueError(
-                f"The sketches were placed in {self.hints.shape[2]} frames and the clip has "
-                f"{x.shape[2]}: give Toon Apply Sketch the LATENT that is sampled."
-            )
+        self.check(x.shape)
         control = self.control(x.device, x.dtype)
         # The comparison waits for the device, so it is made only where it decides something.
         always = self.start <= 0 and self.end >= 1
@@ -66,9 +71,7 @@ class Sketches:
             raise ValueError("This MODEL already has sketches for a clip of another size.")
         if both := sorted(self.frames & other.frames):
             raise ValueError(f"This MODEL already has a sketch on frame {both[0]}.")
-        return replace(
-            self, hints=self.hints + other.hints, frames=self.frames | other.frames
-        )
+        return replace(self, hints=self.hints + other.hints, frames=self.frames | other.frames)
 
 
 def sketches_of(transformer_options: dict[str, Any]) -> Sketches | None:

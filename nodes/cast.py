@@ -1,0 +1,67 @@
+"""The project's own characters as ready key frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image, ImageSequence
+
+from .host import PACK
+
+CAST = PACK / "cast"
+
+
+class ToonLoadCast(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        names = sorted(_index())
+        return io.Schema(
+            node_id="ToonLoadCast",
+            display_name="Toon Example Keys",
+            category="ToonTween/loaders",
+            description="Key frames of the pack's own cartoon characters (CC0), with the frames "
+            "that a person animated between them.",
+            inputs=[
+                io.Combo.Input("clip", options=names, tooltip="Which character, and what it does.")
+            ],
+            outputs=[
+                io.Image.Output(display_name="first_image", tooltip="The first key, 512x320."),
+                io.Image.Output(display_name="last_image", tooltip="The last key, 512x320."),
+                io.Image.Output(
+                    display_name="true_frames", tooltip="All 16 frames of the clip, to compare."
+                ),
+                io.String.Output(display_name="prompt", tooltip="What happens in it."),
+                io.Int.Output(display_name="fps", tooltip="Frames per second of the clip."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, clip: str) -> str:
+        path = CAST / "clips" / f"{clip}.webp"
+        return str(path.stat().st_mtime_ns) if path.is_file() else "missing"
+
+    @classmethod
+    def execute(cls, clip: str) -> io.NodeOutput:
+        entry = _index().get(clip)
+        path = CAST / "clips" / f"{clip}.webp"
+        if entry is None or not path.is_file():
+            raise ValueError(
+                f"The cast has no clip {clip!r}; it has {', '.join(sorted(_index()))}."
+            )
+        frames = _frames(path)
+        return io.NodeOutput(frames[:1], frames[-1:], frames, entry["prompt"], entry["fps"])
+
+
+def _index() -> dict[str, Any]:
+    return json.loads((CAST / "index.json").read_text(encoding="utf-8"))
+
+
+def _frames(path: Path) -> torch.Tensor:
+    with Image.open(path) as image:
+        pictures = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(image)]
+    return torch.from_numpy(np.stack(pictures)).float() / 255

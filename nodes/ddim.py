@@ -1,0 +1,64 @@
+"""The release's DDIM step as a sampler function for ComfyUI (architecture.md 8.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import trange
+
+from .model_sampling import ToonModelSampling
+from .noise import sampling_draws
+
+
+def sample_ddim(
+    model: Any,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: dict[str, Any] | None = None,
+    callback: Any = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+) -> Tensor:
+    """x (b c f h w) = x0 + sigma eps at sigmas[0], to sigmas[-1], with ComfyUI's conventions.
+
+    Step noise comes from the seed as Toon Sample draws it, after x_T.
+    """
+    extra_args = extra_args or {}
+    sampling: ToonModelSampling = model.inner_model.inner_model.model_sampling
+    if not isinstance(sampling, ToonModelSampling):
+        raise ValueError("Toon DDIM Sampler needs the MODEL of Toon Load Model.")
+    draw = sampling_draws(extra_args.get("seed") or 0, x.shape)
+    draw(tuple(x.shape))
+    rows = coefficients(sampling, sigmas.cpu(), eta)
+    ones = x.new_ones([x.shape[0]])
+    for i in trange(len(rows), disable=disable):
+        denoised = model(x, sigmas[i] * ones, **extra_args)
+        keep, fresh = rows[i]
+        noise = draw(tuple(x.shape)).to(x)
+        x = denoised + keep * (x - denoised) + fresh * noise
+        if callback is not None:
+            step = {"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}
+            callback({**step, "denoised": denoised})
+    return x
+
+
+def coefficients(
+    sampling: ToonModelSampling, sigmas: Tensor, eta: float
+) -> list[tuple[float, float]]:
+    """For each step the factors of X - x0, which is sigma eps, and of the fresh noise.
+
+    In terms of X the dynamic rescale disappears: it is in the sigmas. At the last step s stays
+    what it was, as in the release.
+    """
+    bar, _, s = (t.double() for t in sampling.signal(sigmas))
+    sigmas = sigmas.double()
+    s_next = torch.cat([s[1:-1], s[-2:-1]])
+    bar_next = 1 / (1 + (sigmas[1:] * s_next) ** 2)
+    bar, sigma = bar[:-1], sigmas[:-1]
+    var = eta**2 * (1 - bar_next) / (1 - bar) * (1 - bar / bar_next)
+    unit = bar_next.sqrt() * s_next
+    keep = (1 - bar_next - var).clamp(min=0).sqrt() / unit / sigma
+    fresh = var.clamp(min=0).sqrt() / unit
+    return list(zip(keep.tolist(), fresh.tolist(), strict=True))

@@ -1,0 +1,80 @@
+"""What Toon Encode Keys does: pictures to their place, to tokens and to latents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
+from ..toon_core.denoiser import Branches
+from ..toon_core.images import Fit
+from ..toon_core.presets import RELEASED
+from . import host, memory, tensors
+from .clips import Text
+from .noise import posterior_noise
+from .types import TOKENS_KEY, LoadedAutoencoder, LoadedConditioner
+
+
+def pair(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Two IMAGE batches -> as many first as last frames (b 3 h w) in [-1, 1]."""
+    first = tensors.to_core(first, "first_image")
+    last = tensors.to_core(last, "last_image")
+    counts = {len(first), len(last)}
+    if len(counts) == 2 and 1 not in counts:
+        raise ValueError(
+            f"first_image is a batch of {len(first)} and last_image of {len(last)}: give as many "
+            "last frames as first frames, or one for all."
+        )
+    most = max(counts)
+    return tuple(x.expand(most, -1, -1, -1) for x in (first, last))
+
+
+def fit_of(first: Tensor, width: int, height: int, mode: str) -> Fit:
+    """Where the pictures come; width and height 0 keep their own size."""
+    source = tuple(first.shape[-2:])
+    if width == 0 and height == 0:
+        return Fit.nearest(source, mode)
+    if width == 0 or height == 0:
+        raise ValueError(
+            f"width = {width}, height = {height}: set both, or both to 0 for the images' own size."
+        )
+    return Fit(source, (height, width), mode)
+
+
+def token_branches(
+    loaded: LoadedConditioner, text: Text, image: Any, first: Tensor, prompt: str, negative: str
+) -> Branches:
+    """Context tokens of the three branches, on ComfyUI's intermediate device."""
+    device, dtype = loaded.patcher.load_device, loaded.module.dtype
+    host.load([loaded.patcher], memory.towers(loaded.config, len(first)), whole=True)
+    branches = encode_branches(
+        text,
+        image,
+        loaded.module.resampler,
+        first.to(device, dtype),
+        prompt,
+        negative,
+        grey=RELEASED.grey_uncond_image,
+    )
+    return Branches(*(host.to_intermediate(t).float() for t in vars(branches).values()))
+
+
+def key_latents(
+    loaded: LoadedAutoencoder, fit: Fit, first: Tensor, last: Tensor, length: int, seed: int
+) -> Keys:
+    """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
+    latent format scales them."""
+    device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
+    last_fit = Fit(tuple(last.shape[-2:]), fit.target, fit.mode, fit.antialias)
+    images = [f.apply(x).to(device, dtype) for f, x in ((fit, first), (last_fit, last))]
+    h, w = (side // config.downsample for side in fit.target)
+    noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
+    host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), fit.target))
+    keys = encode_keys(loaded.module, *images, noise.to(device, dtype), scale_factor=1.0)
+    return Keys(keys.concat.float(), keys.references)
+
+
+def conditioning(tokens: Tensor, shared: dict[str, Any]) -> list:
+    """ComfyUI's CONDITIONING of one branch."""
+    return [[tokens, {**shared, TOKENS_KEY: tokens.shape[1]}]]

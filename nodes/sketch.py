@@ -1,0 +1,199 @@
+"""The node that puts line drawings on frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.patcher_extension
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..toon_core.images import Fit
+from ..toon_core.presets import RELEASED
+from ..toon_core.sketch.control import bright_lines, place
+from . import memory, tensors
+from .model import ToonVideoModel, native
+from .sketch_patch import OPTION, Sketches, sketches_of
+from .types import LoadedSketchEncoder, SketchEncoderType, clip_of
+
+POLARITIES = ["auto", "light on dark", "dark on light"]
+CONTEXTS = ["full", "text"]
+
+
+class ToonApplySketch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonApplySketch",
+            display_name="Toon Apply Sketch",
+            category="ToonTween",
+            description="Guides single frames of a clip by line drawings. Frames without one are "
+            "left to the model. Can be used several times on one model.",
+            inputs=_inputs(),
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="The model with the sketches, for any sampler."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        sketch_encoder: LoadedSketchEncoder,
+        latent: dict[str, Any],
+        sketches: Tensor,
+        frames: str,
+        strength: float,
+        polarity: str,
+        start_percent: float,
+        end_percent: float,
+        context: str,
+    ) -> io.NodeOutput:
+        _check(native(model), sketch_encoder, start_percent, end_percent)
+        drawings = tensors.to_sketches(sketches, "sketches")
+        total = latent["samples"].shape[2]
+        numbers = frame_numbers(frames, len(drawings), total)
+        fitted = _fit(bright_lines(drawings, polarity), clip_of(latent).fit)
+        hints = place(dict(zip(numbers, fitted, strict=True)), total, *fitted.shape[-2:])
+        if strength == 0:
+            return io.NodeOutput(model)
+        added = Sketches(
+            encoder=sketch_encoder.module,
+            hints=hints,
+            frames=frozenset(numbers),
+            scale=strength,
+            start=start_percent,
+            end=end_percent,
+            context=context,
+        )
+        return io.NodeOutput(_patched(model, sketch_encoder, added))
+
+
+def frame_numbers(text: str, count: int, total: int) -> list[int]:
+    """Numbers of `count` sketches from "3, 7, 11". ValueError names what does not fit."""
+    parts = [p for p in re.split(r"[,;\s]+", text.strip()) if p]
+    if not all(re.fullmatch(r"\d+", p) for p in parts):
+        raise ValueError(f'frames = "{text}": expected numbers such as "7" or "3, 7, 11".')
+    numbers = [int(p) for p in parts]
+    if not numbers and count == total:
+        return list(range(total))
+    if len(numbers) != count:
+        raise ValueError(
+            f'{count} sketches but {len(numbers)} frame numbers in "{text}": give one number for '
+            f"each sketch (or none with a sketch for each of the {total} frames)."
+        )
+    if len(set(numbers)) != count:
+        raise ValueError(f'frames = "{text}": a frame can have one sketch only.')
+    if wrong := [n for n in numbers if n >= total]:
+        raise ValueError(f"There is no frame {wrong[0]}: the clip has the frames 0 to {total - 1}.")
+    return numbers
+
+
+def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end: float) -> None:
+    unet, own = inner.toon.unet, loaded.config
+    same = ("model_channels", "channel_mult", "num_res_blocks", "context_dim")
+    if wrong := [k for k in same if getattr(unet, k) != getattr(own, k)]:
+        name = wrong[0]
+        raise ValueError(
+            f"{loaded.name} does not belong to this model ({name} is {getattr(own, name)}, the "
+            f"model's {getattr(unet, name)}): load the sketch encoder of the same family, nano "
+            "for nano, sketch_encoder.ckpt for the official model."
+        )
+    if start >= end:
+        raise ValueError(
+            f"start_percent = {start} must be below end_percent = {end}, or no sketch ever acts."
+        )
+
+
+def _fit(lines: Tensor, fit: Fit) -> Tensor:
+    """As the key frames are fitted; bars are empty, which is black."""
+    own = Fit(tuple(lines.shape[-2:]), fit.target, fit.mode, fit.antialias)
+    return own.apply(lines).clamp(0, 1)
+
+
+def _patched(model: Any, loaded: LoadedSketchEncoder, added: Sketches) -> Any:
+    before = sketches_of(model.model_options["transformer_options"])
+    clone = model.clone()
+    clone.model_options["transformer_options"][OPTION] = before.joined(added) if before else added
+    clone.set_additional_models(OPTION, [loaded.patcher])
+    if before is None:
+        kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
+        clone.add_wrapper_with_key(kind, OPTION, _room_for(loaded))
+    return clone
+
+
+def _room_for(loaded: LoadedSketchEncoder):
+    """ComfyUI reckons memory from the latent's shape alone, so the encoder's is asked for as a
+    larger batch."""
+
+    def prepare(executor: Any, model: Any, noise_shape: Sequence[int], *args: Any, **kwargs: Any):
+        clips, _, f, h, w = noise_shape
+        size = mm.dtype_size(loaded.module.dtype)
+        extra = memory.sketch(loaded.config, clips, f, h, w, size)
+        share = extra / model.model.memory_required(noise_shape)
+        return executor(model, [clips * (1 + share), *noise_shape[1:]], *args, **kwargs)
+
+    return prepare
+
+
+def _inputs() -> list:
+    return [
+        io.Model.Input("model", tooltip="From Toon Load Model."),
+        SketchEncoderType.Input("sketch_encoder", tooltip="From Toon Load Sketch Encoder."),
+        io.Latent.Input(
+            "latent", tooltip="From Toon Encode Keys: the clip's size, length and fit."
+        ),
+        io.Image.Input(
+            "sketches",
+            tooltip="One line drawing or a batch, of any size; fitted as the key frames are.",
+        ),
+        io.String.Input(
+            "frames",
+            default="7",
+            tooltip='The frame of each sketch, counted from 0: "7", or "3, 7, 11" for three. '
+            "Empty: a sketch for every frame.",
+        ),
+        io.Float.Input(
+            "strength",
+            default=RELEASED.sketch_scale,
+            min=0.0,
+            max=2.0,
+            step=0.05,
+            tooltip="How strongly the lines are followed; the release takes 0.6, 0 is off.",
+        ),
+        io.Combo.Input(
+            "polarity",
+            options=POLARITIES,
+            default="auto",
+            tooltip="Light lines on dark (as Canny gives them) or dark lines on light paper. auto "
+            "looks at each drawing's brightness.",
+        ),
+        io.Float.Input(
+            "start_percent",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="The part of the run before which the sketches do not act.",
+        ),
+        io.Float.Input(
+            "end_percent",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="The part of the run after which the sketches do not act.",
+        ),
+        io.Combo.Input(
+            "context",
+            options=CONTEXTS,
+            default="full",
+            tooltip="What the encoder reads beside the lines: full, text and image tokens, or "
+            "text, the first 77 tokens only, as some other re-creations do.",
+        ),
+    ]
