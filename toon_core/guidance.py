@@ -26,5 +26,6 @@ def rescale(guided: Tensor, cond: Tensor, amount: float) -> Tensor:
     if amount == 0:
         return guided
     axes = tuple(range(1, cond.dim()))
-    ratio = cond.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
+    spread = guided.std(dim=axes, keepdim=True).clamp(min=1e-6)  # an untrained model says 0
+    ratio = cond.std(dim=axes, keepdim=True) / spread
     return amount * guided * ratio + (1 - amount) * guided

@@ -43,8 +43,8 @@ class AutoencoderRecipe:
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.dataset = ClipWindows(config.data, seed=config.seed, items=config.steps * config.batch)
-        held_out = ClipWindows(config.data, "test", seed=0, items=4)
-        self.fixed = torch.stack([held_out[i]["video"] for i in range(4)]).to(device)
+        held_out = ClipWindows(config.data, "test", seed=0, items=config.sheet_clips)
+        self.fixed = torch.stack([held_out[i]["video"] for i in range(config.sheet_clips)]).to(device)
         self.dual = config.stage == "dual"
         self.vae = self._build().to(device)
         self.module: nn.Module = self.vae.decoder if self.dual else self.vae
@@ -54,7 +54,7 @@ class AutoencoderRecipe:
         plain = replace(shape, references=False, pseudo_3d=False)
         if self.config.stage == "plain":
             vae = Autoencoder(plain)
-            _start_identity(vae.post_quant_conv)
+            start_identity(vae.post_quant_conv)
             _start_quiet(vae)
             return vae
         if not self.dual:
@@ -62,7 +62,7 @@ class AutoencoderRecipe:
         vae = Autoencoder(shape)
         _take(vae, load_part(self.config.base, "vae"))
         if self.config.identity_time_mix:
-            _start_identity(vae.decoder.conv_out.time_mix_conv, train=True)
+            start_identity(vae.decoder.conv_out.time_mix_conv, train=True)
         vae.encoder.requires_grad_(False)
         return vae
 
@@ -165,7 +165,7 @@ def _l1(out: Tensor, truth: Tensor) -> Tensor:
     return (out - truth).abs().mean().detach()
 
 
-def _start_identity(conv: nn.Module, train: bool = False) -> None:
+def start_identity(conv: nn.Module, train: bool = False) -> None:
     """Start as no change. The plain decoder's `post_quant_conv` stays so, since the
     dual-reference path that is trained from it does not run it."""
     with torch.no_grad():

@@ -36,6 +36,7 @@ class RunConfig:
     save_every: int = 200
     keep: int = 2
     sample_every: int = 200
+    sheet_clips: int = 3  # held-out clips on a sample sheet
     log_every: int = 10
 
 

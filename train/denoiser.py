@@ -93,8 +93,8 @@ class DenoiserRecipe:
         if config.init:
             self.module.load_state_dict(load_part(config.init, "denoiser"))
         self.vae = load_autoencoder(config.autoencoder).to(device)
-        held_out = ClipWindows(config.data, "test", seed=0, items=3)
-        self.fixed = [held_out[i] for i in range(3)]
+        held_out = ClipWindows(config.data, "test", seed=0, items=config.sheet_clips)
+        self.fixed = [held_out[i] for i in range(config.sheet_clips)]
 
     def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         latents = batch["latents"].to(self.device)

@@ -97,7 +97,7 @@ class SketchRecipe:
     def sheet(self) -> np.ndarray:
         """Truth, its sketch on the middle frame, and the clip with and without the sketch."""
         clips = []
-        for item in self.base.fixed[:2]:
+        for item in self.base.fixed:
             video = item["video"]
             sketches = xdog(rearrange(video, "c f h w -> f c h w"))
             shown = rearrange(sketches, "f c h w -> c f h w") * 2 - 1
