@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from toon_core import presets
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock, Upsample
 from train import loop, sheets
 from train.config import RunConfig, parse
 from train.data.windows import ClipWindows
@@ -54,8 +55,7 @@ class AutoencoderRecipe:
         plain = replace(shape, references=False, pseudo_3d=False)
         if self.config.stage == "plain":
             vae = Autoencoder(plain)
-            start_identity(vae.post_quant_conv)
-            _start_quiet(vae)
+            start_as_resize(vae)
             return vae
         if not self.dual:
             raise ValueError(f"stage={self.config.stage}: expected plain or dual")
@@ -175,8 +175,27 @@ def start_identity(conv: nn.Module, train: bool = False) -> None:
 
 
 @torch.no_grad()
-def _start_quiet(vae: Autoencoder) -> None:
-    """Start with little posterior noise, std exp(-3): at std 1 the first latents drown in it."""
+def start_as_resize(vae: Autoencoder) -> None:
+    """Start the plain autoencoder as little more than a smaller picture and back: residual
+    branches add nothing, shortcuts and upsampling copy channels, downsampling averages, and the
+    posterior is narrow (std exp(-3)). From the usual random start a narrow one spends most of a
+    short training on finding its colours."""
+    for module in vae.modules():
+        if isinstance(module, ResBlock):
+            nn.init.zeros_(module.conv2.weight)
+            nn.init.zeros_(module.conv2.bias)
+            if isinstance(module.nin_shortcut, nn.Conv2d):
+                start_identity(module.nin_shortcut, train=True)
+        elif isinstance(module, AttentionBlock):
+            nn.init.zeros_(module.proj_out.weight)
+        elif isinstance(module, Upsample):
+            start_identity(module.conv, train=True)
+        elif isinstance(module, Downsample):
+            start_identity(module.conv, train=True)
+            centre = module.conv.weight[..., 1, 1].clone()
+            module.conv.weight.zero_()
+            module.conv.weight[..., :2, :2] = centre[..., None, None] / 4
+    start_identity(vae.post_quant_conv)
     vae.quant_conv.bias[vae.config.z_channels :] -= 6.0
 
 

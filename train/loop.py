@@ -139,7 +139,8 @@ class Run:
             )
         self.optimizer.step()
         self.ema.update()
-        return {"loss": loss.detach(), "grad_norm": norm, **values}
+        named = {"loss": loss, "grad_norm": norm, **values}
+        return {k: v.detach() for k, v in named.items()}
 
     def _log(self, writer: SummaryWriter, bar: tqdm, values: dict[str, Tensor]) -> None:
         numbers = {k: float(v) for k, v in values.items()}
