@@ -89,7 +89,9 @@ def _pickle_entry(path: Path) -> str | None:
 def _refused(path: Path, message: str) -> list[str]:
     """Names of the objects that stopped the reading."""
     named = re.findall(r"GLOBAL ([\w.]+)", message)
-    return named[:1] or [n for n in _globals(path) if not n.startswith(("torch.", "collections."))]
+    known = {f"{item.__module__}.{item.__qualname__}" for item in ALLOWED}
+    own = ("torch.", "collections.")
+    return named[:1] or [n for n in _globals(path) if n not in known and not n.startswith(own)]
 
 
 def _globals(path: Path) -> list[str]:
