@@ -15,9 +15,13 @@ from torch import Tensor
 
 from ..toon_core.schedule import DDIMTable, Schedule
 
-# In place of abar = 0, whose sigma is infinite. Smaller is nearer to the release, and larger
-# keeps more digits of float32 in X; at 1e-9 both are below 1e-4 of a step.
-TERMINAL_ALPHA_BAR = 1e-9
+# In the table in place of abar = 0, whose sigma is infinite; about ComfyUI's own choice.
+TERMINAL_ALPHA_BAR = 5e-8
+
+# How far above the next sigma our lists begin. The noise that an ancestral step keeps is the
+# inverse of it, and should be none; from 4000 on, float32 rounds it to none, at which ComfyUI's
+# ancestral samplers add no new noise either.
+TERMINAL_RATIO = 2000.0
 
 
 class ToonModelSampling(
@@ -38,7 +42,8 @@ class ToonModelSampling(
         self.end_sigma = math.sqrt((1 - self.end_alpha_bar) / self.end_alpha_bar)
 
     def signal(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """sigma of any shape -> abar, 1 - abar and s; between two timesteps s is interpolated."""
+        """sigma of any shape -> abar, 1 - abar and s; between two timesteps s is interpolated.
+        At the last timestep and above abar is 0, the zero terminal SNR."""
         logs, scale = self.log_sigmas.to(sigma.device), self.scale.to(sigma.device)
         place = sigma.float().log()
         above = torch.searchsorted(logs, place).clamp(1, len(logs) - 1)
@@ -46,12 +51,21 @@ class ToonModelSampling(
         part = ((place - low) / (high - low)).clamp(0, 1)
         s = torch.lerp(scale[above - 1], scale[above], part)
         squared = (sigma * s).square()
-        return 1 / (1 + squared), squared / (1 + squared), s
+        alpha_bar, rest = 1 / (1 + squared), squared / (1 + squared)
+        last = self._is_last(sigma)
+        return alpha_bar.masked_fill(last, 0.0), rest.masked_fill(last, 1.0), s
+
+    def _is_last(self, sigma: Tensor) -> Tensor:
+        return sigma >= self.sigmas[-1].to(sigma.device) * (1 - 1e-6)
+
+    def _unit(self, sigma: Tensor) -> Tensor:
+        """x_t / X."""
+        alpha_bar, _, s = self.signal(sigma)
+        return torch.where(self._is_last(sigma), 1 / sigma, alpha_bar.sqrt() * s)
 
     def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
         """X -> x_t."""
-        alpha_bar, _, s = self.signal(_column(sigma, noise))
-        return noise * alpha_bar.sqrt() * s
+        return noise * self._unit(_column(sigma, noise))
 
     def calculate_denoised(self, sigma: Tensor, model_output: Tensor, model_input: Tensor):
         """v and X -> x0."""
@@ -70,8 +84,7 @@ class ToonModelSampling(
         timestep the spacing begins with, and not sqrt(1 - abar) of it."""
         sigma = _column(sigma, noise)
         if max_denoise or not latent_image.any():
-            alpha_bar, _, s = self.signal(sigma)
-            return noise / (alpha_bar.sqrt() * s) + latent_image
+            return noise / self._unit(sigma) + latent_image
         return noise * sigma + latent_image
 
     def inverse_noise_scaling(self, sigma: Tensor, latent: Tensor) -> Tensor:
@@ -84,8 +97,11 @@ class ToonModelSampling(
 
     def ddim_sigmas(self, table: DDIMTable) -> Tensor:
         """All sigmas of a run, falling, one more than it has steps."""
-        steps = [self.sigmas[t] for t in reversed(table.timesteps)]
-        return torch.stack([*steps, self.sigmas.new_tensor(self.end_sigma / table.scale[0])])
+        steps = [float(self.sigmas[t]) for t in reversed(table.timesteps)]
+        steps.append(self.end_sigma / table.scale[0])
+        if table.timesteps[-1] == self.num_timesteps - 1:
+            steps[0] = max(steps[0], steps[1] * TERMINAL_RATIO)
+        return torch.tensor(steps, dtype=torch.float32)
 
 
 def _column(sigma: Tensor, like: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "parity")]
 
+from graphs import encode, picture  # noqa: E402
 from parity_cases import Draws  # noqa: E402
 from parity_index import Case, read  # noqa: E402
 from parity_models import Models  # noqa: E402
@@ -56,6 +57,25 @@ def toon(comfy: Comfy, tiny: Any, golden: dict[str, Case]) -> Comfy:
     tiny.text, tiny.image, tiny.config = towers
     comfy.folder_paths.filename_list_cache.clear()
     return comfy
+
+
+@pytest.fixture(scope="session")
+def ready(toon: Comfy) -> Ready:
+    """Keys of two pictures, loaded and encoded once for all tests that only sample."""
+    return Ready(toon)
+
+
+class Ready:
+    """`keys` are the nodes 1 to 4; with them in a prompt, `run` finds them in its cache."""
+
+    def __init__(self, comfy: Comfy) -> None:
+        self.comfy, self.executor = comfy, comfy.executor()
+        self.keys = encode(comfy, picture(1), picture(2))
+
+    def run(self, nodes: dict[str, Any], keep: list[str], **options: Any) -> Any:
+        prompt = {**self.keys, **nodes}
+        everything = [*keep, "1", "4"]
+        return self.comfy.run(prompt, keep=everything, executor=self.executor, **options)
 
 
 @pytest.fixture

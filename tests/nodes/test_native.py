@@ -15,14 +15,12 @@ if TYPE_CHECKING:
 SEED = 123
 
 
-def advanced(sampler: Prompt, model: list, cfg: float, steps: int = 4, **schedule: Any) -> Prompt:
+def advanced(sampler: Prompt, model: list, cfg: float, steps: int = 3, **schedule: Any) -> Prompt:
     """Nodes 10 to 14, of which 14 is SamplerCustomAdvanced."""
     spacing = {"spacing": "uniform_trailing", "steps": steps, **schedule}
     return {
         "10": node("ToonMakeNoise", seed=SEED),
-        "11": node(
-            "CFGGuider", model=model, positive=["4", 0], negative=["4", 1], cfg=cfg
-        ),
+        "11": node("CFGGuider", model=model, positive=["4", 0], negative=["4", 1], cfg=cfg),
         "12": sampler,
         "13": node("ToonScheduleSigmas", model=model, **spacing),
         "14": node(
@@ -36,9 +34,9 @@ def advanced(sampler: Prompt, model: list, cfg: float, steps: int = 4, **schedul
     }
 
 
-def both(toon: Comfy, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
+def both(ready: Any, nodes: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
     """Samples of nodes 5 (ours) and 14 (ComfyUI's)."""
-    run = toon.run(prompt, keep=["5", "14"])
+    run = ready.run(nodes, keep=["5", "14"])
     assert run.success, run.error
     return run.value("5")["samples"], run.value("14")["samples"]
 
@@ -47,43 +45,40 @@ EULER = node("KSamplerSelect", sampler_name="euler")
 
 
 @pytest.mark.parametrize("spacing", ["uniform_trailing", "uniform"])
-def test_euler_on_our_sigmas_is_eta_0(toon: Comfy, spacing: str) -> None:
+def test_euler_on_our_sigmas_is_eta_0(ready: Any, spacing: str) -> None:
     prompt = {
-        **encode(toon, picture(1), picture(2)),
-        **sample(eta=0.0, steps=5, guidance_rescale=0.0, cfg_scale=2.0, spacing=spacing),
-        **advanced(EULER, ["1", 0], cfg=2.0, steps=5, spacing=spacing),
+        **sample(eta=0.0, steps=3, guidance_rescale=0.0, cfg_scale=2.0, spacing=spacing),
+        **advanced(EULER, ["1", 0], cfg=2.0, steps=3, spacing=spacing),
     }
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) < 1e-3
 
 
 @pytest.mark.parametrize("eta", [0.5, 1.0])
-def test_our_sampler_object_is_our_sampler(toon: Comfy, eta: float) -> None:
+def test_our_sampler_object_is_our_sampler(ready: Any, eta: float) -> None:
     prompt = {
-        **encode(toon, picture(1), picture(2)),
-        **sample(eta=eta, steps=4, guidance_rescale=0.0, cfg_scale=2.0),
+        **sample(eta=eta, steps=3, guidance_rescale=0.0, cfg_scale=2.0),
         **advanced(node("ToonDDIMSampler", eta=eta), ["1", 0], cfg=2.0),
     }
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) < 1e-3
 
 
-def test_rescale_patch_is_the_samplers_rescale(toon: Comfy) -> None:
+def test_rescale_patch_is_the_samplers_rescale(ready: Any) -> None:
     prompt = {
-        **encode(toon, picture(1), picture(2)),
-        **sample(eta=1.0, steps=4, guidance_rescale=0.7, cfg_scale=7.5),
+        **sample(eta=1.0, steps=3, guidance_rescale=0.7, cfg_scale=7.5),
         **advanced(node("ToonDDIMSampler", eta=1.0), ["9", 0], cfg=7.5),
         "9": node("ToonRescaleGuidance", model=["1", 0], guidance_rescale=0.7),
     }
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) < 1e-3
     prompt["11"]["inputs"]["model"] = ["1", 0]
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) > 1e-2
 
 
 def test_euler_ancestral_without_rescale_is_eta_1(
-    toon: Comfy, monkeypatch: pytest.MonkeyPatch
+    ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import comfy.k_diffusion.sampling
 
@@ -99,21 +94,19 @@ def test_euler_ancestral_without_rescale_is_eta_1(
     ancestral = node("KSamplerSelect", sampler_name="euler_ancestral")
     plain = node("ToonSetSchedule", model=["1", 0], dynamic_rescale=False)
     prompt = {
-        **encode(toon, picture(1), picture(2)),
-        **sample(model=["9", 0], eta=1.0, steps=4, guidance_rescale=0.0, cfg_scale=2.0),
+        **sample(model=["9", 0], eta=1.0, steps=3, guidance_rescale=0.0, cfg_scale=2.0),
         **advanced(ancestral, ["9", 0], cfg=2.0),
         "9": plain,
     }
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) < 1e-3
     plain["inputs"]["dynamic_rescale"] = True
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) > 1e-2
 
 
-def test_three_branches_are_the_samplers(toon: Comfy) -> None:
+def test_three_branches_are_the_samplers(ready: Any) -> None:
     prompt = {
-        **encode(toon, picture(1), picture(2), prompt="a fox", negative_prompt="rain"),
         **sample(steps=3, cfg_scale=4.0, cfg_image=2.0, image_only=["4", 2]),
         **advanced(node("ToonDDIMSampler", eta=1.0), ["9", 0], cfg=1.0, steps=3),
         "9": node("ToonRescaleGuidance", model=["1", 0], guidance_rescale=0.7),
@@ -127,7 +120,7 @@ def test_three_branches_are_the_samplers(toon: Comfy) -> None:
         cfg_scale=4.0,
         cfg_image=2.0,
     )
-    ours, native = both(toon, prompt)
+    ours, native = both(ready, prompt)
     assert deviation(native, ours) < 1e-3
 
 

@@ -82,9 +82,7 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
         ("ToonRescaleGuidance", "guidance_rescale", "guidance_rescale"),
     ],
 )
-def test_defaults_are_the_released_recipe(
-    comfy: Comfy, node: str, widget: str, field: str
-) -> None:
+def test_defaults_are_the_released_recipe(comfy: Comfy, node: str, widget: str, field: str) -> None:
     inputs = infos(comfy)[node]["input"]["required"]
     assert inputs[widget][1]["default"] == getattr(RELEASED, field)
 

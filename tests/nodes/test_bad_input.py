@@ -1,0 +1,185 @@
+"""Whatever is wrong is said once and clearly, and the next run works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from graphs import Prompt, decode, encode, node, picture, sample
+
+if TYPE_CHECKING:
+    from inprocess import Comfy
+
+
+def graph(toon: Comfy, first: torch.Tensor | None = None) -> Prompt:
+    first = picture(1) if first is None else first
+    keys = encode(toon, first, picture(2))
+    return {**keys, **sample(steps=1, cfg_scale=1.0), **decode()}
+
+
+def with_nan() -> torch.Tensor:
+    image = picture(1).clone()
+    image[0, 3, 3, 1] = float("nan")
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (with_nan(), "first_image holds NaN"),
+        (torch.ones(1, 64, 64, 4), "first_image has an alpha channel"),
+        (torch.ones(1, 64, 64, 1), "expected 3 colour channels, got 1"),
+        (torch.ones(64, 64, 3), "expected an IMAGE batch"),
+        (torch.ones(0, 64, 64, 3), "expected an IMAGE batch"),
+        (torch.rand(3, 64, 64, 3), None),
+    ],
+)
+def test_images(toon: Comfy, image: torch.Tensor, message: str | None) -> None:
+    run = toon.run(graph(toon, image), keep=["6"])
+    if message is None:
+        assert run.success and len(run.value("6")) == 12
+    else:
+        assert not run.success and message in run.error
+
+
+def test_batches_that_do_not_match(toon: Comfy) -> None:
+    prompt = graph(toon, picture(1, count=2))
+    prompt["3"] = toon.give(picture(2, count=3))
+    run = toon.run(prompt, keep=["6"])
+    assert "first_image is a batch of 2 and last_image of 3" in run.error
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 100}, "width = 100 must be a positive multiple of 64"),
+        ({"height": 8}, "height = 8 must be a positive multiple of 64"),
+        ({"width": 0}, "set both, or both to 0"),
+    ],
+)
+def test_sizes(toon: Comfy, changes: Any, message: str) -> None:
+    prompt = graph(toon)
+    prompt["4"]["inputs"].update(changes)
+    assert message in toon.run(prompt, keep=["6"]).error
+
+
+@pytest.mark.parametrize(
+    ("place", "changes", "words"),
+    [
+        ("4", {"length": 0}, "length"),
+        ("4", {"fs": 0}, "fs"),
+        ("4", {"fit": "zoom"}, "zoom"),
+        ("5", {"steps": 0}, "steps"),
+        ("5", {"eta": 1.5}, "eta"),
+        ("5", {"spacing": "cosine"}, "cosine"),
+        ("5", {"cfg_scale": 0.5}, "cfg_scale"),
+        ("1", {"file": "no such file.safetensors"}, "no such file"),
+        ("1", {"file": "../../../etc/passwd"}, "passwd"),
+        ("4", {"last_image": None}, "last_image"),
+        ("4", {"conditioner": ["1", 2]}, "TOON_VAE"),
+        ("5", {"model": ["1", 1]}, "TOON_CONDITIONER"),
+        ("6", {"toon_vae": ["1", 0]}, "MODEL"),
+    ],
+)
+def test_refused_before_anything_runs(toon: Comfy, place: str, changes: Any, words: str) -> None:
+    prompt = graph(toon)
+    inputs = prompt[place]["inputs"]
+    inputs.update(changes)
+    prompt[place]["inputs"] = {k: v for k, v in inputs.items() if v is not None}
+    with pytest.raises(ValueError, match="refused the prompt") as refusal:
+        toon.run(prompt, keep=["6"])
+    assert words in str(refusal.value)
+
+
+def test_wrong_model_in_a_socket(toon: Comfy) -> None:
+    class Other:
+        model = object()
+        model_options: dict[str, Any] = {}
+
+    for kind, where in (("ToonSample", "5"), ("ToonScheduleSigmas", "7")):
+        prompt = graph(toon)
+        prompt["9"] = toon.give(Other())
+        prompt["7"] = node("ToonScheduleSigmas", model=["9", 0], steps=2, spacing="uniform")
+        prompt["5"]["inputs"]["model"] = ["9", 0]
+        assert prompt[where]["class_type"] == kind
+        run = toon.run(prompt, keep=[where])
+        assert "connect the MODEL of Toon Load Model" in run.error
+
+
+def test_sketch_encoder_of_another_size(toon: Comfy) -> None:
+    from toon_core.presets import nano_sketch
+    from toon_core.sketch.encoder import SketchEncoder
+    from toon_core.weights.save import save
+
+    folder = toon.base / "models" / "controlnet"
+    save(SketchEncoder(nano_sketch()), folder / "other_sketch.safetensors")
+    toon.folder_paths.filename_list_cache.clear()
+    prompt = graph(toon)
+    prompt["8"] = node("ToonLoadSketchEncoder", file="other_sketch.safetensors")
+    prompt["9"] = toon.give(picture(3))
+    prompt["10"] = node(
+        "ToonApplySketch",
+        model=["1", 0],
+        sketch_encoder=["8", 0],
+        latent=["4", 3],
+        sketches=["9", 0],
+        frames="1",
+        strength=0.6,
+        polarity="auto",
+        start_percent=0.0,
+        end_percent=1.0,
+        context="full",
+    )
+    assert "does not belong to this model" in toon.run(prompt, keep=["10"]).error
+    prompt["8"]["inputs"]["file"] = "tiny_sketch.safetensors"
+    prompt["10"]["inputs"].update(start_percent=0.5, end_percent=0.5)
+    assert "must be below end_percent" in toon.run(prompt, keep=["10"]).error
+    prompt["10"]["inputs"].update(end_percent=1.0)
+    prompt["9"] = toon.give(with_nan())
+    assert "sketches holds NaN" in toon.run(prompt, keep=["10"]).error
+
+
+def test_latent_of_another_kind(toon: Comfy) -> None:
+    prompt = graph(toon)
+    prompt["9"] = node("EmptyLatentImage", width=64, height=64, batch_size=1)
+    prompt["6"]["inputs"]["latent"] = ["9", 0]
+    assert "does not carry the key frames" in toon.run(prompt, keep=["6"]).error
+    prompt["5"]["inputs"]["latent"] = ["9", 0]
+    assert "is not a clip" in toon.run(prompt, keep=["5"]).error
+
+
+def test_latent_of_another_size(toon: Comfy) -> None:
+    prompt = graph(toon)
+    wide = encode(toon, picture(1), picture(2), width=128)
+    prompt["7"] = wide["4"]
+    prompt["5"]["inputs"]["latent"] = ["7", 3]
+    error = toon.run(prompt, keep=["5"]).error
+    assert "4 frames of 128x64" in error and "4 frames of 64x64" in error
+
+
+def test_file_that_is_no_model(toon: Comfy) -> None:
+    page = toon.base / "models" / "checkpoints" / "page.safetensors"
+    page.write_text("<!DOCTYPE html><html>Sign in</html>")
+    toon.folder_paths.filename_list_cache.clear()
+    prompt = graph(toon)
+    prompt["1"]["inputs"]["file"] = "page.safetensors"
+    run = toon.run(prompt, keep=["6"])
+    assert "page.safetensors" in run.error and "a web page" in run.error
+    run = toon.run(graph(toon), keep=["6"])
+    assert run.success, run.error
+
+
+def test_image_guidance_without_its_branch(toon: Comfy) -> None:
+    prompt = graph(toon)
+    prompt["5"]["inputs"].update(cfg_image=2.0)
+    assert "image_only" in toon.run(prompt, keep=["6"]).error
+
+
+def test_core_controlnet_on_the_video_model(toon: Comfy) -> None:
+    """Its features have another form: refused by name, not added by chance."""
+    run = toon.run(graph(toon), keep=["1"])
+    unet = run.value("1").model.diffusion_model
+    x, t = torch.zeros(1, 8, 4, 8, 8), torch.zeros(1)
+    with pytest.raises(ValueError, match="use Toon Apply Sketch"):
+        unet(x, t, torch.zeros(1, 205, 64), control={"output": []})

@@ -1,0 +1,164 @@
+"""Toon Sample and Toon Decode as a user meets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from graphs import Prompt, decode, deviation, encode, picture, sample
+
+from toon_core import pipeline
+from toon_core.images import resize_and_crop
+from toon_core.presets import Recipe
+
+if TYPE_CHECKING:
+    from inprocess import Comfy, Event
+
+
+def short(comfy: Comfy, **changes: Any) -> Prompt:
+    prompt = {**encode(comfy, picture(1), picture(2)), **sample(steps=2, cfg_scale=2.0), **decode()}
+    prompt["5"]["inputs"].update(changes)
+    return prompt
+
+
+def test_nodes_give_what_the_pipeline_gives(toon: Comfy, tiny: Any) -> None:
+    """One seed in both nodes is the pipeline's seed."""
+    first, last = picture(1, (80, 70)), picture(2, (100, 64))
+    prompt = {**encode(toon, first, last, seed=7, fs=12), **sample(steps=3, seed=7), **decode()}
+    run = toon.run(prompt, keep=["6"])
+    assert run.success, run.error
+    keys = [resize_and_crop(x.movedim(-1, 1) * 2 - 1, (64, 64)) for x in (first, last)]
+    recipe = Recipe(frames=4, fps=12, steps=3, seed=7)
+    semantic = first.movedim(-1, 1) * 2 - 1
+    frames = pipeline.interpolate(tiny, *keys, "an anime scene", recipe=recipe, semantic=semantic)
+    wanted = ((frames[0] + 1) / 2).clamp(0, 1).permute(1, 2, 3, 0)
+    assert deviation(run.value("6"), wanted) < 1e-3
+
+
+def test_progress_previews_and_cache(toon: Comfy) -> None:
+    executor = toon.executor()
+    prompt = short(toon, steps=3)
+    run = toon.run(prompt, keep=["6"], executor=executor)
+    steps = [e["value"] for e in run.of_kind("progress") if e["node"] == "5"]
+    assert steps == [1, 2, 3]
+    assert len(run.previews) == 3
+    assert all(kind == "JPEG" and image.size == (8, 8) for kind, image, _ in run.previews)
+    again = toon.run(prompt, keep=["6"], executor=executor)
+    assert again.success and {"1", "4", "5", "6"} <= again.cached
+    prompt["5"]["inputs"]["seed"] = 5
+    changed = toon.run(prompt, keep=["6"], executor=executor)
+    assert {"1", "4"} <= changed.cached and not {"5", "6"} & changed.cached
+
+
+def test_cancel_stops_within_a_step_and_leaves_a_healthy_model(toon: Comfy) -> None:
+    executor = toon.executor()
+    before = toon.run(short(toon, steps=3), keep=["6"], executor=executor)
+
+    def cancel(event: Event) -> None:
+        if event.kind == "progress" and event.data["node"] == "5" and event.data["value"] == 2:
+            toon.interrupt()
+
+    stopped = toon.run(short(toon, steps=40), keep=["6"], executor=executor, on_event=cancel)
+    done = [e["value"] for e in stopped.of_kind("progress") if e["node"] == "5"]
+    assert stopped.interrupted and max(done) <= 3
+    after = toon.run(short(toon, steps=3), keep=["6"], executor=executor)
+    assert after.success
+    assert torch.equal(after.value("6"), before.value("6"))
+
+
+def test_inputs_are_not_changed(toon: Comfy) -> None:
+    first, last = picture(1), picture(2)
+    copies = first.clone(), last.clone()
+    run = toon.run({**encode(toon, first, last), **sample(steps=2), **decode()}, keep=["4", "6"])
+    assert run.success, run.error
+    assert torch.equal(first, copies[0]) and torch.equal(last, copies[1])
+    latent, positive = run.value("4", 3), run.value("4")
+    assert latent["samples"].count_nonzero() == 0
+    assert set(positive[0][1]) == {"concat_latent_image", "fs", "toon_tokens"}
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8])
+def test_other_lengths(toon: Comfy, length: int) -> None:
+    prompt = short(toon)
+    prompt["4"]["inputs"]["length"] = length
+    run = toon.run(prompt, keep=["6"])
+    assert run.success, run.error
+    assert run.value("6").shape == (length, 64, 64, 3)
+
+
+def test_a_batch_is_its_clips(toon: Comfy) -> None:
+    """Latents of two clips at once: each has its own keys, tokens and references."""
+    first = torch.cat([picture(1), picture(3)])
+    last = torch.cat([picture(2), picture(4)])
+    prompt = {**encode(toon, first, last), **sample(steps=2, cfg_scale=2.0), **decode()}
+    run = toon.run(prompt, keep=["4", "6"])
+    assert run.success, run.error
+    assert run.value("6").shape == (8, 64, 64, 3)
+    for i in range(2):
+        alone = toon.run(encode(toon, first[i : i + 1], last[i : i + 1]), keep=["4"])
+        for slot in (0, 1, 2):
+            both, one = run.value("4", slot)[0][0][i], alone.value("4", slot)[0][0][0]
+            assert deviation(both, one) < 1e-4
+        references = run.value("4", 3)["toon"].references
+        for both, one in zip(references, alone.value("4", 3)["toon"].references, strict=True):
+            assert deviation(both[i], one[0]) < 1e-4
+
+
+def test_low_memory_is_the_same_picture(toon: Comfy) -> None:
+    prompt = {**short(toon), "7": decode(low_memory="on")["6"], "8": decode(low_memory="off")["6"]}
+    run = toon.run(prompt, keep=["7", "8"])
+    assert run.success, run.error
+    assert (run.value("7") - run.value("8")).abs().max() < 1e-4
+
+
+def test_middle_frames_alone_are_replaced(toon: Comfy) -> None:
+    prompt = {**short(toon), "7": decode(replace_middle_frames=False)["6"]}
+    prompt["4"]["inputs"]["length"] = 8
+    run = toon.run(prompt, keep=["6", "7"])
+    difference = (run.value("6") - run.value("7")).abs().amax(dim=(1, 2, 3))
+    assert (difference > 0).nonzero().flatten().tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "shape"),
+    [
+        ("pad", (0, 0), (100, 70)),
+        ("stretch", (0, 0), (100, 70)),
+        ("crop", (0, 0), (64, 64)),
+        ("crop", (64, 128), (128, 64)),
+    ],
+)
+def test_fit_is_undone(
+    toon: Comfy, fit: str, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    prompt = {
+        **encode(
+            toon,
+            picture(1, (100, 70)),
+            picture(2, (90, 130)),
+            fit=fit,
+            width=size[0],
+            height=size[1],
+        ),
+        **sample(steps=1, cfg_scale=1.0),
+        **decode(),
+    }
+    run = toon.run(prompt, keep=["6"])
+    assert run.success, run.error
+    assert run.value("6").shape[1:3] == shape
+
+
+def test_lora_patches_reach_our_sampler(toon: Comfy) -> None:
+    prompt = short(toon)
+    plain = toon.run(prompt, keep=["1", "5"])
+    model = plain.value("1").clone()
+    name = "diffusion_model.out.2.weight"
+    weight = model.model_state_dict()[name]
+    model.add_patches({name: ("diff", (torch.full_like(weight, 0.05),))}, 1.0)
+    prompt["9"] = toon.give(model)
+    prompt["5"]["inputs"]["model"] = ["9", 0]
+    patched = toon.run(prompt, keep=["5"])
+    assert patched.success, patched.error
+    assert deviation(patched.value("5")["samples"], plain.value("5")["samples"]) > 1e-3
+    assert torch.equal(weight, plain.value("1").model_state_dict()[name])
