@@ -9,8 +9,8 @@ it in a child process with `toon_core.load`, and deletes it. What is printed:
   touch  the call and then a read of every weight, so that all pages of the file are in memory
 
 The "again" line has the file in the page cache for certain (warm). Seconds exclude the import of
-torch. Peak RSS is the child's, with the interpreter and torch in it
-and with the touched pages of the mapped file, which the system can take back at any time.
+torch. Peak RSS is the child's, with the interpreter and torch in it and with the touched pages of
+the mapped file, which the system can take back at any time.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def main() -> None:
             in_child(measure, path, touch, answers)
             seconds, worked, peak = answers.get()
             print(
-                f"{name:12} {seconds:6.2f} s ({worked:.2f} s of CPU)   peak RSS {peak / 1e9:.2f} GB, "
-                f"{peak / size:.2f} of the file"
+                f"{name:12} {seconds:6.2f} s ({worked:.2f} s of CPU)   "
+                f"peak RSS {peak / 1e9:.2f} GB, {peak / size:.2f} of the file"
             )
 
 
