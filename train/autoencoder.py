@@ -45,7 +45,9 @@ class AutoencoderRecipe:
         self.config, self.device = config, device
         self.dataset = ClipWindows(config.data, seed=config.seed, items=config.steps * config.batch)
         held_out = ClipWindows(config.data, "test", seed=0, items=config.sheet_clips)
-        self.fixed = torch.stack([held_out[i]["video"] for i in range(config.sheet_clips)]).to(device)
+        self.fixed = torch.stack([held_out[i]["video"] for i in range(config.sheet_clips)]).to(
+            device
+        )
         self.dual = config.stage == "dual"
         self.vae = self._build().to(device)
         self.module: nn.Module = self.vae.decoder if self.dual else self.vae

@@ -22,7 +22,7 @@ class RunConfig:
     steps: int = 1000
     minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
     batch: int = 8
-    lr: float = 1e-3
+    lr: float = 5e-4  # 2e-3 already keeps small autoencoders from finding their colours
     warmup: int = 100  # steps of linear growth of lr
     cosine: bool = False  # let lr fall to a twentieth at the last step
     weight_decay: float = 0.0

@@ -42,9 +42,7 @@ def test_the_result_loads_and_interpolates(trained):
     model = toon_core.load(trained / "model.safetensors", dtype=torch.float32)
     assert model.config == presets.nano()
     first, last = torch.rand(2, 1, 3, 64, 64) * 2 - 1
-    encoder = toon_core.load(
-        trained / "sketch" / "sketch_encoder.safetensors", dtype=torch.float32
-    )
+    encoder = toon_core.load(trained / "sketch" / "sketch_encoder.safetensors", dtype=torch.float32)
     control = SketchControl(encoder, torch.zeros(1, 1, 16, 64, 64))
     recipe = Recipe(steps=2)
     frames = interpolate(model, first, last, "a box", recipe=recipe, control=control)
@@ -92,7 +90,9 @@ def test_latents_of_another_autoencoder_are_refused(trained, tmp_path):
         vae = autoencoder.Autoencoder(presets.plain(presets.nano()).vae)
         vae.load_state_dict(state)
         torch.nn.init.zeros_(vae.encoder.conv_in.weight)
-        autoencoder.save_part(vae, tmp_path / "other.safetensors", "vae", {}, {})
+        autoencoder.save_part(
+            vae, tmp_path / "other.safetensors", "vae", autoencoder.AutoencoderConfig(), {}
+        )
         denoiser.main(
             [
                 f"data={trained}/clips",
@@ -114,8 +114,7 @@ def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
     generator = torch.Generator().manual_seed(0)
     sets = {tuple(sketch.bisected(1, 16, n)) for n in range(1, 5)}
     drawn = [
-        tuple((sketch.chosen(16, 0.8, generator).nonzero()[:, 0] + 1).tolist())
-        for _ in range(400)
+        tuple((sketch.chosen(16, 0.8, generator).nonzero()[:, 0] + 1).tolist()) for _ in range(400)
     ]
     share = sum(d in sets for d in drawn) / 400
     assert 0.72 < share < 0.9
