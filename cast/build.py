@@ -43,9 +43,17 @@ def write_clip(clip: Clip, folder: Path) -> list[Image.Image]:
     window = render(text, range(first, last + 1))
     for part, picture in (("first", window[0]), ("last", window[-1])):
         picture.save(folder / "keys" / f"{clip.name}_{part}.png", optimize=True)
-    window[0].save(folder / "clips" / f"{clip.name}.webp", save_all=True, lossless=True,
-                   append_images=window[1:], duration=round(1000 / FPS), loop=0, quality=90,
-                   method=6, kmax=0)
+    window[0].save(
+        folder / "clips" / f"{clip.name}.webp",
+        save_all=True,
+        lossless=True,
+        append_images=window[1:],
+        duration=round(1000 / FPS),
+        loop=0,
+        quality=90,
+        method=6,
+        kmax=0,
+    )
     log.info("%s: %d kB", clip.name, len(text) // 1000)
     return window
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from place import ROOT, chromium, comfyui_folder, make_base
+from place import chromium, comfyui_folder, make_base
 
 if TYPE_CHECKING:
     from browser import Browser
@@ -22,8 +22,7 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Comfy:
     from inprocess import Comfy
 
     comfy = Comfy(comfyui_folder(), tmp_path_factory.mktemp("comfy"))
-    if (ROOT / "__init__.py").is_file():
-        comfy.load_pack()
+    comfy.load_pack()
     return comfy
 
 

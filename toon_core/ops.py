@@ -24,9 +24,7 @@ class Ops:
 
     def __getattr__(self, name: str) -> Any:
         layer = getattr(self.namespace, name)
-        return lambda *args, **kwargs: layer(
-            *args, dtype=self.dtype, device=self.device, **kwargs
-        )
+        return lambda *args, **kwargs: layer(*args, dtype=self.dtype, device=self.device, **kwargs)
 
     def parameter(self, *shape: int) -> nn.Parameter:
         return nn.Parameter(torch.zeros(*shape, dtype=self.dtype, device=self.device))

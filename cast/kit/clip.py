@@ -37,5 +37,12 @@ class Clip:
         return bake(frames, self.name)
 
     def facts(self) -> dict:
-        return {"file": f"{self.name}.json", "prompt": self.prompt, "fps": FPS, "frames": FRAMES,
-                "keys": list(self.keys), "title": self.title, "motions": list(self.motions)}
+        return {
+            "file": f"{self.name}.json",
+            "prompt": self.prompt,
+            "fps": FPS,
+            "frames": FRAMES,
+            "keys": list(self.keys),
+            "title": self.title,
+            "motions": list(self.motions),
+        }

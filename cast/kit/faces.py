@@ -10,8 +10,16 @@ from cast.kit.sheet import INK, Sheet, Slot
 WHITE = "#ffffff"
 
 
-def bead_eye(s: Sheet, x: float, y: float, rx: float, ry: float, lid: float = 1,
-             look: tuple[float, float] = (0, 0), smile: bool = False) -> None:
+def bead_eye(
+    s: Sheet,
+    x: float,
+    y: float,
+    rx: float,
+    ry: float,
+    lid: float = 1,
+    look: tuple[float, float] = (0, 0),
+    smile: bool = False,
+) -> None:
     """A glossy dark eye; lid 1 open, 0 shut (a curved lash line; smile: curved upwards)."""
     shut = lid < 0.4
     tall = ry * max(lid, 0.4)
@@ -26,8 +34,17 @@ def bead_eye(s: Sheet, x: float, y: float, rx: float, ry: float, lid: float = 1,
     s.paint(stroke(ends, 6, 0.6) if shut else None, INK)
 
 
-def round_eye(s: Sheet, x: float, y: float, r: float, lid: float, look: tuple[float, float],
-              colours: tuple[str, str], narrow: float = 1, pupil: float = 0.55) -> None:
+def round_eye(
+    s: Sheet,
+    x: float,
+    y: float,
+    r: float,
+    lid: float,
+    look: tuple[float, float],
+    colours: tuple[str, str],
+    narrow: float = 1,
+    pupil: float = 0.55,
+) -> None:
     """A white eye with a big pupil and a lid of the skin's colour coming down over it.
 
     colours: (iris, lid). narrow scales it in x, for a turned head.
@@ -54,13 +71,27 @@ def _lid(r: float, drop: float) -> Path:
     return smooth([*arc, (0, r * (edge + 0.14 * (1 - drop)))], sharp=(0, 8))
 
 
-def mouth(s: Sheet, x: float, y: float, w: float, opened: float, bow: float = 1,
-          colours: tuple[str, str] = ("#8c2f4b", "#f2788a"), weight: float = 5) -> None:
+def mouth(
+    s: Sheet,
+    x: float,
+    y: float,
+    w: float,
+    opened: float,
+    bow: float = 1,
+    colours: tuple[str, str] = ("#8c2f4b", "#f2788a"),
+    weight: float = 5,
+) -> None:
     """A smile (bow above 0) or frown of half width w that opens to a depth in pixels."""
     sag = bow * w * 0.45
     is_open = opened > 3
-    ring = [(x - w, y), (x, y + sag * 0.35), (x + w, y), (x + w * 0.72, y + sag + opened * 0.6),
-            (x, y + sag + opened), (x - w * 0.72, y + sag + opened * 0.6)]
+    ring = [
+        (x - w, y),
+        (x, y + sag * 0.35),
+        (x + w, y),
+        (x + w * 0.72, y + sag + opened * 0.6),
+        (x, y + sag + opened),
+        (x - w * 0.72, y + sag + opened * 0.6),
+    ]
     shape = smooth(ring, sharp=(0, 2))
     inside = shape.at(s.here) if is_open else None
     s.slots.append(Slot(inside, colours[0], INK, weight))

@@ -20,21 +20,48 @@ def bake(frames: Sequence[Sequence[Slot]], name: str) -> str:
     """Lottie text of the frames. ValueError when they do not paint the same slots."""
     counts = {len(frame) for frame in frames}
     if len(counts) != 1:
-        raise ValueError(f"{name}: frames paint {sorted(counts)} slots; paint as many in each, "
-                         "with path None for what is not there")
+        raise ValueError(
+            f"{name}: frames paint {sorted(counts)} slots; paint as many in each, "
+            "with path None for what is not there"
+        )
     columns = enumerate(zip(*frames, strict=True))
     groups = [_group(slots, f"{name} slot {k}") for k, slots in columns]
     shapes = [g for g in reversed(groups) if g is not None]
-    layer = {"ty": 4, "nm": name, "ind": 1, "ip": 0, "op": len(frames), "st": 0, "sr": 1, "bm": 0,
-             "ks": _transform(100 / SCALE), "shapes": shapes}
-    clip = {"v": "5.7.0", "nm": name, "fr": FPS, "ip": 0, "op": len(frames), "w": WIDTH,
-            "h": HEIGHT, "ddd": 0, "assets": [], "layers": [layer]}
+    layer = {
+        "ty": 4,
+        "nm": name,
+        "ind": 1,
+        "ip": 0,
+        "op": len(frames),
+        "st": 0,
+        "sr": 1,
+        "bm": 0,
+        "ks": _transform(100 / SCALE),
+        "shapes": shapes,
+    }
+    clip = {
+        "v": "5.7.0",
+        "nm": name,
+        "fr": FPS,
+        "ip": 0,
+        "op": len(frames),
+        "w": WIDTH,
+        "h": HEIGHT,
+        "ddd": 0,
+        "assets": [],
+        "layers": [layer],
+    }
     return json.dumps(clip, separators=(",", ":")) + "\n"
 
 
 def _transform(percent: float) -> dict:
-    return {"o": _fixed(100), "r": _fixed(0), "p": _fixed([0, 0]), "a": _fixed([0, 0]),
-            "s": _fixed([percent, percent])}
+    return {
+        "o": _fixed(100),
+        "r": _fixed(0),
+        "p": _fixed([0, 0]),
+        "a": _fixed([0, 0]),
+        "s": _fixed([percent, percent]),
+    }
 
 
 def _fixed(value: object) -> dict:
@@ -57,8 +84,16 @@ def _group(slots: Sequence[Slot], label: str) -> dict | None:
     if first.fill:
         items.append({"ty": "fl", "c": _fixed(_rgb(first.fill)), "o": _fixed(100), "r": 1})
     if first.line:
-        items.append({"ty": "st", "c": _fixed(_rgb(first.line)), "o": _fixed(100),
-                      "w": _fixed(first.weight * SCALE), "lc": 2, "lj": 2})
+        items.append(
+            {
+                "ty": "st",
+                "c": _fixed(_rgb(first.line)),
+                "o": _fixed(100),
+                "w": _fixed(first.weight * SCALE),
+                "lc": 2,
+                "lj": 2,
+            }
+        )
     items.append({"ty": "tr", **move, "o": _shown_keys(slots)})
     return {"ty": "gr", "it": items}
 
@@ -90,10 +125,12 @@ def _shape(slots: Sequence[Slot], label: str) -> tuple[dict, dict]:
         return keyed(table, TOLERANCE, lambda f: [_bezier(table[f], closed)]), _transform(100)
     if (table == table[0]).all():
         return _fixed(_bezier(table[0], closed)), _transform(100)
-    move = {"a": _fixed(moves.anchor.tolist()),
-            "p": keyed(moves.position, TOLERANCE / 2, lambda f: moves.position[f].tolist()),
-            "r": keyed(moves.turn, 0.15, lambda f: [float(moves.turn[f])]),
-            "s": keyed(moves.scale, 0.7, lambda f: moves.scale[f].tolist())}
+    move = {
+        "a": _fixed(moves.anchor.tolist()),
+        "p": keyed(moves.position, TOLERANCE / 2, lambda f: moves.position[f].tolist()),
+        "r": keyed(moves.turn, 0.15, lambda f: [float(moves.turn[f])]),
+        "s": keyed(moves.scale, 0.7, lambda f: moves.scale[f].tolist()),
+    }
     return _fixed(_bezier(table[0], closed)), {**_transform(100), **move}
 
 

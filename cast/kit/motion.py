@@ -34,8 +34,9 @@ def wave(f: float, period: float, phase: float = 0, size: float = 1) -> float:
     return size * float(np.sin(2 * np.pi * (f / period + phase)))
 
 
-def spring(target: Callable[[float], float], stiff: float = 0.12, drag: float = 0.3,
-           warm: bool = False) -> list[float]:
+def spring(
+    target: Callable[[float], float], stiff: float = 0.12, drag: float = 0.3, warm: bool = False
+) -> list[float]:
     """A follower of target(frame) at every frame: late, soft, overshooting when drag is low.
 
     warm lets it swing in before frame 0, for targets that are cycles.
@@ -52,8 +53,9 @@ def spring(target: Callable[[float], float], stiff: float = 0.12, drag: float = 
     return out
 
 
-def on_ball(yaw: float, pitch: float, across: float, up: float,
-            radius: float) -> tuple[float, float, float, float]:
+def on_ball(
+    yaw: float, pitch: float, across: float, up: float, radius: float
+) -> tuple[float, float, float, float]:
     """A feature at (across, up) degrees on a ball turned by yaw to the right and pitch down.
 
     Returns x, y of it, its foreshortening in x (0..1) and its depth (below 0: on the far side).

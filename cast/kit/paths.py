@@ -32,8 +32,9 @@ class Pose:
         return [self.point(*p) for p in pts]
 
 
-def pose(x: float = 0, y: float = 0, turn: float = 0, sx: float = 1, sy: float = 1,
-         lean: float = 0) -> Pose:
+def pose(
+    x: float = 0, y: float = 0, turn: float = 0, sx: float = 1, sy: float = 1, lean: float = 0
+) -> Pose:
     """Scale, then shear x by lean * y, then rotate by turn, then move to (x, y)."""
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     shear = np.array([[1.0, lean], [0.0, 1.0]])
@@ -136,8 +137,9 @@ def spine(points: Sequence[Point], count: int) -> list[Point]:
     fine = path.sample(np.linspace(0, len(points) - 1, 24 * len(points)))
     run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
     at = np.linspace(0, run[-1], count)
-    return [(float(np.interp(a, run, fine[:, 0])), float(np.interp(a, run, fine[:, 1])))
-            for a in at]
+    return [
+        (float(np.interp(a, run, fine[:, 0])), float(np.interp(a, run, fine[:, 1]))) for a in at
+    ]
 
 
 def stroke(points: Sequence[Point], weight: float, taper: float = 0.45, count: int = 5) -> Path:

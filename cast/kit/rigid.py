@@ -32,8 +32,9 @@ def rigid_moves(table: np.ndarray, lined: bool) -> Moves | None:
     if np.linalg.matrix_rank(source, tol=1.0) < 2:
         return None
     position = points.mean(axis=1)
-    linear = np.linalg.lstsq(source, (points - position[:, None]).transpose(1, 0, 2).reshape(
-        len(source), -1), rcond=None)[0].T.reshape(len(points), 2, 2)
+    linear = np.linalg.lstsq(
+        source, (points - position[:, None]).transpose(1, 0, 2).reshape(len(source), -1), rcond=None
+    )[0].T.reshape(len(points), 2, 2)
     moves = _split(linear, anchor, position)
     far = np.abs(_apply(moves, source) - points).max()
     thin = np.abs(moves.scale / 100 - 1).max() > STROKE_SCALE
@@ -52,8 +53,9 @@ def _split(linear: np.ndarray, anchor: np.ndarray, position: np.ndarray) -> Move
     back = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], 1) @ linear
     scale = np.stack([back[:, 0, 0], back[:, 1, 1]], -1) * 100
     turn = np.degrees(turn).round(6).round(2)
-    return Moves(anchor.round(6).round(1), position.round(6).round(1), turn,
-                 scale.round(6).round(1))
+    return Moves(
+        anchor.round(6).round(1), position.round(6).round(1), turn, scale.round(6).round(1)
+    )
 
 
 def _apply(m: Moves, source: np.ndarray) -> np.ndarray:

@@ -40,8 +40,9 @@ class Sheet:
         """An even line along a path."""
         self.slots.append(Slot(self._set(path), None, colour, weight))
 
-    def inked(self, parts: Sequence[tuple[Path | None, str]], weight: float = 5,
-              ink: str = INK) -> None:
+    def inked(
+        self, parts: Sequence[tuple[Path | None, str]], weight: float = 5, ink: str = INK
+    ) -> None:
         """Shapes joined under one outline, which shows about weight pixels outside them."""
         for path, _ in parts:
             shown = self._set(path)

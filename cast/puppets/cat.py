@@ -30,8 +30,17 @@ FLOOR = 280
 
 def reach(f: float) -> float:
     """0 standing, 1 the deepest stretch; below 0 the wind-up."""
-    return track(f, (0, 0), (6, 0), (11, -0.16), (25, 1.0, "both"), (29, 1.05), (36, 0.98),
-                 (44, -0.06, "both"), (47, 0))
+    return track(
+        f,
+        (0, 0),
+        (6, 0),
+        (11, -0.16),
+        (25, 1.0, "both"),
+        (29, 1.05),
+        (36, 0.98),
+        (44, -0.06, "both"),
+        (47, 0),
+    )
 
 
 @cache
@@ -49,8 +58,13 @@ def _room(s: Sheet) -> None:
         s.paint(box(x, -10, 20, 260), "#f2cfb0")
     s.inked([(box(150, 20, 150, 150, 6), "#fffaf0")], 4)
     s.paint(box(160, 30, 130, 130), "#a7dcee")
-    s.paint(smooth([(160, 160), (160, 132), (200, 118), (240, 134), (290, 112), (290, 160)],
-                   sharp=(0, 1, 4, 5)), "#8ccf9a")
+    s.paint(
+        smooth(
+            [(160, 160), (160, 132), (200, 118), (240, 134), (290, 112), (290, 160)],
+            sharp=(0, 1, 4, 5),
+        ),
+        "#8ccf9a",
+    )
     s.paint(ellipse(258, 62, 18), "#fff3b8")
     s.paint(box(220, 28, 9, 134), "#fffaf0")
     s.paint(box(158, 90, 134, 9), "#fffaf0")
@@ -63,8 +77,10 @@ def _room(s: Sheet) -> None:
         s.inked([(leaf.at(pose(x, y, a, 1, 1 - abs(a) / 260)), "#5aa873")], 4)
     s.inked([(pot, "#e2725b")], 4)
     s.inked([(box(432, 120, 70, 118, 6), "#b8693f")], 4)
-    for y, colours in ((128, ("#e2725b", "#4a93c4", "#ffcf4a", "#5aa873")),
-                       (184, ("#4a93c4", "#ffcf4a", "#e2725b", "#fff0de"))):
+    for y, colours in (
+        (128, ("#e2725b", "#4a93c4", "#ffcf4a", "#5aa873")),
+        (184, ("#4a93c4", "#ffcf4a", "#e2725b", "#fff0de")),
+    ):
         for k, colour in enumerate(colours):
             s.paint(box(441 + 13 * k, y + (k % 2) * 6, 11, 44 - (k % 2) * 6, 2), colour)
     rug = ellipse(256, 290, 196, 26)
@@ -72,34 +88,55 @@ def _room(s: Sheet) -> None:
     s.paint(ellipse(256, 289, 172, 19), "#6fb0a8")
 
 
-def _leg(s: Sheet, hip: Point, foot: Point, bend: float, sizes: tuple[float, float],
-         fur: str) -> None:
+def _leg(
+    s: Sheet, hip: Point, foot: Point, bend: float, sizes: tuple[float, float], fur: str
+) -> None:
     knee = elbow(hip, (foot[0], foot[1] - 12), *sizes, bend)
     bones = spine([hip, knee, (foot[0], foot[1] - 12)], 4)
-    s.inked([(tube(bones, [24, 19, 15, 14]), fur),
-             (ellipse(foot[0] - 7, foot[1] - 11, 21, 13), PALE)], 5)
+    s.inked(
+        [(tube(bones, [24, 19, 15, 14]), fur), (ellipse(foot[0] - 7, foot[1] - 11, 21, 13), PALE)],
+        5,
+    )
 
 
 def _tail(s: Sheet, root: Point, p: float, late: float, f: int) -> None:
     lag = (p - late) * 40
     curl = wave(f, 24, 0, 8)
-    line = [root, (root[0] + 34 - 14 * p, root[1] - 14 - 10 * p),
-            (root[0] + 46 - 30 * p + lag * 0.5, root[1] - 58 - 8 * p),
-            (root[0] + 26 - 18 * p + lag + curl, root[1] - 96),
-            (root[0] + 4 + 22 * p + lag * 1.3 + curl * 2, root[1] - 108 + 6 * p)]
+    line = [
+        root,
+        (root[0] + 34 - 14 * p, root[1] - 14 - 10 * p),
+        (root[0] + 46 - 30 * p + lag * 0.5, root[1] - 58 - 8 * p),
+        (root[0] + 26 - 18 * p + lag + curl, root[1] - 96),
+        (root[0] + 4 + 22 * p + lag * 1.3 + curl * 2, root[1] - 108 + 6 * p),
+    ]
     bones = spine(line, 6)
     s.inked([(tube(bones, [12, 13, 13, 13, 13, 12]), FUR)], 5)
     s.paint(tube(bones[4:], [12.5, 11.5]), PALE)
 
 
 def _ear(side: int, flat: float) -> Path:
-    return smooth([(side * 16, -44), (side * (44 + 12 * flat), -82 + 22 * flat),
-                   (side * 58, -24)], sharp=(0, 1, 2))
+    return smooth(
+        [(side * 16, -44), (side * (44 + 12 * flat), -82 + 22 * flat), (side * 58, -24)],
+        sharp=(0, 1, 2),
+    )
 
 
 def _head(s: Sheet, f: int, p: float) -> None:
-    skull = smooth([(0, -54), (40, -48), (64, -8), (74, 22), (36, 44), (0, 48), (-36, 44),
-                    (-74, 22), (-64, -8), (-40, -48)], sharp=(3, 7))
+    skull = smooth(
+        [
+            (0, -54),
+            (40, -48),
+            (64, -8),
+            (74, 22),
+            (36, 44),
+            (0, 48),
+            (-36, 44),
+            (-74, 22),
+            (-64, -8),
+            (-40, -48),
+        ],
+        sharp=(3, 7),
+    )
     flat = track(f, (8, 0), (11, -0.2), (24, 1), (36, 0.9), (43, 0))
     ears = [(_ear(side, flat), FUR) for side in (-1, 1)]
     s.inked([*ears, (skull, FUR)], 6)
@@ -141,14 +178,28 @@ def draw(s: Sheet, f: int) -> None:
     _leg(cat, (chest[0] - 8, chest[1] + 14), near, 1, (42, 40), FUR)
     cat.paint(ellipse(chest[0] - 6, chest[1] + 2, 28, 27), FUR)
     neck = _mix((-62, -156), (-72, -100), 0.6 * p + 0.4 * late)
-    band = tube([(chest[0] - 36, chest[1] - 18), (chest[0] - 14, chest[1] - 12),
-                 (chest[0] + 12, chest[1] - 24)], [8, 9, 8])
+    band = tube(
+        [
+            (chest[0] - 36, chest[1] - 18),
+            (chest[0] - 14, chest[1] - 12),
+            (chest[0] + 12, chest[1] - 24),
+        ],
+        [8, 9, 8],
+    )
     cat.inked([(band, COLLAR)], 4.5)
     cat.inked([(ellipse(chest[0] - 22, chest[1] - 2, 10), BELL)], 4)
-    _head(cat.place(pose(*neck, track(f, (6, 0), (11, -7), (24, 14), (35, 12), (44, -3), (47, 0)))),
-          f, p)
+    _head(
+        cat.place(pose(*neck, track(f, (6, 0), (11, -7), (24, 14), (35, 12), (44, -3), (47, 0)))),
+        f,
+        p,
+    )
 
 
-CLIP = Clip(name="cat_stretch", title="Miso's morning stretch", first=11, draw=draw,
-            prompt="a cartoon grey cat stretches and yawns on a rug in a sunny room",
-            motions=("stretch", "yawn", "follow-through of the tail"))
+CLIP = Clip(
+    name="cat_stretch",
+    title="Miso's morning stretch",
+    first=11,
+    draw=draw,
+    prompt="a cartoon grey cat stretches and yawns on a rug in a sunny room",
+    motions=("stretch", "yawn", "follow-through of the tail"),
+)

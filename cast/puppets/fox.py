@@ -59,14 +59,38 @@ def _hills(s: Sheet) -> None:
         s.paint(smooth([(-30, 330), *top, (570, 330)], sharp=(0, 1, 11, 12)), colour)
     for x, y, k in ((38, 236, 1.0), (474, 230, 1.15), (104, 222, 0.6)):
         s.paint(tube([(x, y + 20), (x, y - 20 * k)], [5 * k, 4 * k]), "#70444f")
-        s.paint(smooth([(x - 30 * k, y - 12 * k), (x - 24 * k, y - 60 * k), (x, y - 92 * k),
-                        (x + 24 * k, y - 60 * k), (x + 30 * k, y - 12 * k)]), "#c4524a")
-        s.paint(smooth([(x + 4 * k, y - 10 * k), (x + 14 * k, y - 50 * k), (x + 3 * k, y - 88 * k),
-                        (x + 25 * k, y - 58 * k), (x + 30 * k, y - 14 * k)]), "#a33f45")
-    s.paint(smooth([(-20, 330), (-20, 280), (256, 272), (532, 280), (532, 330)],
-                   sharp=(0, 1, 3, 4)), "#8a4a55")
-    s.paint(smooth([(-20, 330), (-20, 300), (256, 294), (532, 300), (532, 330)],
-                   sharp=(0, 1, 3, 4)), "#743c4c")
+        s.paint(
+            smooth(
+                [
+                    (x - 30 * k, y - 12 * k),
+                    (x - 24 * k, y - 60 * k),
+                    (x, y - 92 * k),
+                    (x + 24 * k, y - 60 * k),
+                    (x + 30 * k, y - 12 * k),
+                ]
+            ),
+            "#c4524a",
+        )
+        s.paint(
+            smooth(
+                [
+                    (x + 4 * k, y - 10 * k),
+                    (x + 14 * k, y - 50 * k),
+                    (x + 3 * k, y - 88 * k),
+                    (x + 25 * k, y - 58 * k),
+                    (x + 30 * k, y - 14 * k),
+                ]
+            ),
+            "#a33f45",
+        )
+    s.paint(
+        smooth([(-20, 330), (-20, 280), (256, 272), (532, 280), (532, 330)], sharp=(0, 1, 3, 4)),
+        "#8a4a55",
+    )
+    s.paint(
+        smooth([(-20, 330), (-20, 300), (256, 294), (532, 300), (532, 330)], sharp=(0, 1, 3, 4)),
+        "#743c4c",
+    )
 
 
 def _leg(s: Sheet, hip: Point, f: float, phase: float, fur: str) -> None:
@@ -89,8 +113,13 @@ def _arm(s: Sheet, joint: Point, swing: float, fur: str) -> None:
 
 def _tail(s: Sheet, f: int) -> None:
     beat = [wave(f, CYCLE, -0.05 - 0.09 * k, 5 + 5 * k) for k in range(4)]
-    line = [(0, 0), (-38, 6 + beat[0]), (-69, -22 + beat[1]), (-78, -66 + beat[2]),
-            (-57 + beat[3] * 0.5, -104 + beat[3] * 0.7)]
+    line = [
+        (0, 0),
+        (-38, 6 + beat[0]),
+        (-69, -22 + beat[1]),
+        (-78, -66 + beat[2]),
+        (-57 + beat[3] * 0.5, -104 + beat[3] * 0.7),
+    ]
     bones = spine(line, 6)
     brush = tube(bones, [10, 22, 30, 30, 20, 3])
     s.inked([(brush, FUR)], 6)
@@ -111,21 +140,58 @@ def _scarf_ends(s: Sheet, f: int) -> None:
 def _ear(x: float, lean: float, inner: bool) -> Path:
     k = 0.56 if inner else 1
     y = -38 - (8 if inner else 0)
-    return smooth([(x - 29 * k, y + 8), (x - 22 * k, y - 28 * k), (x + lean, y - 66 * k),
-                   (x + 24 * k, y - 26 * k), (x + 26 * k, y + 8)], sharp=(0, 2, 4))
+    return smooth(
+        [
+            (x - 29 * k, y + 8),
+            (x - 22 * k, y - 28 * k),
+            (x + lean, y - 66 * k),
+            (x + 24 * k, y - 26 * k),
+            (x + 26 * k, y + 8),
+        ],
+        sharp=(0, 2, 4),
+    )
 
 
 def _head(s: Sheet, f: int, flop: float) -> None:
-    skull = smooth([(-14, -62), (34, -56), (62, -20), (66, 16), (34, 46), (-8, 50), (-50, 42),
-                    (-84, 36), (-66, 8), (-60, -30)], sharp=(7,))
+    skull = smooth(
+        [
+            (-14, -62),
+            (34, -56),
+            (62, -20),
+            (66, 16),
+            (34, 46),
+            (-8, 50),
+            (-50, 42),
+            (-84, 36),
+            (-66, 8),
+            (-60, -30),
+        ],
+        sharp=(7,),
+    )
     muzzle = smooth([(44, -10), (78, 0), (98, 12), (82, 32), (40, 42), (16, 24)])
     ears = [(_ear(-32, -12 - flop, False), FUR), (_ear(30, 8 - flop, False), FUR)]
     s.inked([*ears, (skull, FUR), (muzzle, CREAM)], 6)
     s.paint(crescent(skull, 0.68, 0.99, 13), SHADE)
     for x, lean in ((-32, -12 - flop), (30, 8 - flop)):
         s.paint(_ear(x, lean * 0.8, True), SOCK)
-    s.paint(smooth([(26, 8), (56, 2), (88, 12), (80, 32), (40, 45), (-8, 49), (-50, 41), (-80, 35),
-                    (-42, 20), (-4, 26)], sharp=(7,)), CREAM)
+    s.paint(
+        smooth(
+            [
+                (26, 8),
+                (56, 2),
+                (88, 12),
+                (80, 32),
+                (40, 45),
+                (-8, 49),
+                (-50, 41),
+                (-80, 35),
+                (-42, 20),
+                (-4, 26),
+            ],
+            sharp=(7,),
+        ),
+        CREAM,
+    )
     s.paint(ellipse(94, 9, 13, 10, 14), INK)
     s.paint(ellipse(91, 5, 4, 2.5, 14), "#ffffff")
     s.paint(stroke([(86, 22), (74, 32), (56, 27)], 5.5), INK)
@@ -149,8 +215,9 @@ def draw(s: Sheet, f: int) -> None:
     _arm(body, (14, -110), -swing, SHADE)
     _leg(fox, (7, -60 + y), f, 0.5, SHADE)
     _leg(fox, (-7, -60 + y), f, 0.0, FUR)
-    trunk = smooth([(-12, -112), (16, -110), (32, -76), (24, -36), (-4, -28), (-28, -42),
-                    (-30, -80)]).at(pose(0, -18, 3))
+    trunk = smooth(
+        [(-12, -112), (16, -110), (32, -76), (24, -36), (-4, -28), (-28, -42), (-30, -80)]
+    ).at(pose(0, -18, 3))
     body.inked([(trunk, FUR)], 6)
     body.paint(crescent(trunk, 0.5, 0.98, 10), SHADE)
     body.paint(smooth([(20, -122), (30, -90), (22, -60), (8, -64), (10, -98)]), CREAM)
@@ -165,6 +232,11 @@ def draw(s: Sheet, f: int) -> None:
     _arm(body, (-10, -104), swing, FUR)
 
 
-CLIP = Clip(name="fox_walk", title="Rusty out for a walk", first=14, draw=draw,
-            prompt="a cartoon fox with a red scarf walks through autumn hills",
-            motions=("walk", "overlapping action", "scarf in the wind"))
+CLIP = Clip(
+    name="fox_walk",
+    title="Rusty out for a walk",
+    first=14,
+    draw=draw,
+    prompt="a cartoon fox with a red scarf walks through autumn hills",
+    motions=("walk", "overlapping action", "scarf in the wind"),
+)

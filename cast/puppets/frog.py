@@ -22,8 +22,19 @@ def height(f: float) -> float:
 
 def stretch(f: float) -> float:
     """Vertical scale of the body; its area is kept."""
-    return track(f, (0, 1), (6, 1.04), (13, 0.66), (16, 0.64), (23, 1.26, "out"), (31, 0.98),
-                 (40, 1.14), (42, 0.68, "out"), (45, 1.08), (47, 1.02))
+    return track(
+        f,
+        (0, 1),
+        (6, 1.04),
+        (13, 0.66),
+        (16, 0.64),
+        (23, 1.26, "out"),
+        (31, 0.98),
+        (40, 1.14),
+        (42, 0.68, "out"),
+        (45, 1.08),
+        (47, 1.02),
+    )
 
 
 def spread(f: float) -> float:
@@ -40,11 +51,29 @@ def _pond(s: Sheet) -> None:
     s.paint(polygon([(-9, -9), (521, -9), (521, 329), (-9, 329)]), "#bfe8ea")
     s.paint(ellipse(256, 120, 150), "#d9f3ec")
     for x, y, k in ((70, 62, 1.0), (446, 44, 0.8)):
-        cloud = [(-60, 0), (-52, -20), (-30, -24), (-12, -42), (18, -34), (30, -18), (54, -16),
-                 (62, 0)]
+        cloud = [
+            (-60, 0),
+            (-52, -20),
+            (-30, -24),
+            (-12, -42),
+            (18, -34),
+            (30, -18),
+            (54, -16),
+            (62, 0),
+        ]
         s.paint(smooth(cloud, sharp=(0, 7)).at(pose(x, y, 0, k, k)), "#f6fffb")
-    far = [(-20, 220), (-20, 150), (50, 118), (120, 156), (210, 140), (300, 160), (390, 122),
-           (470, 148), (540, 116), (540, 220)]
+    far = [
+        (-20, 220),
+        (-20, 150),
+        (50, 118),
+        (120, 156),
+        (210, 140),
+        (300, 160),
+        (390, 122),
+        (470, 148),
+        (540, 116),
+        (540, 220),
+    ]
     s.paint(smooth(far, sharp=(0, 1, 8, 9)), "#8fd3a5")
     s.paint(polygon([(-9, 188), (521, 188), (521, 329), (-9, 329)]), "#4fb3bf")
     s.paint(polygon([(-9, 188), (521, 188), (521, 204), (-9, 204)]), "#7fcfd0")
@@ -90,10 +119,20 @@ def draw(s: Sheet, f: int) -> None:
     sink = track(f, (0, 0), (14, 3), (19, 8), (24, -5), (30, 0), (40, 0), (43, 8), (47, 0))
     _pad(s, sink)
     frog = s.place(pose(256, GROUND - up + sink - 48 * go, 0, 0.86, 0.86))
-    sx = sy ** -0.8
+    sx = sy**-0.8
     flat = pose(0, 0, 0, sx, sy)
-    ring = [(0, -138), (58, -128), (92, -88), (88, -34), (52, 0), (0, 6), (-52, 0), (-88, -34),
-            (-92, -88), (-58, -128)]
+    ring = [
+        (0, -138),
+        (58, -128),
+        (92, -88),
+        (88, -34),
+        (52, 0),
+        (0, 6),
+        (-52, 0),
+        (-88, -34),
+        (-92, -88),
+        (-58, -128),
+    ]
     body = smooth(ring).at(flat)
     shadow = 1 - up / 130
     s.paint(ellipse(256, GROUND + 10 + sink, 96 * shadow, 13 * shadow), "#2c7d52")
@@ -106,20 +145,42 @@ def draw(s: Sheet, f: int) -> None:
     belly = smooth([(0, -66), (52, -54), (60, -22), (34, -2), (-34, -2), (-60, -22), (-52, -54)])
     frog.paint(belly.at(flat), BELLY)
     _arms(frog, [flat.point(side * (58 + 22 * go), -58 - 12 * go) for side in (-1, 1)], (0, 0), go)
-    lid = track(f, (0, 1), (3, 1), (5, 0), (8, 1), (13, 0.55), (17, 0.55), (21, 1), (39, 1),
-                (42, 0.1), (45, 1))
+    lid = track(
+        f,
+        (0, 1),
+        (3, 1),
+        (5, 0),
+        (8, 1),
+        (13, 0.55),
+        (17, 0.55),
+        (21, 1),
+        (39, 1),
+        (42, 0.1),
+        (45, 1),
+    )
     gaze = track(f, (8, 0), (13, -0.9), (27, -0.7), (35, 0.9), (44, 0))
     for (x, y), side in zip(eyes, (-1, 1), strict=True):
         round_eye(frog, x, y - 10 - late, 25, lid, (-side * 0.12, gaze), (IRIS, SHADE), 1, 0.56)
     opened = track(f, (18, 0), (26, 30), (36, 22), (41, 0))
     mx, my = flat.point(0, -96)
-    mouth(frog, mx, my, 46 * sx, opened, track(f, (8, 0.8), (14, 0.25), (24, 0.7), (42, 0.3),
-                                               (46, 0.9)))
+    mouth(
+        frog,
+        mx,
+        my,
+        46 * sx,
+        opened,
+        track(f, (8, 0.8), (14, 0.25), (24, 0.7), (42, 0.3), (46, 0.9)),
+    )
     for side in (-1, 1):
         x, y = flat.point(side * 68, -88)
         cheek(frog, x, y, 13, PINK)
 
 
-CLIP = Clip(name="frog_jump", title="Pip's leap", first=16, draw=draw,
-            prompt="a cartoon green frog jumps up from a lily pad in a pond",
-            motions=("jump", "squash and stretch", "blink"))
+CLIP = Clip(
+    name="frog_jump",
+    title="Pip's leap",
+    first=16,
+    draw=draw,
+    prompt="a cartoon green frog jumps up from a lily pad in a pond",
+    motions=("jump", "squash and stretch", "blink"),
+)

@@ -19,8 +19,9 @@ GROUND = 290
 
 def upper(f: float) -> float:
     """Direction of the upper arm, degrees clockwise from straight down to the viewer's right."""
-    return track(f, (0, -24), (4, -24), (8, -12), (17, -112, "both"), (21, -102), (40, -102),
-                 (47, -98))
+    return track(
+        f, (0, -24), (4, -24), (8, -12), (17, -112, "both"), (21, -102), (40, -102), (47, -98)
+    )
 
 
 def fore(f: float) -> float:
@@ -46,15 +47,28 @@ def _hair() -> list[float]:
 def _shore(s: Sheet) -> None:
     s.paint(polygon([(-9, -9), (521, -9), (521, 329), (-9, 329)]), "#a9d8f0")
     for x, y, k in ((420, 74, 1.2), (150, 46, 0.9), (300, 110, 0.8)):
-        cloud = smooth([(-60, 0), (-52, -20), (-30, -24), (-12, -42), (18, -34), (30, -18),
-                        (54, -16), (62, 0)], sharp=(0, 7))
+        cloud = smooth(
+            [
+                (-60, 0),
+                (-52, -20),
+                (-30, -24),
+                (-12, -42),
+                (18, -34),
+                (30, -18),
+                (54, -16),
+                (62, 0),
+            ],
+            sharp=(0, 7),
+        )
         s.paint(cloud.at(pose(x, y, 0, k, k)), "#e4f4fb")
     s.paint(polygon([(-9, 186), (521, 186), (521, 329), (-9, 329)]), "#4a93c4")
     s.paint(polygon([(-9, 186), (521, 186), (521, 196), (-9, 196)]), "#7bb9dc")
     for x, y, w in ((130, 214, 60), (330, 222, 80), (470, 210, 50), (210, 236, 50)):
         s.paint(tube([(x - w / 2, y), (x, y), (x + w / 2, y)], [1, 3, 1]), "#8cc6e6")
-    s.paint(smooth([(-20, 262), (-20, 178), (30, 172), (92, 200), (126, 262)], sharp=(0, 1, 4)),
-            "#5f7f8c")
+    s.paint(
+        smooth([(-20, 262), (-20, 178), (30, 172), (92, 200), (126, 262)], sharp=(0, 1, 4)),
+        "#5f7f8c",
+    )
     tower = [(34, 182), (42, 72), (70, 72), (78, 182)]
     s.inked([(polygon(tower), "#fff6ea")], 4)
     s.paint(polygon([(39, 118), (41.4, 90), (70.6, 90), (73, 118)]), "#e0495a")
@@ -63,10 +77,20 @@ def _shore(s: Sheet) -> None:
     s.inked([(smooth([(36, 50), (56, 28), (76, 50)], sharp=(0, 1, 2)), "#e0495a")], 4)
     boat = smooth([(408, 196), (476, 196), (462, 214), (420, 214)], sharp=(0, 1))
     s.inked([(boat, "#c25450"), (polygon([(440, 140), (440, 190), (474, 190)]), "#fff6ea")], 4)
-    s.paint(smooth([(-20, 330), (-20, 262), (120, 252), (270, 262), (400, 250), (540, 264),
-                    (540, 330)], sharp=(0, 1, 5, 6)), "#8cc08a")
-    s.paint(smooth([(-20, 330), (-20, 290), (130, 280), (300, 288), (540, 284), (540, 330)],
-                   sharp=(0, 1, 4, 5)), "#6fa877")
+    s.paint(
+        smooth(
+            [(-20, 330), (-20, 262), (120, 252), (270, 262), (400, 250), (540, 264), (540, 330)],
+            sharp=(0, 1, 5, 6),
+        ),
+        "#8cc08a",
+    )
+    s.paint(
+        smooth(
+            [(-20, 330), (-20, 290), (130, 280), (300, 288), (540, 284), (540, 330)],
+            sharp=(0, 1, 4, 5),
+        ),
+        "#6fa877",
+    )
 
 
 def _bone(a: Point, angle: float, size: float) -> Point:
@@ -99,8 +123,18 @@ def _body(s: Sheet, sway: float) -> None:
         s.inked([(boot.at(pose(side * 23, 0, 0, side, 1)), BOOT)], 5)
         s.paint(tube([(side * 23 - 12, -8), (side * 23 + 12, -8)], 3), "#b23450")
     hem = sway * 0.8
-    coat = smooth([(-26, -132), (26, -132), (46, -88), (62 + hem, -36), (30 + hem, -25),
-                   (-30 + hem, -25), (-62 + hem, -36), (-46, -88)])
+    coat = smooth(
+        [
+            (-26, -132),
+            (26, -132),
+            (46, -88),
+            (62 + hem, -36),
+            (30 + hem, -25),
+            (-30 + hem, -25),
+            (-62 + hem, -36),
+            (-46, -88),
+        ]
+    )
     s.inked([(coat, COAT)], 6)
     s.paint(crescent(coat, 0.14, 0.62, 17), SHADE)
     s.paint(stroke([(2, -118), (5, -80), (2 + hem, -34)], 5), SHADE)
@@ -125,17 +159,47 @@ def _tails(s: Sheet, late: float) -> None:
 
 
 def _head(s: Sheet, f: int, late: float) -> None:
-    hood = smooth([(late * 0.3, -92), (52, -74), (78, -18), (66, 40), (26, 64), (-26, 64),
-                   (-66, 40), (-78, -18), (-52, -74)])
+    hood = smooth(
+        [
+            (late * 0.3, -92),
+            (52, -74),
+            (78, -18),
+            (66, 40),
+            (26, 64),
+            (-26, 64),
+            (-66, 40),
+            (-78, -18),
+            (-52, -74),
+        ]
+    )
     s.inked([(hood, COAT)], 6)
     s.paint(crescent(hood, 0.1, 0.5, 20), SHADE)
-    opening = smooth([(0, -62), (46, -44), (60, 4), (44, 48), (0, 60), (-44, 48), (-60, 4),
-                      (-46, -44)])
+    opening = smooth(
+        [(0, -62), (46, -44), (60, 4), (44, 48), (0, 60), (-44, 48), (-60, 4), (-46, -44)]
+    )
     s.inked([(opening, INSIDE)], 3.5)
-    s.paint(smooth([(0, -48), (42, -32), (54, 10), (40, 46), (0, 58), (-40, 46), (-54, 10),
-                    (-42, -32)]), SKIN)
-    fringe = smooth([(-56, 16), (-52, -32), (0, -60), (52, -32), (56, 16), (44, -6), (22, -18),
-                     (14, -8), (-8, -22), (-30, -8), (-46, 2)], sharp=(0, 4, 7, 9))
+    s.paint(
+        smooth(
+            [(0, -48), (42, -32), (54, 10), (40, 46), (0, 58), (-40, 46), (-54, 10), (-42, -32)]
+        ),
+        SKIN,
+    )
+    fringe = smooth(
+        [
+            (-56, 16),
+            (-52, -32),
+            (0, -60),
+            (52, -32),
+            (56, 16),
+            (44, -6),
+            (22, -18),
+            (14, -8),
+            (-8, -22),
+            (-30, -8),
+            (-46, 2),
+        ],
+        sharp=(0, 4, 7, 9),
+    )
     s.paint(fringe, HAIR)
     s.paint(stroke([(-34, -34), (-10, -48), (22, -44)], 6), SHEEN)
     lid = track(f, (0, 1), (1, 1), (3, 0), (6, 1), (32, 1), (34, 0), (41, 0), (43, 1))
@@ -163,6 +227,11 @@ def draw(s: Sheet, f: int) -> None:
     _waving_arm(girl, f, torso.point(40, -112))
 
 
-CLIP = Clip(name="girl_wave", title="Mina waves hello", first=7, draw=draw,
-            prompt="a cartoon girl in a yellow raincoat raises her arm and waves by the sea",
-            motions=("wave", "follow-through of sleeve and hair", "blink"))
+CLIP = Clip(
+    name="girl_wave",
+    title="Mina waves hello",
+    first=7,
+    draw=draw,
+    prompt="a cartoon girl in a yellow raincoat raises her arm and waves by the sea",
+    motions=("wave", "follow-through of sleeve and hair", "blink"),
+)

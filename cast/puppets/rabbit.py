@@ -17,8 +17,18 @@ TABLE, BRIM = 292, 206
 
 def rise(f: float) -> float:
     """How far the rabbit is out: 0 all inside, 1 at rest on the rim."""
-    return track(f, (0, 0.0), (4, 0.07), (9, 0.07), (14, -0.06), (23, 1.13, "out"), (28, 0.95),
-                 (32, 1.02), (36, 1), (47, 1))
+    return track(
+        f,
+        (0, 0.0),
+        (4, 0.07),
+        (9, 0.07),
+        (14, -0.06),
+        (23, 1.13, "out"),
+        (28, 0.95),
+        (32, 1.02),
+        (36, 1),
+        (47, 1),
+    )
 
 
 def turn(f: float) -> float:
@@ -42,14 +52,22 @@ def _stage(s: Sheet) -> None:
     for side in (-1, 1):
         for k in range(3):
             x = 256 + side * (272 - 38 * k)
-            fold = smooth([(x - side * 40, -20), (x + side * 4, -20), (x + side * 12, 120),
-                           (x + side * (14 + 4 * k), 330), (x - side * 40, 330)],
-                          sharp=(0, 1, 3, 4))
+            fold = smooth(
+                [
+                    (x - side * 40, -20),
+                    (x + side * 4, -20),
+                    (x + side * 12, 120),
+                    (x + side * (14 + 4 * k), 330),
+                    (x - side * 40, 330),
+                ],
+                sharp=(0, 1, 3, 4),
+            )
             s.inked([(fold, ("#d8434f", "#b82f48")[k % 2])], 4)
     for k in range(-1, 7):
         x = 40 + k * 86
-        scallop = smooth([(x - 46, -20), (x + 46, -20), (x + 40, 14), (x, 36), (x - 40, 14)],
-                         sharp=(0, 1))
+        scallop = smooth(
+            [(x - 46, -20), (x + 46, -20), (x + 40, 14), (x, 36), (x - 40, 14)], sharp=(0, 1)
+        )
         s.inked([(scallop, "#d8434f")], 4)
     s.paint(polygon([(-9, TABLE - 8), (521, TABLE - 8), (521, 329), (-9, 329)]), "#3b1538")
     cloth = smooth([(70, TABLE - 4), (442, TABLE - 4), (470, 332), (42, 332)], sharp=(0, 1, 2, 3))
@@ -62,22 +80,28 @@ def _ear(side: int, droop: float, sway: float, inner: bool) -> Path:
     """An ear that folds outward by droop (0 straight up, 1 lying down)."""
     x, y = side * 24, -38
     out = side * (14 + 58 * droop) + sway
-    bones = [(x, y), (x + side * (4 + 14 * droop) + sway * 0.2, y - 30 + 12 * droop),
-             (x + out * 0.62, y - 58 + 30 * droop), (x + out, y - 76 + 60 * droop)]
+    bones = [
+        (x, y),
+        (x + side * (4 + 14 * droop) + sway * 0.2, y - 30 + 12 * droop),
+        (x + out * 0.62, y - 58 + 30 * droop),
+        (x + out, y - 76 + 60 * droop),
+    ]
     if inner:
         return tube(spine([bones[0], *bones[1:3], bones[3]], 5)[1:4], [6, 9, 6])
     return tube(bones, [14, 19, 19, 9])
 
 
 def _head(s: Sheet, f: int, droop: float, sway: float) -> None:
-    skull = smooth([(0, -50), (44, -38), (60, 2), (48, 34), (0, 46), (-48, 34), (-60, 2),
-                    (-44, -38)])
+    skull = smooth(
+        [(0, -50), (44, -38), (60, 2), (48, 34), (0, 46), (-48, 34), (-60, 2), (-44, -38)]
+    )
     ears = [(_ear(side, droop, sway, False), FUR) for side in (-1, 1)]
     s.inked(ears, 6)
     for side in (-1, 1):
         s.paint(_ear(side, droop, sway, True), INNER)
-    tuft = smooth([(-14, -44), (-4, -62), (3, -52), (15, -58), (15, -44), (0, -36)],
-                  sharp=(1, 2, 3))
+    tuft = smooth(
+        [(-14, -44), (-4, -62), (3, -52), (15, -58), (15, -44), (0, -36)], sharp=(1, 2, 3)
+    )
     s.inked([(tuft, FUR), (skull, FUR)], 6)
     s.paint(crescent(skull, 0.14, 0.56, 13), SHADE)
     lid = track(f, (0, 1), (15, 1), (17, 0.2), (21, 1), (33, 1), (35, 0), (37, 0), (39, 1))
@@ -98,18 +122,46 @@ def _hat(s: Sheet, front: bool) -> None:
         s.paint(ellipse(0, BRIM - TABLE, 72, 12), DARK)
         return
     y = BRIM - TABLE
-    crown = smooth([(-71, y + 6), (-40, y + 15), (0, y + 18), (40, y + 15), (71, y + 6),
-                    (64, y + 60), (62, -6), (0, 6), (-62, -6), (-64, y + 60)],
-                   sharp=(0, 4, 6, 8))
+    crown = smooth(
+        [
+            (-71, y + 6),
+            (-40, y + 15),
+            (0, y + 18),
+            (40, y + 15),
+            (71, y + 6),
+            (64, y + 60),
+            (62, -6),
+            (0, 6),
+            (-62, -6),
+            (-64, y + 60),
+        ],
+        sharp=(0, 4, 6, 8),
+    )
     s.inked([(crown, HAT)], 6)
     s.paint(polygon([(36, y + 17), (71, y + 8), (64, y + 60), (62, -6), (30, 2)], 4), "#2f3a75")
-    band = smooth([(-66, y + 32), (0, y + 46), (66, y + 32), (64, y + 58), (0, y + 72),
-                   (-64, y + 58)], sharp=(0, 2, 3, 5))
+    band = smooth(
+        [(-66, y + 32), (0, y + 46), (66, y + 32), (64, y + 58), (0, y + 72), (-64, y + 58)],
+        sharp=(0, 2, 3, 5),
+    )
     s.paint(stroke([(-57, y + 34), (-54, y + 56), (-51, -8)], 9), GLEAM)
     s.paint(band, BAND)
-    rim = smooth([(-96, y), (-84, y + 12), (-40, y + 19), (0, y + 20), (40, y + 19), (84, y + 12),
-                  (96, y), (72, y + 1), (40, y + 10), (0, y + 12), (-40, y + 10), (-72, y + 1)],
-                 sharp=(0, 6, 7, 11))
+    rim = smooth(
+        [
+            (-96, y),
+            (-84, y + 12),
+            (-40, y + 19),
+            (0, y + 20),
+            (40, y + 19),
+            (84, y + 12),
+            (96, y),
+            (72, y + 1),
+            (40, y + 10),
+            (0, y + 12),
+            (-40, y + 10),
+            (-72, y + 1),
+        ],
+        sharp=(0, 6, 7, 11),
+    )
     s.inked([(rim, HAT)], 5)
 
 
@@ -136,8 +188,9 @@ def draw(s: Sheet, f: int) -> None:
     _hat(hat, False)
     body_y = -4 - 79 * max(up, 0)
     low = min(50.0, -body_y - 24)  # the hat's floor
-    chest = smooth([(0, -70), (38, -52), (48, low - 50), (44, low), (-44, low), (-48, low - 50),
-                    (-38, -52)])
+    chest = smooth(
+        [(0, -70), (38, -52), (48, low - 50), (44, low), (-44, low), (-48, low - 50), (-38, -52)]
+    )
     thrust = track(f, (14, 0), (19, 0.2, "out"), (26, -0.05), (31, 0))
     trunk = pose(256, TABLE + body_y, turn(f) * 0.4, 1 - thrust * 0.5, 1 + thrust)
     bunny = s.place(trunk)
@@ -153,6 +206,11 @@ def draw(s: Sheet, f: int) -> None:
     _paws(hat, f)
 
 
-CLIP = Clip(name="rabbit_hat", title="Button out of the hat", first=13, draw=draw,
-            prompt="a cartoon white rabbit pops out of a blue top hat on a stage",
-            motions=("appearing out of a hat", "follow-through of ears", "squash and stretch"))
+CLIP = Clip(
+    name="rabbit_hat",
+    title="Button out of the hat",
+    first=13,
+    draw=draw,
+    prompt="a cartoon white rabbit pops out of a blue top hat on a stage",
+    motions=("appearing out of a hat", "follow-through of ears", "squash and stretch"),
+)

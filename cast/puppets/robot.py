@@ -50,15 +50,21 @@ def _street(s: Sheet) -> None:
     s.paint(polygon([(-9, -9), (521, -9), (521, 329), (-9, 329)]), "#2a1e57")
     s.paint(ellipse(256, 170, 230, 190), "#372670")
     s.paint(ellipse(256, 180, 150, 140), "#4a318a")
-    houses = ((-10, 90, 84, "#201847"), (70, 130, 60, "#271d52"), (384, 120, 64, "#271d52"),
-              (440, 70, 90, "#201847"))
+    houses = (
+        (-10, 90, 84, "#201847"),
+        (70, 130, 60, "#271d52"),
+        (384, 120, 64, "#271d52"),
+        (440, 70, 90, "#201847"),
+    )
     for x, top, wide, colour in houses:
         s.paint(box(x, top, wide, 250), colour)
         for row in range(4):
             for col in range(wide // 26):
                 lit = (row * 3 + col * 5 + x) % 4 < 2
-                s.paint(box(x + 10 + col * 25, top + 14 + row * 34, 13, 18, 2),
-                        "#ffd36e" if lit else "#3a2c6e")
+                s.paint(
+                    box(x + 10 + col * 25, top + 14 + row * 34, 13, 18, 2),
+                    "#ffd36e" if lit else "#3a2c6e",
+                )
     sign = box(18, 42, 46, 92, 10)
     s.inked([(sign, "#ff5fa2")], 4)
     note = [(36, 112), (36, 66), (54, 60), (54, 104)]
@@ -107,8 +113,20 @@ def _face(s: Sheet, f: int) -> None:
         s.paint(arc if happy else None, GLOW)
         s.paint(ellipse(x + side * 10, 18, 7, 4), TRIM)
     opened = 5 + 7 * dip(f)
-    s.paint(smooth([(look - 13, 14), (look, 16), (look + 13, 14), (look + 8, 14 + opened),
-                    (look, 17 + opened), (look - 8, 14 + opened)], sharp=(0, 2)), GLOW)
+    s.paint(
+        smooth(
+            [
+                (look - 13, 14),
+                (look, 16),
+                (look + 13, 14),
+                (look + 8, 14 + opened),
+                (look, 17 + opened),
+                (look - 8, 14 + opened),
+            ],
+            sharp=(0, 2),
+        ),
+        GLOW,
+    )
 
 
 def _head(s: Sheet, f: int) -> None:
@@ -140,19 +158,26 @@ def draw(s: Sheet, f: int) -> None:
     body = robot.place(torso)
     for k in (-1, 1):
         _arm(robot, f, k, torso.point(k * 54, -128))
-    trunk = smooth([(-46, -148), (46, -148), (56, -110), (40, -62), (0, -54), (-40, -62),
-                    (-56, -110)])
+    trunk = smooth(
+        [(-46, -148), (46, -148), (56, -110), (40, -62), (0, -54), (-40, -62), (-56, -110)]
+    )
     body.inked([(box(-14, -166, 28, 30, 4), LIMB)], 5)
     body.inked([(trunk, STEEL)], 6)
     body.paint(crescent(trunk, 0.16, 0.64, 14), SHADE)
-    heart = smooth([(0, -86), (-19, -106), (-14, -120), (0, -112), (14, -120), (19, -106)],
-                   sharp=(0, 3))
+    heart = smooth(
+        [(0, -86), (-19, -106), (-14, -120), (0, -112), (14, -120), (19, -106)], sharp=(0, 3)
+    )
     body.inked([(heart, TRIM)], 4)
     tilt = side * 4 - _late(1)[f] * 9
     head = robot.place(pose(*torso.point(late * 4, -202 + 5 * down), tilt))
     _head(head, f)
 
 
-CLIP = Clip(name="robot_dance", title="Bolt dances", first=5, draw=draw,
-            prompt="a cartoon robot dances in the street at night",
-            motions=("dance", "overlapping action", "follow-through of the aerial"))
+CLIP = Clip(
+    name="robot_dance",
+    title="Bolt dances",
+    first=5,
+    draw=draw,
+    prompt="a cartoon robot dances in the street at night",
+    motions=("dance", "overlapping action", "follow-through of the aerial"),
+)

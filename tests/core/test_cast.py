@@ -19,8 +19,16 @@ from cast.puppets import CLIPS
 CAST = Path(build.__file__).parent
 NAMES = [clip.name for clip in CLIPS]
 MARGIN = (WIDTH - HEIGHT) // 2
-REQUIRED = ("walk", "jump", "squash and stretch", "turn of a head", "wave", "follow-through",
-            "passing behind", "appearing")
+REQUIRED = (
+    "walk",
+    "jump",
+    "squash and stretch",
+    "turn of a head",
+    "wave",
+    "follow-through",
+    "passing behind",
+    "appearing",
+)
 
 
 @cache
@@ -43,7 +51,8 @@ def test_index_is_what_build_writes_and_lists_all_files() -> None:
         assert (CAST / "clips" / f"{name}.webp").is_file()
     assert {p.stem for p in CAST.glob("*.json")} == {*stored, "index"}
     assert {p.name for p in (CAST / "keys").iterdir()} == {
-        f"{name}_{part}.png" for name in stored for part in ("first", "last")}
+        f"{name}_{part}.png" for name in stored for part in ("first", "last")
+    }
 
 
 def test_required_motions_are_there() -> None:
@@ -58,8 +67,7 @@ def test_every_character_has_a_line_under_cc0() -> None:
 
 
 def test_folder_is_small() -> None:
-    sizes = {p: p.stat().st_size for p in CAST.rglob("*")
-             if p.is_file() and p.suffix != ".pyc"}
+    sizes = {p: p.stat().st_size for p in CAST.rglob("*") if p.is_file() and p.suffix != ".pyc"}
     assert sum(sizes.values()) < 6_000_000
     assert [p.name for p, n in sizes.items() if p.suffix == ".json" and n >= 400_000] == []
     assert [p.name for p, n in sizes.items() if p.parent.name == "keys" and n >= 60_000] == []

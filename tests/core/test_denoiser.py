@@ -100,9 +100,7 @@ def test_no_host_sync_in_a_step(tiny, tiny_sketch, parts, rand, monkeypatch) -> 
     x, concat, branches, fs = parts
     control = SketchControl(tiny_sketch, rand(2, 1, FRAMES, 32, 32).abs())
     table = tiny.schedule.ddim(4, "uniform_trailing", 1.0)
-    denoiser = Denoiser(
-        tiny.unet, concat, branches, fs, Guidance(cfg_image=2.0), control=control
-    )
+    denoiser = Denoiser(tiny.unet, concat, branches, fs, Guidance(cfg_image=2.0), control=control)
     noise = rand(*x.shape)
 
     def refuse(*args, **kwargs):

@@ -165,9 +165,7 @@ def _trajectory(case: Case, models: Models) -> tuple[Denoiser, Recipe]:
     model, concat = models.get("unet", case), case.input("concat")
     concat[:, :, 1:-1] = 0
     r = _recipe(case, concat.shape[-1])
-    guidance = Guidance(
-        cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale
-    )
+    guidance = Guidance(cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale)
     names = ("context_uncond", "context_img_only")
     branches = Branches(case.input("context_cond"), *(case.optional(n) for n in names))
     control = _control(case, models) if case.has("hint") else None

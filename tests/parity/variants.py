@@ -123,9 +123,7 @@ def _vae() -> dict[str, Any]:
             {"moments": None, "std": None, "hidden_3": None, "hidden_4": "[0]"},
             inputs=_pictures(images=(3, 3, 16, 40)),
         ),
-        "decode": _case(
-            VAE, {"frames": None, **taps}, inputs=pair | _inputs(z=(2, 4, 4, 3, 2))
-        ),
+        "decode": _case(VAE, {"frames": None, **taps}, inputs=pair | _inputs(z=(2, 4, 4, 3, 2))),
     }
 
 

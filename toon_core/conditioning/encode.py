@@ -55,8 +55,9 @@ def grey_image(like: Tensor, size: int = 224) -> Tensor:
 
 def join(text: Tensor, image: Tensor, batch: int) -> Tensor:
     """Text then image tokens, each repeated to `batch` where there is one of it."""
-    grown = [x if x.shape[0] == batch else repeat(x, "1 n d -> b n d", b=batch)
-             for x in (text, image)]
+    grown = [
+        x if x.shape[0] == batch else repeat(x, "1 n d -> b n d", b=batch) for x in (text, image)
+    ]
     return torch.cat(grown, dim=1)
 
 

@@ -44,8 +44,7 @@ class TemporalTransformer(nn.Module):
         self.norm = ops.group_norm(channels, 1e-6)
         self.proj_in = self._projection(channels, dim, ops)
         self.transformer_blocks = nn.ModuleList(
-            TransformerBlock(dim, heads, SelfAttention(dim, heads, ops), ops)
-            for _ in range(depth)
+            TransformerBlock(dim, heads, SelfAttention(dim, heads, ops), ops) for _ in range(depth)
         )
         self.proj_out = zero(self._projection(dim, channels, ops))
 

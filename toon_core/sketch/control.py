@@ -27,9 +27,7 @@ def bright_lines(sketches: Tensor, polarity: Polarity = "auto") -> Tensor:
     if polarity == "light on dark":
         return grey
     if polarity != "auto":
-        raise ValueError(
-            f"polarity = {polarity!r}: expected auto, light on dark or dark on light"
-        )
+        raise ValueError(f"polarity = {polarity!r}: expected auto, light on dark or dark on light")
     paper = grey.mean(dim=(1, 2, 3), keepdim=True) > 0.5
     return torch.where(paper, 1 - grey, grey)
 

@@ -79,5 +79,3 @@ def _hint_network(config: SketchConfig, ops: Ops) -> nn.Sequential:
         layers += [ops.Conv2d(dim, width, 3, stride=stride, padding=1), nn.SiLU()]
         dim = width
     return nn.Sequential(*layers, zero(ops.Conv2d(dim, config.model_channels, 3, padding=1)))
-
-
