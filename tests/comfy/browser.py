@@ -75,7 +75,7 @@ class Browser:
 
     def to_graph(self, prompt: dict[str, Any]) -> dict[str, Any]:
         """A prompt in API format as a UI workflow, laid out by the page itself."""
-        return self._on_thread(lambda: json.loads(self._fresh_page().evaluate(CONVERT, prompt)))
+        return self._on_thread(lambda: json.loads(self._any_page().evaluate(CONVERT, prompt)))
 
     def run(self, node: int | str, timeout: float = 300) -> dict[str, Any]:
         """Queue the open workflow and wait for this node's output on the page -> that output.
@@ -111,13 +111,16 @@ class Browser:
         self._browser.close()
         self._playwright.stop()
 
+    def _any_page(self) -> Page:
+        return self._page or self._fresh_page()
+
     def _fresh_page(self) -> Page:
         if self._page:
             self._page.close()
         self._errors: list[str] = []
         page = self._page = self._context.new_page()
         page.on("pageerror", lambda error: self._errors.append(str(error)))
-        page.goto(self._url, wait_until="domcontentloaded")
+        page.goto(self._url, wait_until="domcontentloaded", timeout=120_000)
         page.wait_for_function(READY, timeout=120_000)
         return page
 

@@ -1,0 +1,163 @@
+"""What the bundled workflows say and how their nodes are grouped; the nodes themselves are in
+tests/comfy/prompts/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workflow_layout import NOTE, Group, Note
+
+WARM, BLUE, GREEN, VIOLET = "#b06634", "#3f789e", "#5a8f5a", "#7a5c99"
+
+OWN_KEYS = """**Your own key frames:** put two *Load Image* nodes in place of *Toon Example Keys*,
+connect them to `first_image` and `last_image` of *Toon Encode Keys*, and write into `prompt` what
+happens between them."""
+ENDS = "The movie goes to `output/toontween/`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """clip: whose keys the thumbnail shows, with `label` below."""
+
+    clip: str
+    label: str
+    stacks: list[list[Group]]
+    note: Note
+    titles: dict[int, str] = field(default_factory=dict)
+
+
+def _plain(note: Note, label: str, clip: str, model: str, more: list[int | str]) -> Page:
+    return Page(
+        clip=clip,
+        label=label,
+        note=note,
+        stacks=[
+            [Group(title=model, color=WARM, columns=[[NOTE, 1, *more]])],
+            [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
+            [Group(title="In-betweens", color=GREEN, columns=[[4, 5, 7]])],
+            [Group(title="Result", color=VIOLET, columns=[[8, 6]])],
+        ],
+        titles={6: "All frames", 8: "Movie"},
+    )
+
+
+NANO = Note(
+    title="Two key frames in, fourteen frames between",
+    size=(440, 230),
+    text=f"""## First steps, without any download
+Press **Run**: *nano*, the small model that comes with ToonTween, fills in the frames between two
+pictures. Half a minute on a CPU.
+
+**Another character:** choose a clip in *Toon Example Keys*.
+
+{OWN_KEYS}
+
+nano knows 128x128 pixels and 16 frames. More `steps` and another `seed` change the motion.
+{ENDS}
+""",
+)
+OFFICIAL = Note(
+    title="Which file goes where",
+    size=(440, 290),
+    text=f"""## ToonCrafter 512, the official checkpoint
+1. Get `model.ckpt` (10.5 GB) from *Doubiiu/ToonCrafter* on Hugging Face.
+2. Many models are called so: rename it to `tooncrafter_512_interp.ckpt`.
+3. Put it into `ComfyUI/models/checkpoints/` and press **R** on the page.
+
+All values are the published recipe: 512x320, 16 frames, 50 steps, cfg 7.5, rescale 0.7, eta 1.
+*Toon Encode Keys* and *Toon Sample* have the same seed, as the release has one for both.
+
+A lower `fs` means larger motion.
+
+{OWN_KEYS}
+{ENDS}
+""",
+)
+PRUNED = Note(
+    title="Which files go where",
+    size=(440, 310),
+    text=f"""## ToonCrafter 512, pruned: three files
+- `tooncrafter_512_interp-fp16.safetensors` (3.2 GB, *Kijai/DynamiCrafter_pruned* on Hugging
+  Face) in `ComfyUI/models/diffusion_models/`
+- the text encoder of Stable Diffusion 2 or 2.1, renamed `sd2_clip_vit_h.safetensors`, in
+  `ComfyUI/models/text_encoders/`
+- `clip_vision_h.safetensors`, the CLIP ViT-H image encoder, in `ComfyUI/models/clip_vision/`
+
+The pruned file has no CLIP encoders of its own: ComfyUI's own loaders give them to
+*Toon Encode Keys*. Its sampling values are the published recipe.
+
+{OWN_KEYS}
+{ENDS}
+""",
+)
+KSAMPLER = Note(
+    title="Any of ComfyUI's samplers",
+    size=(440, 270),
+    text=f"""## The MODEL is a native one
+**Above:** the plain *KSampler*. `euler` with `sgm_uniform` is a good start; other samplers work.
+
+**Below:** *SamplerCustomAdvanced* with the timesteps, the noise and the sampler of the release.
+With the same numbers it gives the clip of *Toon Sample*.
+
+*Toon Rescale Guidance* is the release's guidance rescale. Keep the LATENT of *Toon Encode Keys*
+and the `denoise` of 1: it carries the key frames to *Toon Decode*.
+
+{OWN_KEYS}
+{ENDS}
+""",
+)
+SKETCH = Note(
+    title="Lines for a frame in the middle",
+    size=(440, 270),
+    text=f"""## Sketch-guided
+The middle frame of the clip, which the model never sees, becomes a line drawing (ComfyUI's
+*Canny*), and *Toon Apply Sketch* asks for these lines on frame 7.
+
+**Your own drawing:** connect a *Load Image* to `sketches` and give its frame number, counted from
+0. For several drawings connect a batch and write `3, 7, 11`.
+
+`strength` says how closely the lines are followed.
+
+{OWN_KEYS}
+{ENDS}
+""",
+)
+
+PAGES: dict[str, Page] = {
+    "interpolate_nano": _plain(NANO, "built-in nano model", "fox_walk", "Model", []),
+    "interpolate_official": _plain(OFFICIAL, "official checkpoint", "girl_wave", "Model", []),
+    "interpolate_pruned": _plain(
+        PRUNED, "pruned file, CLIP, CLIP_VISION", "frog_jump", "Model and encoders", [9, 10]
+    ),
+    "interpolate_ksampler": Page(
+        clip="bird_takeoff",
+        label="through KSampler",
+        note=KSAMPLER,
+        stacks=[
+            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 9]])],
+            [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
+            [
+                Group(title="KSampler", color=GREEN, columns=[[4], [5, 7], [8], [6]]),
+                Group(
+                    title="SamplerCustomAdvanced, as the release samples",
+                    color=VIOLET,
+                    columns=[[11, 13, 12, 10], [14, 15, 17], [18], [16]],
+                ),
+            ],
+        ],
+        titles={6: "All frames", 8: "Movie", 16: "All frames", 18: "Movie"},
+    ),
+    "sketch_guided_nano": Page(
+        clip="frog_jump",
+        label="sketch-guided",
+        note=SKETCH,
+        stacks=[
+            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 11]])],
+            [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
+            [Group(title="Sketch", color=WARM, columns=[[9, 10, 12, 13]])],
+            [Group(title="In-betweens", color=GREEN, columns=[[4, 5, 7]])],
+            [Group(title="Result", color=VIOLET, columns=[[8, 6]])],
+        ],
+        titles={6: "All frames", 8: "Movie", 9: "The true middle frame", 13: "The sketch"},
+    ),
+}
