@@ -76,7 +76,7 @@ def decode(
     decode without frames 1 and f-2 (architecture.md 8.6); needs at least 4 frames."""
     frames = vae.decode(z, references, frames_at_once=frames_at_once)
     total = z.shape[2]
-    if not replace_middle or total < 4:
+    if not replace_middle or total < 4 or vae.config.plain:  # plain: no frame sees another
         return frames
     kept = [i for i in range(total) if i not in (1, total - 2)]
     second = vae.decode(z[:, :, kept], references, frames_at_once=frames_at_once)
