@@ -11,9 +11,9 @@ import torch
 from comfy_api.latest import io
 from PIL import Image, ImageSequence
 
-from .host import PACK
+from . import host
 
-CAST = PACK / "cast"
+CAST = host.PACK / "cast"
 
 
 class ToonLoadCast(io.ComfyNode):
@@ -39,6 +39,10 @@ class ToonLoadCast(io.ComfyNode):
                 io.Int.Output(display_name="fps", tooltip="Frames per second of the clip."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, clip: str) -> bool | str:
+        return host.listed(cls, clip=clip)
 
     @classmethod
     def fingerprint_inputs(cls, clip: str) -> str:

@@ -37,6 +37,10 @@ class ToonEncodeKeys(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, fit: str) -> bool | str:
+        return host.listed(cls, fit=fit)
+
+    @classmethod
     def execute(
         cls,
         conditioner: LoadedConditioner,

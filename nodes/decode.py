@@ -51,6 +51,10 @@ class ToonDecode(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, low_memory: str) -> bool | str:
+        return host.listed(cls, low_memory=low_memory)
+
+    @classmethod
     def execute(
         cls,
         latent: dict[str, Any],

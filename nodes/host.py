@@ -38,6 +38,17 @@ def find(name: str, places: Places) -> Path:
     raise ValueError(f"There is no file {name!r} in ComfyUI's {' or '.join(folders)} folder.")
 
 
+def listed(node: type, **values: str | None) -> bool | str:
+    """For `validate_inputs`: True, or what is wrong. ComfyUI itself lets any text through for the
+    combos of nodes of this kind. A linked input is None."""
+    options = {i.id: i.options for i in node.define_schema().inputs if hasattr(i, "options")}
+    for name, value in values.items():
+        if value is not None and value not in options[name]:
+            known = ", ".join(options[name][:8])
+            return f"{name} = {value!r} is not in the list: {known} ..."
+    return True
+
+
 def fingerprint(name: str, places: Places) -> str:
     """Changes when the file does."""
     try:

@@ -54,6 +54,10 @@ class ToonLoadModel(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, file: str, weight_dtype: str) -> bool | str:
+        return host.listed(cls, file=file, weight_dtype=weight_dtype)
+
+    @classmethod
     def fingerprint_inputs(cls, file: str, **_) -> str:
         return host.fingerprint(file, host.MODELS)
 
@@ -90,6 +94,10 @@ class ToonLoadSketchEncoder(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        return host.listed(cls, file=file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:

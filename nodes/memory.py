@@ -1,6 +1,6 @@
 """How much memory each model's work takes, so that ComfyUI can make room for it.
 
-The factors are live elements at the peak, measured with benchmarks/memory.py on the official
+The factors are live elements at the peak, measured with benchmarks/node_memory.py on the official
 configuration and given in units that carry over to other sizes and widths.
 """
 
@@ -13,11 +13,11 @@ import comfy.model_management as mm
 from ..toon_core.config import SketchConfig, ToonConfig
 from .types import LoadedAutoencoder
 
-ENCODE = 10.0  # elements for each pixel of each image and each base channel
-DECODE = 6.5  # the same for the decoder, all frames at once
-DECODE_STREAMED = 2.6  # one frame at a time: two full-size tensors and a frame's scratch
-SKETCH = 9.0  # for each latent place, frame and base channel
-TOWERS = 64.0  # for each token and each channel of the image tower
+ENCODE = 5.5  # elements for each pixel of each image and each base channel
+DECODE = 7.0  # the same for the decoder, all frames at once
+DECODE_STREAMED = 4.6  # per-frame work a frame at a time
+SKETCH = 24.0  # for each latent place, frame and base channel
+TOWERS = 64.0  # for each token and channel of the image tower; a bound, far below its weights
 
 
 def encode(loaded: LoadedAutoencoder, images: int, size: tuple[int, int]) -> float:

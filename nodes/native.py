@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..toon_core.guidance import rescale
 from ..toon_core.presets import RELEASED
 from ..toon_core.schedule import Schedule
+from . import host
 from .ddim import sample_ddim
 from .guider import ThreeBranchGuider
 from .model import native
@@ -53,6 +54,10 @@ class ToonScheduleSigmas(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, spacing: str) -> bool | str:
+        return host.listed(cls, spacing=spacing)
 
     @classmethod
     def execute(cls, model: Any, steps: int, spacing: str) -> io.NodeOutput:

@@ -46,6 +46,10 @@ class ToonSample(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, spacing: str) -> bool | str:
+        return host.listed(cls, spacing=spacing)
+
+    @classmethod
     def execute(
         cls,
         model: Any,

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..toon_core.images import Fit
 from ..toon_core.presets import RELEASED
 from ..toon_core.sketch.control import bright_lines, place
-from . import memory, tensors
+from . import host, memory, tensors
 from .model import ToonVideoModel, native
 from .sketch_patch import OPTION, Sketches, sketches_of
 from .types import LoadedSketchEncoder, SketchEncoderType, clip_of
@@ -39,6 +39,10 @@ class ToonApplySketch(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, polarity: str, context: str) -> bool | str:
+        return host.listed(cls, polarity=polarity, context=context)
 
     @classmethod
     def execute(

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 def graph(toon: Comfy, first: torch.Tensor | None = None) -> Prompt:
     first = picture(1) if first is None else first
-    keys = encode(toon, first, picture(2))
-    return {**keys, **sample(steps=1, cfg_scale=1.0), **decode()}
+    return {**encode(toon, first, picture(2)), **tail()}
+
+
+def tail() -> Prompt:
+    """What follows the keys."""
+    return {**sample(steps=1, cfg_scale=1.0), **decode()}
 
 
 def with_nan() -> torch.Tensor:
@@ -92,18 +96,18 @@ def test_refused_before_anything_runs(toon: Comfy, place: str, changes: Any, wor
     assert words in str(refusal.value)
 
 
-def test_wrong_model_in_a_socket(toon: Comfy) -> None:
+def test_wrong_model_in_a_socket(ready: Any) -> None:
     class Other:
         model = object()
         model_options: dict[str, Any] = {}
 
     for kind, where in (("ToonSample", "5"), ("ToonScheduleSigmas", "7")):
-        prompt = graph(toon)
-        prompt["9"] = toon.give(Other())
+        prompt = tail()
+        prompt["9"] = ready.comfy.give(Other())
         prompt["7"] = node("ToonScheduleSigmas", model=["9", 0], steps=2, spacing="uniform")
         prompt["5"]["inputs"]["model"] = ["9", 0]
         assert prompt[where]["class_type"] == kind
-        run = toon.run(prompt, keep=[where])
+        run = ready.run(prompt, keep=[where])
         assert "connect the MODEL of Toon Load Model" in run.error
 
 
@@ -140,13 +144,13 @@ def test_sketch_encoder_of_another_size(toon: Comfy) -> None:
     assert "sketches holds NaN" in toon.run(prompt, keep=["10"]).error
 
 
-def test_latent_of_another_kind(toon: Comfy) -> None:
-    prompt = graph(toon)
+def test_latent_of_another_kind(ready: Any) -> None:
+    prompt = tail()
     prompt["9"] = node("EmptyLatentImage", width=64, height=64, batch_size=1)
     prompt["6"]["inputs"]["latent"] = ["9", 0]
-    assert "does not carry the key frames" in toon.run(prompt, keep=["6"]).error
+    assert "does not carry the key frames" in ready.run(prompt, keep=["6"]).error
     prompt["5"]["inputs"]["latent"] = ["9", 0]
-    assert "is not a clip" in toon.run(prompt, keep=["5"]).error
+    assert "is not a clip" in ready.run(prompt, keep=["5"]).error
 
 
 def test_latent_of_another_size(toon: Comfy) -> None:
@@ -170,15 +174,15 @@ def test_file_that_is_no_model(toon: Comfy) -> None:
     assert run.success, run.error
 
 
-def test_image_guidance_without_its_branch(toon: Comfy) -> None:
-    prompt = graph(toon)
+def test_image_guidance_without_its_branch(ready: Any) -> None:
+    prompt = tail()
     prompt["5"]["inputs"].update(cfg_image=2.0)
-    assert "image_only" in toon.run(prompt, keep=["6"]).error
+    assert "image_only" in ready.run(prompt, keep=["6"]).error
 
 
-def test_core_controlnet_on_the_video_model(toon: Comfy) -> None:
+def test_core_controlnet_on_the_video_model(ready: Any) -> None:
     """Its features have another form: refused by name, not added by chance."""
-    run = toon.run(graph(toon), keep=["1"])
+    run = ready.run(tail(), keep=["1"])
     unet = run.value("1").model.diffusion_model
     x, t = torch.zeros(1, 8, 4, 8, 8), torch.zeros(1)
     with pytest.raises(ValueError, match="use Toon Apply Sketch"):

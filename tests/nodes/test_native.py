@@ -125,8 +125,8 @@ def test_three_branches_are_the_samplers(ready: Any) -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["sgm_uniform", "karras"])
-def test_ksampler_runs(toon: Comfy, scheduler: str) -> None:
-    prompt = encode(toon, picture(1), picture(2))
+def test_ksampler_runs(ready: Any, scheduler: str) -> None:
+    prompt: Prompt = {}
     prompt["7"] = node(
         "KSampler",
         model=["1", 0],
@@ -147,7 +147,7 @@ def test_ksampler_runs(toon: Comfy, scheduler: str) -> None:
         replace_middle_frames=True,
         low_memory="auto",
     )
-    run = toon.run(prompt, keep=["6"])
+    run = ready.run(prompt, keep=["6"])
     assert run.success, run.error
     assert run.value("6").shape == (4, 64, 64, 3) and run.value("6").std() > 0
     assert len(run.previews) == 3
@@ -160,16 +160,15 @@ def plain_ksampler(prompt: Prompt, **changes: Any) -> Prompt:
     return {**prompt, "7": node("KSampler", **{**values, **changes})}
 
 
-def test_plain_text_conditioning_is_refused(toon: Comfy) -> None:
-    prompt = encode(toon, picture(1), picture(2))
-    prompt["8"] = toon.give([[torch.zeros(1, 77, 64), {"pooled_output": None}]])
+def test_plain_text_conditioning_is_refused(ready: Any) -> None:
+    prompt = {"8": ready.comfy.give([[torch.zeros(1, 77, 64), {"pooled_output": None}]])}
     for refused in (
         plain_ksampler(prompt, negative=["8", 0]),
         {**prompt, **sample(positive=["8", 0])},
     ):
-        run = toon.run(refused, keep=["7" if "7" in refused else "5"])
+        run = ready.run(refused, keep=["7" if "7" in refused else "5"])
         assert not run.success and "Toon Encode Keys" in run.error
-    run = toon.run(plain_ksampler(prompt), keep=["7"])
+    run = ready.run(plain_ksampler(prompt), keep=["7"])
     assert run.success, run.error
 
 

@@ -9,15 +9,15 @@ import torch
 from graphs import Prompt, decode, deviation, encode, picture, sample
 
 from toon_core import pipeline
-from toon_core.images import resize_and_crop
+from toon_core.images import Fit
 from toon_core.presets import Recipe
 
 if TYPE_CHECKING:
     from inprocess import Comfy, Event
 
 
-def short(comfy: Comfy, **changes: Any) -> Prompt:
-    prompt = {**encode(comfy, picture(1), picture(2)), **sample(steps=2, cfg_scale=2.0), **decode()}
+def short(**changes: Any) -> Prompt:
+    prompt = {**sample(steps=2, cfg_scale=2.0), **decode()}
     prompt["5"]["inputs"].update(changes)
     return prompt
 
@@ -28,43 +28,41 @@ def test_nodes_give_what_the_pipeline_gives(toon: Comfy, tiny: Any) -> None:
     prompt = {**encode(toon, first, last, seed=7, fs=12), **sample(steps=3, seed=7), **decode()}
     run = toon.run(prompt, keep=["6"])
     assert run.success, run.error
-    keys = [resize_and_crop(x.movedim(-1, 1) * 2 - 1, (64, 64)) for x in (first, last)]
+    images = [x.movedim(-1, 1) * 2 - 1 for x in (first, last)]
+    keys = [Fit(tuple(x.shape[-2:]), (64, 64), "crop").apply(x) for x in images]
     recipe = Recipe(frames=4, fps=12, steps=3, seed=7)
-    semantic = first.movedim(-1, 1) * 2 - 1
-    frames = pipeline.interpolate(tiny, *keys, "an anime scene", recipe=recipe, semantic=semantic)
+    frames = pipeline.interpolate(tiny, *keys, "an anime scene", recipe=recipe, semantic=images[0])
     wanted = ((frames[0] + 1) / 2).clamp(0, 1).permute(1, 2, 3, 0)
     assert deviation(run.value("6"), wanted) < 1e-3
 
 
-def test_progress_previews_and_cache(toon: Comfy) -> None:
-    executor = toon.executor()
-    prompt = short(toon, steps=3)
-    run = toon.run(prompt, keep=["6"], executor=executor)
+def test_progress_previews_and_cache(ready: Any) -> None:
+    prompt = short(steps=3)
+    run = ready.run(prompt, keep=["6"])
     steps = [e["value"] for e in run.of_kind("progress") if e["node"] == "5"]
     assert steps == [1, 2, 3]
     assert len(run.previews) == 3
     assert all(kind == "JPEG" and image.size == (8, 8) for kind, image, _ in run.previews)
-    again = toon.run(prompt, keep=["6"], executor=executor)
+    again = ready.run(prompt, keep=["6"])
     assert again.success and {"1", "4", "5", "6"} <= again.cached
     prompt["5"]["inputs"]["seed"] = 5
-    changed = toon.run(prompt, keep=["6"], executor=executor)
+    changed = ready.run(prompt, keep=["6"])
     assert {"1", "4"} <= changed.cached and not {"5", "6"} & changed.cached
 
 
-def test_cancel_stops_within_a_step_and_leaves_a_healthy_model(toon: Comfy) -> None:
-    executor = toon.executor()
-    before = toon.run(short(toon, steps=3), keep=["6"], executor=executor)
+def test_cancel_stops_within_a_step_and_leaves_a_healthy_model(ready: Any) -> None:
+    before = ready.run(short(steps=3), keep=["6"]).value("6")
 
     def cancel(event: Event) -> None:
         if event.kind == "progress" and event.data["node"] == "5" and event.data["value"] == 2:
-            toon.interrupt()
+            ready.comfy.interrupt()
 
-    stopped = toon.run(short(toon, steps=40), keep=["6"], executor=executor, on_event=cancel)
+    stopped = ready.run(short(steps=40), keep=["6"], on_event=cancel)
     done = [e["value"] for e in stopped.of_kind("progress") if e["node"] == "5"]
     assert stopped.interrupted and max(done) <= 3
-    after = toon.run(short(toon, steps=3), keep=["6"], executor=executor)
+    after = ready.run(short(steps=3), keep=["6"])
     assert after.success
-    assert torch.equal(after.value("6"), before.value("6"))
+    assert torch.equal(after.value("6"), before)
 
 
 def test_inputs_are_not_changed(toon: Comfy) -> None:
@@ -80,7 +78,7 @@ def test_inputs_are_not_changed(toon: Comfy) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8])
 def test_other_lengths(toon: Comfy, length: int) -> None:
-    prompt = short(toon)
+    prompt = {**encode(toon, picture(1), picture(2)), **short()}
     prompt["4"]["inputs"]["length"] = length
     run = toon.run(prompt, keep=["6"])
     assert run.success, run.error
@@ -105,16 +103,16 @@ def test_a_batch_is_its_clips(toon: Comfy) -> None:
             assert deviation(both[i], one[0]) < 1e-4
 
 
-def test_low_memory_is_the_same_picture(toon: Comfy) -> None:
-    prompt = {**short(toon), "7": decode(low_memory="on")["6"], "8": decode(low_memory="off")["6"]}
-    run = toon.run(prompt, keep=["7", "8"])
+def test_low_memory_is_the_same_picture(ready: Any) -> None:
+    prompt = {**short(), "7": decode(low_memory="on")["6"], "8": decode(low_memory="off")["6"]}
+    run = ready.run(prompt, keep=["7", "8"])
     assert run.success, run.error
     assert (run.value("7") - run.value("8")).abs().max() < 1e-4
 
 
 def test_middle_frames_alone_are_replaced(toon: Comfy) -> None:
-    prompt = {**short(toon), "7": decode(replace_middle_frames=False)["6"]}
-    prompt["4"]["inputs"]["length"] = 8
+    keys = encode(toon, picture(1), picture(2), length=8)
+    prompt = {**keys, **short(), "7": decode(replace_middle_frames=False)["6"]}
     run = toon.run(prompt, keep=["6", "7"])
     difference = (run.value("6") - run.value("7")).abs().amax(dim=(1, 2, 3))
     assert (difference > 0).nonzero().flatten().tolist() == [3, 4]
@@ -149,16 +147,19 @@ def test_fit_is_undone(
     assert run.value("6").shape[1:3] == shape
 
 
-def test_lora_patches_reach_our_sampler(toon: Comfy) -> None:
-    prompt = short(toon)
-    plain = toon.run(prompt, keep=["1", "5"])
-    model = plain.value("1").clone()
+def test_lora_patches_reach_our_sampler(ready: Any) -> None:
+    prompt = short()
+    run = ready.run(prompt, keep=["1", "5"])
+    loaded, plain = run.value("1"), run.value("5")["samples"]
+    model = loaded.clone()
     name = "diffusion_model.out.2.weight"
-    weight = model.model_state_dict()[name]
+    weight = model.model_state_dict()[name].clone()
     model.add_patches({name: ("diff", (torch.full_like(weight, 0.05),))}, 1.0)
-    prompt["9"] = toon.give(model)
+    prompt["9"] = ready.comfy.give(model)
     prompt["5"]["inputs"]["model"] = ["9", 0]
-    patched = toon.run(prompt, keep=["5"])
+    patched = ready.run(prompt, keep=["5"])
     assert patched.success, patched.error
-    assert deviation(patched.value("5")["samples"], plain.value("5")["samples"]) > 1e-3
-    assert torch.equal(weight, plain.value("1").model_state_dict()[name])
+    assert deviation(patched.value("5")["samples"], plain) > 1e-3
+    again = ready.run({**short(), "9": prompt["9"]}, keep=["5"])
+    assert torch.equal(again.value("5")["samples"], plain)
+    assert torch.equal(weight, loaded.model_state_dict()[name])

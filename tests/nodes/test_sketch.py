@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
-from graphs import Prompt, deviation, encode, node, picture, sample
-
-if TYPE_CHECKING:
-    from inprocess import Comfy
+from graphs import Prompt, deviation, node, picture, sample
 
 
 def lines(seed: int, size: tuple[int, int] = (64, 64), count: int = 1) -> torch.Tensor:
@@ -18,7 +15,7 @@ def lines(seed: int, size: tuple[int, int] = (64, 64), count: int = 1) -> torch.
     return (picture(seed, size, count).mean(-1, keepdim=True) > 0.62).float().expand(-1, -1, -1, 3)
 
 
-def sketched(toon: Comfy, sketches: torch.Tensor, frames: str, **changes: Any) -> Prompt:
+def sketched(ready: Any, sketches: torch.Tensor, frames: str, **changes: Any) -> Prompt:
     """Nodes 8 (encoder), 9 (drawing), 10 (model with sketches), 5 (sampled)."""
     values = {
         "model": ["1", 0],
@@ -34,61 +31,57 @@ def sketched(toon: Comfy, sketches: torch.Tensor, frames: str, **changes: Any) -
         **changes,
     }
     return {
-        **encode(toon, picture(1), picture(2)),
         **sample(model=["10", 0], steps=2, cfg_scale=2.0),
         "8": node("ToonLoadSketchEncoder", file="tiny_sketch.safetensors"),
-        "9": toon.give(sketches),
+        "9": ready.comfy.give(sketches),
         "10": node("ToonApplySketch", **values),
     }
 
 
-def latents(toon: Comfy, prompt: Prompt) -> torch.Tensor:
-    run = toon.run(prompt, keep=["5"])
+def latents(ready: Any, prompt: Prompt) -> torch.Tensor:
+    run = ready.run(prompt, keep=["5"])
     assert run.success, run.error
     return run.value("5")["samples"]
 
 
 @pytest.fixture(scope="module")
-def without(toon: Comfy) -> torch.Tensor:
-    prompt = {**encode(toon, picture(1), picture(2)), **sample(steps=2, cfg_scale=2.0)}
-    return latents(toon, prompt)
+def without(ready: Any) -> torch.Tensor:
+    return latents(ready, sample(steps=2, cfg_scale=2.0))
 
 
-def test_sketch_changes_the_clip_and_strength_0_does_not(
-    toon: Comfy, without: torch.Tensor
-) -> None:
-    one = latents(toon, sketched(toon, lines(5), "2"))
+def test_sketch_changes_the_clip_and_strength_0_does_not(ready: Any, without: torch.Tensor) -> None:
+    one = latents(ready, sketched(ready, lines(5), "2"))
     assert deviation(one, without) > 1e-2
-    assert torch.equal(latents(toon, sketched(toon, lines(5), "2", strength=0.0)), without)
+    assert torch.equal(latents(ready, sketched(ready, lines(5), "2", strength=0.0)), without)
 
 
-def test_every_sketch_counts_on_its_frame(toon: Comfy) -> None:
+def test_every_sketch_counts_on_its_frame(ready: Any) -> None:
     two = torch.cat([lines(5), lines(6)])
     found = [
-        latents(toon, sketched(toon, *given))
+        latents(ready, sketched(ready, *given))
         for given in ((two, "1, 2"), (two, "2 1"), (two[:1], "1"), (two.flip(0), "2, 1"))
     ]
     assert torch.equal(found[0], found[3])
     assert deviation(found[1], found[0]) > 1e-3 and deviation(found[2], found[0]) > 1e-3
 
 
-def test_chained_nodes_are_one_batch(toon: Comfy) -> None:
+def test_chained_nodes_are_one_batch(ready: Any) -> None:
     two = torch.cat([lines(5), lines(6)])
-    together = latents(toon, sketched(toon, two, "1, 2"))
-    prompt = sketched(toon, two[:1], "1")
-    prompt["11"] = toon.give(two[1:])
+    together = latents(ready, sketched(ready, two, "1, 2"))
+    prompt = sketched(ready, two[:1], "1")
+    prompt["11"] = ready.comfy.give(two[1:])
     second = {**prompt["10"]["inputs"], "model": ["10", 0], "sketches": ["11", 0], "frames": "2"}
     prompt["12"] = node("ToonApplySketch", **second)
     prompt["5"]["inputs"]["model"] = ["12", 0]
-    assert torch.equal(latents(toon, prompt), together)
+    assert torch.equal(latents(ready, prompt), together)
     prompt["12"]["inputs"]["frames"] = "1"
-    assert "already has a sketch on frame 1" in toon.run(prompt, keep=["5"]).error
+    assert "already has a sketch on frame 1" in ready.run(prompt, keep=["5"]).error
 
 
-def test_polarities_agree(toon: Comfy) -> None:
+def test_polarities_agree(ready: Any) -> None:
     bright = lines(5)
     found = [
-        latents(toon, sketched(toon, drawing, "2", polarity=polarity))
+        latents(ready, sketched(ready, drawing, "2", polarity=polarity))
         for drawing, polarity in (
             (bright, "light on dark"),
             (1 - bright, "dark on light"),
@@ -97,21 +90,21 @@ def test_polarities_agree(toon: Comfy) -> None:
         )
     ]
     assert all(torch.equal(f, found[0]) for f in found[1:])
-    wrong = latents(toon, sketched(toon, bright, "2", polarity="dark on light"))
+    wrong = latents(ready, sketched(ready, bright, "2", polarity="dark on light"))
     assert deviation(wrong, found[0]) > 1e-3
 
 
-def test_range_of_the_run(toon: Comfy, without: torch.Tensor) -> None:
-    late = latents(toon, sketched(toon, lines(5), "2", start_percent=0.9))
+def test_range_of_the_run(ready: Any, without: torch.Tensor) -> None:
+    late = latents(ready, sketched(ready, lines(5), "2", start_percent=0.9))
     assert torch.equal(late, without)
-    early = latents(toon, sketched(toon, lines(5), "2", end_percent=0.2))
-    always = latents(toon, sketched(toon, lines(5), "2"))
+    early = latents(ready, sketched(ready, lines(5), "2", end_percent=0.2))
+    always = latents(ready, sketched(ready, lines(5), "2"))
     assert deviation(early, without) > 1e-3 and deviation(early, always) > 1e-3
 
 
 @pytest.mark.parametrize("changes", [{}, {"context": "text"}, {"end_percent": 0.3}])
-def test_native_samplers_apply_the_same_sketches(toon: Comfy, changes: Any) -> None:
-    prompt = sketched(toon, lines(5, (90, 120)), "2", **changes)
+def test_native_samplers_apply_the_same_sketches(ready: Any, changes: Any) -> None:
+    prompt = sketched(ready, lines(5, (90, 120)), "2", **changes)
     prompt["5"]["inputs"].update(eta=1.0, guidance_rescale=0.0)
     prompt |= {
         "20": node("ToonMakeNoise", seed=123),
@@ -127,13 +120,13 @@ def test_native_samplers_apply_the_same_sketches(toon: Comfy, changes: Any) -> N
             latent_image=["4", 3],
         ),
     }
-    run = toon.run(prompt, keep=["5", "24"])
+    run = ready.run(prompt, keep=["5", "24"])
     assert run.success, run.error
     assert deviation(run.value("24")["samples"], run.value("5")["samples"]) < 1e-3
 
 
-def test_encoder_is_loaded_with_the_model_and_reckoned(toon: Comfy) -> None:
-    run = toon.run(sketched(toon, lines(5), "2"), keep=["10"])
+def test_encoder_is_loaded_with_the_model_and_reckoned(ready: Any) -> None:
+    run = ready.run(sketched(ready, lines(5), "2"), keep=["10"])
     patcher = run.value("10")
     [encoder] = patcher.get_nested_additional_models()
     assert type(encoder.model).__name__ == "SketchEncoder"
@@ -159,14 +152,14 @@ def test_encoder_is_loaded_with_the_model_and_reckoned(toon: Comfy) -> None:
         ("1.5", 1, "expected numbers"),
     ],
 )
-def test_wrong_frame_numbers(frames: str, count: int, message: str) -> None:
+def test_wrong_frame_numbers(ready: Any, frames: str, count: int, message: str) -> None:
     modules = [m for n, m in sys.modules.items() if n.endswith("ToonTween.nodes.sketch")]
     assert len(modules) == 1
     with pytest.raises(ValueError, match=message):
         modules[0].frame_numbers(frames, count, 4)
 
 
-def test_frame_numbers_in_every_spelling() -> None:
+def test_frame_numbers_in_every_spelling(ready: Any) -> None:
     [module] = [m for n, m in sys.modules.items() if n.endswith("ToonTween.nodes.sketch")]
     assert module.frame_numbers("7", 1, 16) == [7]
     assert module.frame_numbers("3, 7,11", 3, 16) == [3, 7, 11]

@@ -1,0 +1,117 @@
+"""Live memory of every part of the official model, in the units of nodes/memory.py.
+
+    python benchmarks/node_memory.py
+
+Runs the official configuration on fake tensors: no weights, no arithmetic, but every allocation
+is seen, and the peak of what is alive at once is counted. Attention counts as its fused kernel,
+which ComfyUI's supported devices all have. Weights are not counted, and the towers are left out:
+their work is small beside their weights.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from toon_core.model import ToonModel
+from toon_core.presets import official_512, official_sketch
+from toon_core.sketch.encoder import SketchEncoder
+from toon_core.vae.autoencoder import stack_references
+
+HEIGHT, WIDTH, FRAMES = 320, 512, 16
+DTYPE = torch.bfloat16
+
+
+class Peak(TorchDispatchMode):
+    """Bytes of the storages that operations make, alive at once at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive, self.most = 0, 0
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self._watch(tensor.untyped_storage())
+        return out
+
+    def _watch(self, storage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        self.alive += size
+        self.most = max(self.most, self.alive)
+        weakref.finalize(storage, self._gone, key, size)
+
+    def _gone(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.alive -= size
+
+
+class FusedAttention(TorchFunctionMode):
+    """Fake tensors would take the plain form, with all scores in memory."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            return torch.empty_like(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def peak(run: Callable[[], object]) -> int:
+    with torch.inference_mode(False), torch.no_grad(), FusedAttention(), Peak() as mode:
+        run()
+    return mode.most
+
+
+def rows() -> list[tuple[str, float, float]]:
+    """(name, GiB, elements per unit) of each part; units as in nodes/memory.py."""
+    model = ToonModel(replace(official_512(), clip=None)).eval()
+    sketch = SketchEncoder(official_sketch()).eval()
+    config, size = model.config, DTYPE.itemsize
+    h, w, clip = HEIGHT // 8, WIDTH // 8, (FRAMES, HEIGHT // 8, WIDTH // 8)
+    x = torch.zeros(1, 8, *clip, dtype=DTYPE)
+    t, tokens = torch.zeros(1), torch.zeros(1, 333, 1024, dtype=DTYPE)
+    keys = torch.zeros(2, 3, HEIGHT, WIDTH, dtype=DTYPE)
+    maps = model.vae.encode_with_features(keys[:1])[1]
+    references = stack_references(maps, maps)
+    hint = sketch.hint(torch.zeros(1, 1, FRAMES, HEIGHT, WIDTH, dtype=DTYPE))
+    latent = FRAMES * h * w
+    pixels = HEIGHT * WIDTH
+    z = x[:, :4]
+    parts = [
+        ("UNet, a clip", lambda: model.unet(x, t, tokens), latent * config.unet.model_channels),
+        ("encode, two images", lambda: model.vae.encode_with_features(keys), 2 * pixels * 128),
+        ("decode", lambda: model.vae.decode(z, references), FRAMES * pixels * 128),
+        (
+            "decode, a frame at a time",
+            lambda: model.vae.decode(z, references, frames_at_once=1),
+            FRAMES * pixels * 128,
+        ),
+        ("sketch encoder", lambda: sketch(z, hint, t, tokens), latent * 320),
+    ]
+    out = []
+    for name, run, units in parts:
+        most = peak(run)
+        out.append((name, most / 2**30, most / size / units))
+    return out
+
+
+def main() -> None:
+    torch.set_default_dtype(DTYPE)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        for name, gigabytes, elements in rows():
+            print(f"{name:28} {gigabytes:6.2f} GiB  {elements:6.1f} elements per unit")
+
+
+if __name__ == "__main__":
+    main()
