@@ -30,7 +30,7 @@ LARGEST_FILLED = 1 << 20  # values; larger matrices stay zero, as holes in the f
 
 
 def tiny_config() -> ToonConfig:
-    """Even smaller than nano, so that 512x320 is quick."""
+    """Even smaller than nano."""
     config = nano()
     unet = {"model_channels": 16, "channel_mult": (1, 1, 1, 1), "attention_resolutions": (4,)}
     vae = {"ch": 8, "ch_mult": (1, 1, 1, 1)}
