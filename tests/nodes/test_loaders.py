@@ -1,0 +1,92 @@
+"""Loading: number types, changed files, partial loading, the built-in files, the cast."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from graphs import deviation, node, sample
+
+if TYPE_CHECKING:
+    from inprocess import Comfy
+
+
+@pytest.mark.parametrize(
+    ("weight_dtype", "most"),
+    [("fp32", 1e-6), ("fp16", 2e-2), ("bf16", 2e-1), ("fp8_e4m3fn", 2.0), ("fp8_e5m2", 2.0)],
+)
+def test_weight_types_run(ready: Any, weight_dtype: str, most: float) -> None:
+    """One guided step; the weights' type is kept, and the picture moves as little as it should."""
+    nodes = {
+        **sample(steps=1, cfg_scale=1.0),
+        "7": node("ToonLoadModel", file="tiny.safetensors", weight_dtype=weight_dtype),
+        "8": sample(model=["7", 0], steps=1, cfg_scale=1.0)["5"],
+    }
+    run = ready.run(nodes, keep=["5", "7", "8"])
+    assert run.success, run.error
+    unet = run.value("7").model.diffusion_model
+    expected = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+    kept = str(unet.out[2].weight.dtype).removeprefix("torch.")
+    assert kept == expected.get(weight_dtype, weight_dtype.replace("fp8", "float8"))
+    found = run.value("8")["samples"]
+    assert torch.isfinite(found).all()
+    assert deviation(found, run.value("5")["samples"]) < most
+
+
+def test_partly_loaded_model_gives_the_same(ready: Any) -> None:
+    """Layers that stay on the offload device are cast when they are used."""
+    run = ready.run(sample(steps=1), keep=["1", "5"])
+    whole, patcher = run.value("5")["samples"].clone(), run.value("1")
+    layers = [
+        m for m in patcher.model.diffusion_model.modules() if hasattr(m, "comfy_cast_weights")
+    ]
+    assert len(layers) > 300
+    before = [m.comfy_cast_weights for m in layers]
+    try:
+        for m in layers:
+            m.comfy_cast_weights = True
+        again = ready.run(sample(steps=1, seed=124), keep=["5"])
+        assert again.success, again.error
+        again = ready.run(sample(steps=1), keep=["5"])
+        assert deviation(again.value("5")["samples"], whole) < 1e-5
+    finally:
+        for m, value in zip(layers, before, strict=True):
+            m.comfy_cast_weights = value
+
+
+def test_a_changed_file_is_loaded_again(toon: Comfy) -> None:
+    executor = toon.executor()
+    prompt = {"1": node("ToonLoadSketchEncoder", file="tiny_sketch.safetensors")}
+    toon.run(prompt, keep=["1"], executor=executor)
+    assert "1" in toon.run(prompt, keep=["1"], executor=executor).cached
+    file = toon.base / "models" / "controlnet" / "tiny_sketch.safetensors"
+    os.utime(file, (1, 1))
+    assert "1" not in toon.run(prompt, keep=["1"], executor=executor).cached
+
+
+def test_built_in_models_load(toon: Comfy) -> None:
+    prompt = {
+        "1": node("ToonLoadModel", file="nano (built in)", weight_dtype="default"),
+        "2": node("ToonLoadSketchEncoder", file="nano (built in)"),
+    }
+    run = toon.run(prompt, keep=["1", "2"])
+    assert run.success, run.error
+    assert run.value("1", 1).module.text is not None
+    unet, sketch = run.value("1").model.toon.unet, run.value("2").config
+    assert (unet.model_channels, unet.context_dim) == (sketch.model_channels, sketch.context_dim)
+
+
+def test_cast_gives_keys_frames_prompt_and_rate(comfy: Comfy) -> None:
+    options = comfy.node_class("ToonLoadCast").GET_NODE_INFO_V1()["input"]["required"]["clip"][1]
+    assert len(options["options"]) >= 8
+    prompt = {"1": node("ToonLoadCast", clip=options["options"][0])}
+    run = comfy.run(prompt, keep=["1"])
+    assert run.success, run.error
+    first, last, frames, text, fps = (run.value("1", i) for i in range(5))
+    assert frames.shape == (16, 320, 512, 3) and frames.min() >= 0 and frames.max() <= 1
+    assert torch.equal(first[0], frames[0]) and torch.equal(last[0], frames[-1])
+    assert isinstance(text, str) and len(text) > 10 and fps == 24
+    with pytest.raises(ValueError, match="not in the list"):
+        comfy.run({"1": node("ToonLoadCast", clip="nobody")}, keep=["1"])
