@@ -66,7 +66,7 @@ def key_latents(
     """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
     latent format scales them."""
     device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
-    last_fit = Fit(tuple(last.shape[-2:]), fit.target, fit.mode, fit.antialias)
+    last_fit = fit.of(tuple(last.shape[-2:]))
     images = [f.apply(x).to(device, dtype) for f, x in ((fit, first), (last_fit, last))]
     h, w = (side // config.downsample for side in fit.target)
     noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)

@@ -116,7 +116,7 @@ def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end
 
 def _fit(lines: Tensor, fit: Fit) -> Tensor:
     """As the key frames are fitted; bars are empty, which is black."""
-    own = Fit(tuple(lines.shape[-2:]), fit.target, fit.mode, fit.antialias)
+    own = fit.of(tuple(lines.shape[-2:]))
     return own.apply(lines).clamp(0, 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -76,6 +76,7 @@ class Fit:
     target: Size
     mode: Mode = "crop"
     antialias: bool = True
+    own_size: bool = False  # the target was derived from the source (`nearest`): nothing is scaled
 
     def __post_init__(self) -> None:
         if self.mode not in ("crop", "pad", "stretch"):
@@ -92,7 +93,11 @@ class Fit:
         """Keep the images' own size, made multiples of 64: pad goes up, crop goes down, stretch
         to the nearest."""
         h, w = (_multiple(side, mode) for side in source)
-        return cls(source, (h, w), mode, antialias)
+        return cls(source, (h, w), mode, antialias, own_size=True)
+
+    def of(self, source: Size) -> Fit:
+        """The same fit for another picture, of this size."""
+        return replace(self, source=source, own_size=self.own_size and source == self.source)
 
     def apply(self, images: Tensor) -> Tensor:
         """(b c h w) of `source` size -> (b c *target)."""
@@ -100,9 +105,7 @@ class Fit:
             return resize(images, self.target, self.antialias)
         if self.mode == "pad":
             return centre(resize(images, self._inside, self.antialias), self.target)
-        if self.source[0] >= self.target[0] > self.source[0] - MULTIPLE and (
-            self.source[1] >= self.target[1] > self.source[1] - MULTIPLE
-        ):
+        if self.own_size and min(self.source) >= MULTIPLE:
             return centre(images, self.target)
         return resize_and_crop(images, self.target, self.antialias)
 
@@ -119,14 +122,14 @@ class Fit:
 
     @property
     def _inside(self) -> Size:
-        if all(0 <= t - s < MULTIPLE for s, t in zip(self.source, self.target, strict=True)):
+        if self.own_size:
             return self.source
         scale = min(t / s for s, t in zip(self.source, self.target, strict=True))
         return tuple(max(round(s * scale), 1) for s in self.source)
 
     @property
     def _same_area(self) -> Size:
-        if all(abs(t - s) <= MULTIPLE for s, t in zip(self.source, self.target, strict=True)):
+        if self.own_size:
             return self.source
         (h, w), (th, tw) = self.source, self.target
         scale = (th * tw / (h * w)) ** 0.5

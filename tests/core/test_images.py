@@ -80,3 +80,18 @@ def test_refuses() -> None:
         Fit((10, 10), (320, 500))
     with pytest.raises(ValueError, match="expected crop, pad or stretch"):
         Fit((10, 10), (64, 64), "zoom")
+
+
+@pytest.mark.parametrize("source", [(330, 520), (321, 575), (383, 512), (700, 400)])
+def test_a_given_size_is_fitted_as_the_release_does(source):
+    image = picture(*source)
+    fitted = Fit(source, (320, 512), "crop").apply(image)
+    assert torch.equal(fitted, resize_and_crop(image, (320, 512)))
+
+
+def test_the_last_key_of_another_size_is_scaled_and_one_of_the_same_size_is_not():
+    fit = Fit.nearest((100, 130), "pad")
+    assert fit.of((100, 130)) == fit
+    double = fit.of((50, 65))
+    assert double.apply(picture(50, 65)).shape[-2:] == fit.target
+    assert double.undo(torch.zeros(1, 3, *fit.target)).shape[-1] > 65
