@@ -61,11 +61,11 @@ def read(schema: type[T], file: str | None, overrides: list[str]) -> T:
         merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(overrides))
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
-            raise ValueError(f"{', '.join(missing)} must be given, as in {missing[0]}=...")
+            raise ValueError(f"{missing[0]} is needed: give {missing[0]}=...")
         return OmegaConf.to_object(merged)
     except (OmegaConfBaseException, OSError) as error:
         known = ", ".join(schema.__dataclass_fields__)
-        raise ValueError(f"{str(error).splitlines()[0]} (known options: {known})") from error
+        raise ValueError(f"{str(error).splitlines()[0]} (known keys: {known})") from error
 
 
 def write(config: object, path: Path) -> None:

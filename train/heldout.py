@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from train.config import read
 from train.data.backgrounds import paint_background
 from train.data.cache import Cache, Record, stable_hash
 from train.data.compose import as_layer, over
 from train.data.motion import WindowRules
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
-from train.prepare import parse_config
 
 log = logging.getLogger("toon.heldout")
 
@@ -122,7 +122,7 @@ def write_heldout(config: HeldoutConfig) -> list[Window]:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        write_heldout(parse_config(HeldoutConfig, sys.argv[1:]))
+        write_heldout(read(HeldoutConfig, None, sys.argv[1:]))
     except ValueError as error:
         sys.exit(f"error: {error}")
 

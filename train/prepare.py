@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 from tqdm import tqdm
 
+from train.config import read
 from train.data.cache import Cache, Record, clip_id, store_clip, write_atomic, write_index
 from train.data.clips import find_clips, open_clip, unpack
 from train.data.lookalikes import find_groups, motion_signature
@@ -44,20 +44,6 @@ class PrepareConfig:
     workers: int = 2
     split: SplitConfig = field(default_factory=SplitConfig)
     rules: WindowRules = field(default_factory=WindowRules)
-
-
-def parse_config(schema: type, arguments: list[str]):
-    """`key=value` words read into the dataclass `schema`; unknown or missing keys: ValueError."""
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.from_dotlist(arguments))
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ValueError(f"{missing[0]} is needed: give {missing[0]}=...")
-        return OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        known = ", ".join(schema.__dataclass_fields__)
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{' '.join(arguments)}: {reason}; known keys: {known}") from error
 
 
 def prepare(config: PrepareConfig) -> Cache:
@@ -180,7 +166,7 @@ def _indexed(out: Path, records: list[Record], config: PrepareConfig) -> list[Re
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        config = parse_config(PrepareConfig, sys.argv[1:])
+        config = read(PrepareConfig, None, sys.argv[1:])
         prepare(config)
     except ValueError as error:
         sys.exit(f"error: {error}")

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from train.config import read
 from train.data import cache as cache_module
 from train.data.cache import Cache, Record
 from train.data.lookalikes import find_groups, motion_signature
 from train.data.motion import WindowRules, is_good, measure_motion, window_stats
 from train.data.splits import SplitConfig, assign_splits
-from train.prepare import PrepareConfig, parse_config, prepare
+from train.prepare import PrepareConfig, prepare
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, lottie_folder) -> Cache:
     out = tmp_path_factory.mktemp("cache")
-    return prepare(parse_config(PrepareConfig, [f"data={lottie_folder}", f"out={out}", "size=64"]))
+    return prepare(read(PrepareConfig, None, [f"data={lottie_folder}", f"out={out}", "size=64"]))
 
 
 def test_records_and_skipped_files(prepared):
@@ -41,7 +42,7 @@ def test_a_second_run_renders_only_what_changed(tmp_path, lottie_folder, write_l
     data.mkdir()
     for name in ("down.json", "spin.json"):
         (data / name).write_bytes((lottie_folder / name).read_bytes())
-    config = parse_config(PrepareConfig, [f"data={data}", f"out={out}", "size=64"])
+    config = read(PrepareConfig, None, [f"data={data}", f"out={out}", "size=64"])
     prepare(config)
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("clips/*.npy")}
     write_lottie(data / "spin.json", spin=90)
@@ -57,7 +58,7 @@ def test_a_tar_gives_the_same_cache(tmp_path, lottie_folder, prepared):
         for name in ("down.json", "spin.json"):
             tar.add(lottie_folder / name, name)
     out = tmp_path / "out"
-    taken = prepare(parse_config(PrepareConfig, [f"data={archive}", f"out={out}", "size=64"]))
+    taken = prepare(read(PrepareConfig, None, [f"data={archive}", f"out={out}", "size=64"]))
     for record in taken.records:
         assert np.array_equal(taken.frames(record), prepared.frames(record))
 
@@ -73,7 +74,7 @@ def test_a_tar_gives_the_same_cache(tmp_path, lottie_folder, prepared):
 )
 def test_wrong_options_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        parse_config(PrepareConfig, arguments)
+        read(PrepareConfig, None, arguments)
 
 
 def test_nothing_readable_and_no_cache_are_named(tmp_path):

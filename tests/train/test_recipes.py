@@ -13,7 +13,8 @@ from toon_core.presets import Recipe
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from train import assemble, autoencoder, cache, denoiser, prepare, sketch
-from train.prepare import PrepareConfig, parse_config
+from train.config import read
+from train.prepare import PrepareConfig
 
 SHORT = ["steps=1", "batch=1", "workers=0", "sheet_clips=1", "threads=1"]
 
@@ -24,7 +25,7 @@ def trained(lottie_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     data = f"data={out}/clips"
     words = [f"data={lottie_folder}", f"out={out}/clips", "workers=1"]
-    prepare.prepare(parse_config(PrepareConfig, words))
+    prepare.prepare(read(PrepareConfig, None, words))
     autoencoder.main([data, f"out={out}/plain", *SHORT])
     plain = f"{out}/plain/autoencoder.safetensors"
     autoencoder.main([data, f"out={out}/dual", "stage=dual", f"base={plain}", "crop=64", *SHORT])
