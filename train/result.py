@@ -36,12 +36,19 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
     values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
     return {
         "part": part,
-        "options": {k: Path(v).name if k in ("data", "out") else v for k, v in values.items()},
+        "options": {k: _without_folders(v) for k, v in values.items()},
         **facts,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
         "torch": torch.__version__,
     }
+
+
+def _without_folders(value: Any) -> Any:
+    """A manifest names no place of the machine: of a path, the last two parts."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    return "/".join(Path(value).parts[-2:]) if Path(value).suffix else Path(value).name
 
 
 def load_part(path: str | Path, part: str) -> dict[str, Tensor]:
