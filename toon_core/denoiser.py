@@ -60,7 +60,6 @@ class Denoiser:
         self.unet, self.concat, self.fs = unet, concat, fs
         self.guidance, self.control = guidance, control
         tokens = branches.used(guidance)
-        self.branches = len(tokens)
         frames = concat.shape[2]
         same_length = len({t.shape[1] for t in tokens}) == 1
         groups = [torch.cat(tokens)] if batched and same_length else tokens

@@ -21,8 +21,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from toon_core import presets
+from toon_core.layers.blocks import Upsample
 from toon_core.vae.autoencoder import Autoencoder
-from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock, Upsample
+from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock
 from train import loop, sheets
 from train.config import RunConfig, parse
 from train.data.windows import ClipWindows

@@ -28,6 +28,7 @@ from toon_core.config import ToonConfig
 from toon_core.pipeline import decode, sample, seeded
 from toon_core.presets import Recipe
 from toon_core.schedule import Schedule
+from toon_core.sketch.control import SketchControl
 from toon_core.unet.model import VideoUNet
 from train import loop, sheets
 from train.autoencoder import encode_clip
@@ -56,15 +57,20 @@ class LatentWindows(Dataset):
         return self.windows.items
 
     def __getitem__(self, index: int) -> dict:
+        return self.with_video(index)[0]
+
+    def with_video(self, index: int) -> tuple[dict, Tensor]:
+        """The item, and its window's pixels (3 f h w)."""
         index %= len(self.latents)
         item = self.windows[index]
         values = torch.from_numpy(self.latents.values[index].astype(np.float32))
-        return {
+        given = {
             "latents": values,
             "first": item["video"][:, 0],
             "prompt": item["prompt"],
             "fs": torch.tensor(item["fs"]),
         }
+        return given, item["video"]
 
 
 class DenoiserParts(nn.Module):
@@ -123,25 +129,26 @@ class DenoiserRecipe:
         """Truth, then what is sampled from its ends, of held-out clips."""
         clips = []
         for item in self.fixed:
-            video = item["video"][None].to(self.device)
-            clips += [video[0], self._sampled(video, item)[0].clamp(-1, 1)]
+            clips += [item["video"].to(self.device), self.sampled(item)]
         return sheets.rows(clips)
 
-    def _sampled(self, video: Tensor, item: dict) -> Tensor:
-        m = self.module.eval()
+    def sampled(
+        self, item: dict, control: SketchControl | None = None, cfg_scale: float = 2.0
+    ) -> Tensor:
+        """A held-out window from its ends alone, (3 f h w) in [-1, 1]."""
+        m, training = self.module, self.module.training
+        m.eval()
+        video = item["video"][None].to(self.device)
         z, references = encode_clip(self.vae, video, torch.Generator().manual_seed(0))
         keys = Keys(ends_only(SCALE * z), references)
         branches = encode_branches(m.text, m.image, m.resampler, video[:, :, 0], item["prompt"])
-        recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=2.0)
-        model = self.sampled_model()
+        recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=cfg_scale)
+        model = _Sampled(m.unet, self.schedule)
         draw = seeded(123, self.device)
-        latents = sample(model, keys, branches, recipe, None, draw, True, None)
-        m.train()
+        latents = sample(model, keys, branches, recipe, control, draw, True, None)
+        m.train(training)
         dual = None if self.vae.config.plain else references
-        return decode(self.vae, latents / SCALE, dual, replace_middle=False)
-
-    def sampled_model(self) -> _Sampled:
-        return _Sampled(self.module.unet, self.schedule)
+        return decode(self.vae, latents / SCALE, dual, replace_middle=False)[0].clamp(-1, 1)
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         save_part(self.module, out / "denoiser.safetensors", "denoiser", self.config, facts)

@@ -23,15 +23,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from toon_core import presets
-from toon_core.conditioning.encode import Keys, encode_branches
-from toon_core.pipeline import decode, sample, seeded
-from toon_core.presets import Recipe
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
 from train import loop, sheets
-from train.autoencoder import encode_clip
-from train.cache import SCALE
 from train.config import parse
 from train.data.sketch import xdog
 from train.denoiser import (
@@ -62,8 +57,7 @@ class SketchWindows(Dataset):
         return len(self.base)
 
     def __getitem__(self, index: int) -> dict:
-        item = self.base[index]
-        video = self.base.windows[index % len(self.base.latents)]["video"]
+        item, video = self.base.with_video(index)
         sketches = xdog(rearrange(video, "c f h w -> f c h w"))
         return {**item, "sketches": rearrange(sketches, "f c h w -> c f h w")}
 
@@ -105,20 +99,8 @@ class SketchRecipe:
             one[0, :, 8] = (shown[:, 8] + 1) / 2
             control = SketchControl(self.module, one.to(self.device), self.config.scale)
             clips += [video, shown.expand_as(video)]
-            clips += [self._sampled(item, c)[0].clamp(-1, 1) for c in (control, None)]
+            clips += [self.base.sampled(item, c, cfg_scale=1.0) for c in (control, None)]
         return sheets.rows(clips)
-
-    def _sampled(self, item: dict, control: SketchControl | None) -> Tensor:
-        p, video = self.parts, item["video"][None].to(self.device)
-        z, references = encode_clip(self.base.vae, video, torch.Generator().manual_seed(0))
-        keys = Keys(ends_only(SCALE * z), references)
-        branches = encode_branches(p.text, p.image, p.resampler, video[:, :, 0], item["prompt"])
-        recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=1.0)
-        model = self.base.sampled_model()
-        draw = seeded(123, self.device)
-        latents = sample(model, keys, branches, recipe, control, draw, True, None)
-        dual = None if self.base.vae.config.plain else references
-        return decode(self.base.vae, latents / SCALE, dual, replace_middle=False)
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         path = out / "sketch_encoder.safetensors"

@@ -14,11 +14,9 @@ class TemporalConv(nn.Module):
 
     def __init__(self, dim: int, dropout: float, ops: Ops) -> None:
         super().__init__()
-        self.conv1 = nn.Sequential(
-            ops.group_norm(dim, 1e-5), nn.SiLU(), _conv_over_frames(dim, ops)
-        )
+        self.conv1 = nn.Sequential(ops.group_norm(dim, 1e-5), nn.SiLU(), conv_over_frames(dim, ops))
         for i in (2, 3, 4):
-            conv = _conv_over_frames(dim, ops)
+            conv = conv_over_frames(dim, ops)
             stage = nn.Sequential(
                 ops.group_norm(dim, 1e-5),
                 nn.SiLU(),
@@ -33,7 +31,7 @@ class TemporalConv(nn.Module):
         return x + rearrange(out, "b c f h w -> (b f) c h w")
 
 
-def _conv_over_frames(dim: int, ops: Ops) -> nn.Module:
+def conv_over_frames(dim: int, ops: Ops) -> nn.Module:
     return ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
 
 

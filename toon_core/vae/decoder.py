@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from ..config import VAEConfig
+from ..layers.blocks import Upsample, conv_over_frames
 from ..ops import Ops, zero
-from .blocks import AttentionBlock, ResBlock, Upsample
+from .blocks import AttentionBlock, ResBlock
 from .frames import FrameWork, JointNorm, Span, map_frames, spans
 from .references import reference_modules
 
@@ -27,13 +28,13 @@ class TimeStack(nn.Module):
     def __init__(self, dim: int, ops: Ops) -> None:
         super().__init__()
         self.in_layers = nn.Sequential(
-            ops.group_norm(dim, 1e-5), nn.SiLU(), _conv_over_frames(dim, ops)
+            ops.group_norm(dim, 1e-5), nn.SiLU(), conv_over_frames(dim, ops)
         )
         self.out_layers = nn.Sequential(
             ops.group_norm(dim, 1e-5),
             nn.SiLU(),
             nn.Dropout(0.0),
-            zero(_conv_over_frames(dim, ops)),
+            zero(conv_over_frames(dim, ops)),
         )
 
     def add_to(self, clip: Tensor, amount: Tensor, size: int | None) -> Tensor:
@@ -51,10 +52,6 @@ class TimeStack(nn.Module):
         for span, done in _over_frames(self.out_layers, inner, size):
             clip[:, span.start : span.stop].addcmul_(done, amount)
         return clip
-
-
-def _conv_over_frames(dim: int, ops: Ops) -> nn.Module:
-    return ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
 
 
 def _over_frames(
