@@ -33,7 +33,7 @@ from train.result import load_part, save_part
 @dataclass(kw_only=True)
 class AutoencoderConfig(RunConfig):
     stage: str = "plain"  # plain, or dual: the dual-reference 3D decoder on a frozen encoder
-    base: str = ""  # dual: the plain stage's autoencoder.safetensors
+    base: str = ""  # dual: the plain stage's autoencoder.safetensors; plain: one to go on from
     frames: int = 2  # plain: frames taken of each window; dual: the whole window's
     crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper
     kl: float = 1e-6
@@ -59,6 +59,8 @@ class AutoencoderRecipe:
         if self.config.stage == "plain":
             vae = Autoencoder(plain)
             start_as_resize(vae)
+            if self.config.base:
+                vae.load_state_dict(load_part(self.config.base, "vae"))
             return vae
         if not self.dual:
             raise ValueError(f"stage={self.config.stage}: expected plain or dual")

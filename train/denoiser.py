@@ -48,7 +48,8 @@ class DenoiserConfig(RunConfig):
 
 
 class LatentWindows(Dataset):
-    """Window i modulo the cached ones: `latents`, the `first` key's pixels, `prompt`, `fs`."""
+    """Window i modulo the cached ones, every second pass backwards: `latents`, the `first` key's
+    pixels, `prompt`, `fs`."""
 
     def __init__(self, windows: ClipWindows, latents: Latents) -> None:
         self.windows, self.latents = windows, latents
@@ -61,16 +62,19 @@ class LatentWindows(Dataset):
 
     def with_video(self, index: int) -> tuple[dict, Tensor]:
         """The item, and its window's pixels (3 f h w)."""
-        index %= len(self.latents)
+        passes, index = divmod(index, len(self.latents))
         item = self.windows[index]
         values = torch.from_numpy(self.latents.values[index].astype(np.float32))
+        video = item["video"]
+        if passes % 2:
+            values, video = values.flip(1), video.flip(1)
         given = {
             "latents": values,
-            "first": item["video"][:, 0],
+            "first": video[:, 0],
             "prompt": item["prompt"],
             "fs": torch.tensor(item["fs"]),
         }
-        return given, item["video"]
+        return given, video
 
 
 class DenoiserParts(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import conv2d, interpolate
 
 from ..ops import Ops, zero
 
@@ -32,7 +32,16 @@ class TemporalConv(nn.Module):
 
 
 def conv_over_frames(dim: int, ops: Ops) -> nn.Module:
-    return ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
+    """A (3, 1, 1) Conv3d with its weights, computed as the Conv2d over (f, h w) that it is:
+    faster everywhere, several times so in training on a CPU."""
+    conv = ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
+    conv._conv_forward = _over_frames  # torch's and ComfyUI's layers both end in this call
+    return conv
+
+
+def _over_frames(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    out = conv2d(x.flatten(3), weight.squeeze(-1), bias, padding=(1, 0))
+    return out.unflatten(3, x.shape[3:])
 
 
 class ResBlock(nn.Module):
