@@ -1,0 +1,1 @@
+"""What every training entry shares: options, loop, checkpoints, random draws, results."""

@@ -1,0 +1,40 @@
+"""What a training entry gives the loop: a `Recipe` of one or more objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from train.engine.draws import Draws
+
+Batch = dict[str, Any]
+
+
+class Objective(Protocol):
+    """An nn.Module that holds what is trained, and whose forward is the loss, so that it can be
+    wrapped (DDP, FSDP) as a whole. Frozen networks are reached without being its submodules."""
+
+    def __call__(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar to minimise (a mean over the batch), and named values to log."""
+
+
+class Recipe(Protocol):
+    """What a run trains, on what, by which losses."""
+
+    objectives: Mapping[str, nn.Module]
+    """Stepped in this order on the same batch, with an optimizer each. One for most recipes;
+    a decoder and its discriminator for the adversarial one."""
+
+    dataset: Dataset
+    """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed."""
+
+    def sheet(self) -> np.ndarray:
+        """A picture (h w 3) uint8 of what is trained now, always of the same clips."""
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        """Write the result and its manifest, from the objectives' current weights."""
