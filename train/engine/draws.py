@@ -13,10 +13,11 @@ class Draws:
     """Sample i of a batch draws from a generator of its own, seeded by (seed, step, its index
     among all samples of the run). One process or eight, resumed or not: the same numbers.
 
-    Every method gives a CPU tensor whose first axis is the batch.
+    Every method gives a CPU tensor whose first axis is the batch. `step` counts from 0.
     """
 
     def __init__(self, seed: int, step: int, indices: Sequence[int]) -> None:
+        self.step = step
         self._generators = [_generator(seed, step, index) for index in indices]
 
     def __len__(self) -> int:
