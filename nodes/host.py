@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,45 @@ import torch
 
 PACK = Path(__file__).resolve().parents[1]
 NANO = "nano (built in)"
-MODELS = (PACK / "weights" / "nano.safetensors", ("checkpoints", "diffusion_models"))
-SKETCHES = (PACK / "weights" / "nano_sketch.safetensors", ("controlnet",))
-
-Places = tuple[Path, Sequence[str]]
 
 
-def choices(places: Places) -> list[str]:
-    """The built-in file first, then the user's."""
-    names = {name for folder in places[1] for name in folder_paths.get_filename_list(folder)}
-    return [NANO, *sorted(names)]
+@dataclass(frozen=True)
+class Files:
+    """A choice of files: a first one that is always there (`path` None: no file), then those of
+    the user's folders."""
+
+    first: str
+    path: Path | None
+    folders: Sequence[str]
+
+    def choices(self) -> list[str]:
+        names = {n for folder in self.folders for n in folder_paths.get_filename_list(folder)}
+        return [self.first, *sorted(names)]
+
+    def find(self, name: str) -> Path | None:
+        """ValueError for a name that is in none of the folders."""
+        if name == self.first:
+            return self.path
+        for folder in self.folders:
+            path = folder_paths.get_full_path(folder, name)
+            if path is not None:
+                return Path(path)
+        places = " or ".join(self.folders)
+        raise ValueError(f"There is no file {name!r} in ComfyUI's {places} folder.")
+
+    def fingerprint(self, name: str) -> str:
+        """Changes when the file does."""
+        try:
+            path = self.find(name)
+            status = path and path.stat()
+        except (ValueError, OSError):
+            return f"{name} missing"
+        return f"{name} {status.st_mtime_ns} {status.st_size}" if status else name
 
 
-def find(name: str, places: Places) -> Path:
-    """ValueError for a name that is in none of the folders."""
-    built_in, folders = places
-    if name == NANO:
-        return built_in
-    for folder in folders:
-        path = folder_paths.get_full_path(folder, name)
-        if path is not None:
-            return Path(path)
-    raise ValueError(f"There is no file {name!r} in ComfyUI's {' or '.join(folders)} folder.")
+MODELS = Files(NANO, PACK / "weights" / "nano.safetensors", ("checkpoints", "diffusion_models"))
+SKETCHES = Files(NANO, PACK / "weights" / "nano_sketch.safetensors", ("controlnet",))
+LORAS = Files("none", None, ("loras",))
 
 
 def listed(node: type, **values: str | None) -> bool | str:
@@ -47,15 +65,6 @@ def listed(node: type, **values: str | None) -> bool | str:
             known = ", ".join(options[name][:8])
             return f"{name} = {value!r} is not in the list: {known} ..."
     return True
-
-
-def fingerprint(name: str, places: Places) -> str:
-    """Changes when the file does."""
-    try:
-        status = find(name, places).stat()
-    except (ValueError, OSError):
-        return f"{name} missing"
-    return f"{name} {status.st_mtime_ns} {status.st_size}"
 
 
 def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: torch.device):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..toon_core.weights.checkpoint import read
-from . import host, parts
+from . import host, lora, parts
 from .types import AutoencoderType, ConditionerType, SketchEncoderType
 
 CATEGORY = "ToonTween/loaders"
@@ -23,7 +23,7 @@ class ToonLoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=host.choices(host.MODELS),
+                    options=host.MODELS.choices(),
                     default=host.NANO,
                     tooltip="The built-in nano model (128x128, 16 frames), or a file of ComfyUI's "
                     "checkpoints or diffusion_models folder.",
@@ -34,6 +34,23 @@ class ToonLoadModel(io.ComfyNode):
                     default="default",
                     tooltip="How the UNet's weights are kept. default: what ComfyUI chooses for "
                     "the device. fp8 halves the memory of fp16 and changes the picture a little.",
+                ),
+                io.Combo.Input(
+                    "lora_file",
+                    options=host.LORAS.choices(),
+                    default=host.LORAS.first,
+                    optional=True,
+                    tooltip="Adapters that train.rectify made with lora=..., of ComfyUI's loras "
+                    "folder. They change the UNet and the image projector.",
+                ),
+                io.Float.Input(
+                    "lora_strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How much of the adapters is added. 0: the model as it is.",
                 ),
             ],
             outputs=[
@@ -54,21 +71,30 @@ class ToonLoadModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str, weight_dtype: str) -> bool | str:
-        return host.listed(cls, file=file, weight_dtype=weight_dtype)
+    def validate_inputs(
+        cls, file: str, weight_dtype: str, lora_file: str = host.LORAS.first
+    ) -> bool | str:
+        return host.listed(cls, file=file, weight_dtype=weight_dtype, lora_file=lora_file)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_) -> str:
-        return host.fingerprint(file, host.MODELS)
+    def fingerprint_inputs(cls, file: str, lora_file: str = host.LORAS.first, **_) -> str:
+        return host.MODELS.fingerprint(file) + host.LORAS.fingerprint(lora_file)
 
     @classmethod
-    def execute(cls, file: str, weight_dtype: str) -> io.NodeOutput:
-        checkpoint = read(host.find(file, host.MODELS), expect="toon")
-        return io.NodeOutput(
-            parts.video_model(checkpoint, weight_dtype),
-            parts.conditioner(checkpoint),
-            parts.autoencoder(checkpoint),
-        )
+    def execute(
+        cls,
+        file: str,
+        weight_dtype: str,
+        lora_file: str = host.LORAS.first,
+        lora_strength: float = 1.0,
+    ) -> io.NodeOutput:
+        adapters = host.LORAS.find(lora_file)
+        checkpoint = read(host.MODELS.find(file), expect="toon")
+        model = parts.video_model(checkpoint, weight_dtype)
+        conditioner = parts.conditioner(checkpoint)
+        if adapters is not None and lora_strength:
+            model, conditioner = lora.apply(model, conditioner, adapters, lora_strength)
+        return io.NodeOutput(model, conditioner, parts.autoencoder(checkpoint))
 
 
 class ToonLoadSketchEncoder(io.ComfyNode):
@@ -82,7 +108,7 @@ class ToonLoadSketchEncoder(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=host.choices(host.SKETCHES),
+                    options=host.SKETCHES.choices(),
                     default=host.NANO,
                     tooltip="The built-in encoder for nano, or a file of ComfyUI's controlnet "
                     "folder. It must belong to the model: nano to nano, official to official.",
@@ -101,9 +127,9 @@ class ToonLoadSketchEncoder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:
-        return host.fingerprint(file, host.SKETCHES)
+        return host.SKETCHES.fingerprint(file)
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        checkpoint = read(host.find(file, host.SKETCHES), expect="sketch")
+        checkpoint = read(host.SKETCHES.find(file), expect="sketch")
         return io.NodeOutput(parts.sketch_encoder(checkpoint))

@@ -1,0 +1,70 @@
+"""Low-rank adapters on the denoiser's spatial layers (Hu et al. 2021, by peft).
+
+Only attention and feed-forward projections of the spatial transformers, and the projector's.
+A file of them is in the naming that ComfyUI's own LoRA loader reads, so both it and Toon Load
+Model take it: `diffusion_model.<layer>.lora_A.weight`, `.lora_B.weight` and `.alpha`; the
+projector's begin with `image_proj_model.`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toon_core.layers.transformers import SpatialTransformer
+from toon_core.unet.model import VideoUNet
+
+PREFIXES = {"unet": "diffusion_model.", "resampler": "image_proj_model."}
+
+
+def spatial_linears(unet: VideoUNet) -> list[str]:
+    """Names of the linear layers inside spatial transformers."""
+    return [
+        f"{name}.{inner}"
+        for name, module in unet.named_modules()
+        if isinstance(module, SpatialTransformer)
+        for inner, layer in module.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
+
+
+def linears(module: nn.Module) -> list[str]:
+    return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+
+
+def add_adapters(unet: VideoUNet, projector: nn.Module, rank: int, alpha: float) -> None:
+    """Freeze both and put trainable adapters on them, in place."""
+    for module, names in ((unet, spatial_linears(unet)), (projector, linears(projector))):
+        module.requires_grad_(False)
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0)
+        inject_adapter_in_model(config, module)
+
+
+def adapter_tensors(unet: nn.Module, projector: nn.Module) -> dict[str, Tensor]:
+    """The adapters' tensors under the file's names."""
+    found = {}
+    for part, module in (("unet", unet), ("resampler", projector)):
+        for name, layer in _adapted(module):
+            key = PREFIXES[part] + name
+            found[f"{key}.lora_A.weight"] = layer.lora_A["default"].weight
+            found[f"{key}.lora_B.weight"] = layer.lora_B["default"].weight
+            found[f"{key}.alpha"] = torch.tensor(float(layer.lora_alpha["default"]))
+    return {k: v.detach().cpu().contiguous() for k, v in found.items()}
+
+
+def _adapted(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    return ((name, layer) for name, layer in module.named_modules() if hasattr(layer, "lora_A"))
+
+
+def save_adapters(
+    unet: nn.Module, projector: nn.Module, path: Path, manifest: dict, dtype: torch.dtype
+) -> None:
+    """Write the file; the manifest is kept in its metadata."""
+    tensors = {k: v.to(dtype) for k, v in adapter_tensors(unet, projector).items()}
+    save_file(tensors, path, metadata={"format": "pt", "toontween.run": json.dumps(manifest)})

@@ -1,0 +1,1 @@
+"""Losses, one subject a file."""
