@@ -12,6 +12,7 @@ from torch.nn import functional
 from train.data.canvas import Colour
 
 Pair = tuple[float, float]
+Shape = tuple[int, int]  # height and width
 
 
 def as_layer(frames: np.ndarray) -> Tensor:
@@ -26,23 +27,45 @@ def over(layer: Tensor, below: Tensor) -> Tensor:
     return torch.addcmul(layer[:, :channels], 1 - layer[:, 3:], below)
 
 
-def placed(layer: Tensor, size: int, scale: float, shift: Pair, drift: Pair = (0, 0)) -> Tensor:
-    """Scale a layer (t c s s) about its centre and move it; gives (t c size size).
-
-    `shift` (x, y) is where the centre goes from the picture's centre and `drift` what is added
-    per frame, both in output pixels. Outside the layer is transparent.
-    """
-    if layer.shape[-1] == size and scale == 1 and not any((*shift, *drift)):
+def opaque(layer: Tensor) -> Tensor:
+    """A layer (t 4 h w) over white, as one that fills its frame."""
+    if float(layer[:, 3:].min()) == 1:
         return layer
-    while layer.shape[-1] > 1.7 * size * scale:  # bilinear sampling alone would alias
+    return over(layer, layer.new_ones(4, 1, 1))
+
+
+def covering(frames: Tensor, shape: Shape) -> Tensor:
+    """Frames (t c h w) resized until they cover `shape`, their centre cropped to it."""
+    height, width = frames.shape[-2:]
+    if (height, width) == shape:
+        return frames
+    scale = max(shape[0] / height, shape[1] / width)
+    size = max(shape[0], round(height * scale)), max(shape[1], round(width * scale))
+    if size != (height, width):
+        frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
+    top, left = (size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2
+    return frames[..., top : top + shape[0], left : left + shape[1]]
+
+
+def placed(layer: Tensor, shape: Shape, scale: float, shift: Pair, drift: Pair = (0, 0)) -> Tensor:
+    """Scale a layer (t c s s) about its centre and move it; gives (t c *shape).
+
+    At scale 1 it is as high as the picture's short side. `shift` (x, y) is where the centre goes
+    from the picture's centre and `drift` what is added per frame, both in output pixels. Outside
+    the layer is transparent.
+    """
+    if layer.shape[-2:] == shape and scale == 1 and not any((*shift, *drift)):
+        return layer
+    short = min(shape)
+    while layer.shape[-1] > 1.7 * short * scale:  # bilinear sampling alone would alias
         rows = layer[..., ::2, :] + layer[..., 1::2, :]
         layer = (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
     moves = torch.tensor(shift) + torch.arange(len(layer))[:, None] * torch.tensor(drift)
-    centres = (torch.arange(size) + 0.5) * 2 / size - 1
-    axes = (centres[None, :, None] - 2 / size * moves[:, None]) / scale  # (t size 2)
-    grid = torch.empty(len(layer), size, size, 2)
-    grid[..., 0] = axes[:, None, :, 0]
-    grid[..., 1] = axes[:, :, None, 1]
+    grid = torch.empty(len(layer), *shape, 2)
+    for axis, side in enumerate((shape[1], shape[0])):
+        centres = (torch.arange(side) + 0.5) * 2 / short - side / short
+        places = (centres - 2 / short * moves[:, axis, None]) / scale  # (t side)
+        grid[..., axis] = places[:, None] if axis == 0 else places[..., None]
     return functional.grid_sample(layer, grid, align_corners=False)
 
 
@@ -69,23 +92,23 @@ def _dilated(mask: Tensor) -> Tensor:
     return grown
 
 
-def panned(picture: Tensor, size: int, frames: int, pan: Pair) -> Tensor:
-    """A camera moving `pan` (x, y) pixels a frame over a picture (c h w); gives (t c size size).
+def panned(picture: Tensor, shape: Shape, frames: int, pan: Pair) -> Tensor:
+    """A camera moving `pan` (x, y) pixels a frame over a picture (c h w); gives (t c *shape).
 
-    The picture must be larger than `size` by the whole way on each axis, and one pixel more.
+    The picture must be larger than `shape` by the whole way on each axis, and one pixel more.
     """
-    room = picture.shape[-1] - size, picture.shape[-2] - size
+    room = picture.shape[-1] - shape[1], picture.shape[-2] - shape[0]
     starts = [gap - 1 if step < 0 else 0 for gap, step in zip(room, pan, strict=True)]
     views = []
     for number in range(frames):
         x, y = (start + number * step for start, step in zip(starts, pan, strict=True))
-        views.append(_view(picture, x, y, size))
+        views.append(_view(picture, x, y, shape))
     return torch.stack(views)
 
 
-def _view(picture: Tensor, x: float, y: float, size: int) -> Tensor:
+def _view(picture: Tensor, x: float, y: float, shape: Shape) -> Tensor:
     """Bilinear crop at a fractional position."""
     left, top = int(x), int(y)
-    block = picture[:, top : top + size + 1, left : left + size + 1]
+    block = picture[:, top : top + shape[0] + 1, left : left + shape[1] + 1]
     block = torch.lerp(block[:, :-1], block[:, 1:], y - top)
     return torch.lerp(block[..., :-1], block[..., 1:], x - left)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
+from train.data.frames import premultiply
 from train.data.lottie import frame_step
 
 DEFAULT_FPS = 24.0
@@ -24,12 +25,7 @@ def premultiplied(image: Image.Image, size: int) -> np.ndarray:
     if scale != 1:
         target = tuple(max(size, round(side * scale)) for side in image.size)
         image = image.resize(target, Image.Resampling.HAMMING)
-    pixels = np.asarray(image)
-    alpha = pixels[..., 3:]
-    if alpha.min() == 255:
-        return pixels
-    colour = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
-    return np.concatenate([colour.astype(np.uint8), alpha], -1)
+    return premultiply(np.asarray(image))
 
 
 def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[np.ndarray, float]:
@@ -84,7 +80,7 @@ def read_sequence(
     path: Path, size: int, max_fps: float, max_frames: int
 ) -> tuple[np.ndarray, float]:
     """A folder of images in the order of their names; `fps.txt` beside them gives the rate."""
-    fps = _fps_of(path)
+    fps = sequence_fps(path)
     step = frame_step(fps, max_fps)
     frames = []
     for file in image_files(path)[::step][:max_frames]:
@@ -111,7 +107,8 @@ def _is_animated(file: Path) -> bool:
         return False
 
 
-def _fps_of(folder: Path) -> float:
+def sequence_fps(folder: Path) -> float:
+    """What `fps.txt` in a folder of frames says; `DEFAULT_FPS` without one."""
     file = folder / "fps.txt"
     if not file.exists():
         return DEFAULT_FPS

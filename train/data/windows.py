@@ -1,18 +1,38 @@
-"""`ClipWindows`: training windows drawn from a cache by (seed, index) alone."""
+"""`ClipWindows`: training windows drawn from a store by (seed, index) alone.
 
+Characters with alpha are staged: placed, moved, outlined, on a painted background. Clips that
+fill their frame are only resized by their short side, cropped to the centre and mirrored.
+"""
+
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from train.data.backgrounds import paint_background
-from train.data.cache import Cache, Record
 from train.data.canvas import random_colour
-from train.data.compose import as_layer, outlined, over, panned, placed
-from train.data.motion import WindowRules, is_good, window_stats
+from train.data.compose import as_layer, covering, opaque, outlined, over, panned, placed
+from train.data.motion import Motion, WindowRules, is_good, window_stats
+from train.data.store import Record
+
+log = logging.getLogger("toon.data")
 
 Rng = np.random.Generator
+ATTEMPTS = 8  # draws of one item before unreadable clips stop the run
+
+
+class ClipStore(Protocol):
+    """What windows are drawn from: `train.data.store.Store` or `train.data.folder.FolderStore`."""
+
+    def split(self, name: str) -> list[Record]: ...
+
+    def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray: ...
+
+    def motion(self, record: Record) -> Motion | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,32 +70,33 @@ class ClipWindows(Dataset):
     Any index from 0 on is a fresh draw, so a run resumes at index step * batch;
     `range(start, stop)` serves as the sampler. An item is a dict: `video` (3 t h w) float32 in
     [-1, 1], `prompt` str, `fs` int (frames per second after striding), `name` str, `start` int
-    (first cache frame), `stride` int.
+    (first frame in the clip), `stride` int. Where a clip cannot be read, another one is drawn.
     Raises ValueError where the split has no window of that length.
     """
 
     def __init__(
         self,
-        cache: Cache | str,
+        store: ClipStore,
         split: str = "train",
         frames: int = 16,
-        size: int = 128,
+        height: int = 128,
+        width: int = 128,
         seed: int = 0,
         items: int = 100_000,
         config: WindowConfig | None = None,
     ):
-        self.cache = cache if isinstance(cache, Cache) else Cache(cache)
-        self.frames, self.size, self.seed, self.items = frames, size, seed, items
+        self.store, self.frames, self.seed, self.items = store, frames, seed, items
+        self.shape, self.unit = (height, width), min(height, width) / 128
         self.config = config or WindowConfig()
         self.windows = {}
         records = []
-        for record in self.cache.split(split):
+        for record in store.split(split):
             found = self._good_windows(record)
             if found:
                 records.append(record)
                 self.windows[record.id] = found
         if not records:
-            raise ValueError(f"{self.cache.root}: no moving window of {frames} frames in {split!r}")
+            raise ValueError(f"data: no moving window of {frames} frames in split {split!r}")
         self.records = records
         self.weights = _group_weights(records)
 
@@ -85,10 +106,18 @@ class ClipWindows(Dataset):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < self.items:
             raise IndexError(f"item {index} of {self.items}")
-        rng = np.random.default_rng([self.seed, index])
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._drawn([self.seed, index, attempt][: 2 + (attempt > 0)])
+            except ValueError as error:
+                log.warning("another clip is drawn for item %d: %s", index, error)
+        raise ValueError(f"item {index}: {ATTEMPTS} clips drawn, none can be read; see the log")
+
+    def _drawn(self, seeds: list[int]) -> dict:
+        rng = np.random.default_rng(seeds)
         choice = self._choose(rng)
         video = self.render(choice, rng)
-        if rng.random() < self.config.reverse:
+        if choice.record.alpha and rng.random() < self.config.reverse:
             video = video.flip(0)
         return self._item(choice, video)
 
@@ -96,23 +125,33 @@ class ClipWindows(Dataset):
         """The composed window (t 3 h w) in [0, 1]."""
         layer = self._layer(choice, rng)
         if not choice.record.alpha:
-            return placed(layer, self.size, 1.0, (0, 0))[:, :3]
+            return covering(layer[:, :3], self.shape)
         layer = self._staged(layer, rng)
         if rng.random() < self.config.second:
             layer = self._with_second(layer, rng)
         return over(layer, self._background(rng))
 
     def _good_windows(self, record: Record) -> dict[int, np.ndarray]:
-        motion, config = self.cache.motion(record), self.config
+        """Starts of good windows by stride; a clip too short for its frame rate goes faster."""
+        motion, config = self.store.motion(record), self.config
+        strides = range(1, config.max_stride + 1)
         found = {}
-        for stride in range(1, config.max_stride + 1):
+        for stride in strides:
             fs = record.fps / stride
             if fs > config.max_fps + 0.5 or (fs < config.min_fps and found):
                 continue
-            good = np.flatnonzero(is_good(window_stats(motion, self.frames, stride), config.rules))
-            if len(good):
-                found[stride] = good
+            starts = self._starts(record, motion, stride)
+            if len(starts):
+                found[stride] = starts
+        if not found:
+            short = {stride: self._starts(record, motion, stride) for stride in strides}
+            found = dict([(k, v) for k, v in short.items() if len(v)][-1:])
         return found
+
+    def _starts(self, record: Record, motion: Motion | None, stride: int) -> np.ndarray:
+        if motion is None:
+            return np.arange(record.frames - (self.frames - 1) * stride)
+        return np.flatnonzero(is_good(window_stats(motion, self.frames, stride), self.config.rules))
 
     def _choose(self, rng: Rng) -> _Choice:
         record = self.records[rng.choice(len(self.records), p=self.weights)]
@@ -121,19 +160,21 @@ class ClipWindows(Dataset):
         return _Choice(record=record, stride=stride, start=int(rng.choice(windows[stride])))
 
     def _layer(self, choice: _Choice, rng: Rng) -> Tensor:
-        """The window of a clip (t 4 s s), mirrored and recoloured as chance has it."""
+        """The window of a clip (t 4 h w), mirrored and recoloured as chance has it."""
         stop = choice.start + (self.frames - 1) * choice.stride + 1
-        stored = self.cache.frames(choice.record)[choice.start : stop : choice.stride]
-        layer = as_layer(stored)
+        numbers = range(choice.start, stop, choice.stride)
+        layer = as_layer(self.store.frames(choice.record, numbers))
+        if not choice.record.alpha:
+            layer = opaque(layer)
         if rng.random() < self.config.flip:
             layer = layer.flip(-1)
-        if rng.random() < self.config.recolour:
+        if choice.record.alpha and rng.random() < self.config.recolour:
             layer = layer[:, [*rng.permutation(3), 3]]
         return layer
 
     def _staged(self, layer: Tensor, rng: Rng) -> Tensor:
         """The character placed, drifting and outlined as chance has it."""
-        config, unit = self.config, self.size / 128
+        config, unit = self.config, self.unit
         scale, shift, drift = 1.0, (0.0, 0.0), (0.0, 0.0)
         if rng.random() < config.place:
             scale = rng.uniform(*config.scale)
@@ -141,7 +182,7 @@ class ClipWindows(Dataset):
         if rng.random() < config.drift:
             drift = tuple(rng.uniform(-1, 1, 2) * (1, 0.4) * config.drift_speed * unit)
             shift = tuple(s - d * self.frames / 2 for s, d in zip(shift, drift, strict=True))
-        layer = placed(layer, self.size, scale, shift, drift)
+        layer = placed(layer, self.shape, scale, shift, drift)
         if rng.random() < config.outline:
             ink = random_colour(rng, rng.random(), "dark")
             layer = outlined(layer, ink, int(rng.integers(1, 3)))
@@ -152,26 +193,27 @@ class ClipWindows(Dataset):
         if not choice.record.alpha:
             return layer
         other = self._layer(choice, rng)
-        unit = self.size / 128
+        unit = self.unit
         speed = rng.uniform(-2.5, 2.5) * unit
         shift = (rng.uniform(-45, 45) * unit - speed * self.frames / 2, rng.uniform(-30, 35) * unit)
-        other = placed(other, self.size, rng.uniform(0.35, 0.75), shift, (speed, 0.0))
+        other = placed(other, self.shape, rng.uniform(0.35, 0.75), shift, (speed, 0.0))
         return over(layer, other) if rng.random() < 0.6 else over(other, layer)
 
     def _background(self, rng: Rng) -> Tensor:
         config = self.config
         if rng.random() >= config.pan:
-            return as_layer(paint_background(rng, self.size, self.size))
-        limit = config.pan_speed * self.size / 128
+            return as_layer(paint_background(rng, *self.shape))
+        limit = config.pan_speed * self.unit
         pan = tuple(rng.uniform(-1, 1, 2) * (limit, 0.3 * limit))
-        width, height = (self.size + int(np.ceil(abs(step) * self.frames)) + 2 for step in pan)
+        room = [int(np.ceil(abs(step) * self.frames)) + 2 for step in pan]
+        height, width = self.shape[0] + room[1], self.shape[1] + room[0]
         picture = as_layer(paint_background(rng, height, width))
-        return panned(picture, self.size, self.frames, pan)
+        return panned(picture, self.shape, self.frames, pan)
 
     def _item(self, choice: _Choice, video: Tensor) -> dict:
         return {
             "video": video.movedim(1, 0).mul(2).sub_(1).clamp_(-1, 1).contiguous(),
-            "prompt": choice.record.prompt,
+            "prompt": choice.record.caption,
             "fs": round(choice.record.fps / choice.stride),
             "name": choice.record.id,
             "start": choice.start,

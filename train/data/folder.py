@@ -1,0 +1,84 @@
+"""A folder of clips, `<clip>/frame_000.png ...` with prompt.txt and fps.txt where wanted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.data.frames import FrameCache, decode_frame
+from train.data.media import image_files, sequence_fps
+from train.data.names import prompt_of
+from train.data.store import Record, select_split, stable_hash
+
+TEST_SHARE = 8  # one clip in so many is held out, where there are as many
+
+
+class FolderStore:
+    """Read like a `Store`: the clips of a folder, opaque, with no motion measured.
+
+    A hash of its name holds a clip out; with fewer than `TEST_SHARE` clips both splits have all.
+    Raises ValueError where the folder has no clip in that form, or a clip cannot be used.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise ValueError(f"data={root}: no such folder; give a folder of clips or of shards")
+        folders = [self.root, *sorted(path for path in self.root.iterdir() if path.is_dir())]
+        found = {folder: image_files(folder) for folder in folders}
+        self._files = {folder.name: files for folder, files in found.items() if len(files) > 1}
+        if not self._files:
+            raise ValueError(
+                f"data={root}: neither shards (index.jsonl) nor clips (<clip>/frame_000.png ...); "
+                f"`python -m train.prepare data={root} out=SHARDS` makes shards from other media"
+            )
+        self.records = [self._record(f) for f in folders if f.name in self._files]
+        self._cache = FrameCache()
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_cache": FrameCache()}
+
+    def _record(self, folder: Path) -> Record:
+        files = self._files[folder.name]
+        return Record(
+            id=folder.name,
+            caption=prompt_of(folder),
+            fps=sequence_fps(folder),
+            frames=len(files),
+            split=self._split(folder.name),
+            group=folder.name,
+        )
+
+    def _split(self, name: str) -> str:
+        if len(self._files) < TEST_SHARE:
+            return "both"
+        order = sorted(self._files, key=lambda other: stable_hash("folder", other))
+        return "test" if order.index(name) < len(order) // TEST_SHARE else "train"
+
+    def split(self, name: str) -> list[Record]:
+        """The records of one split, "train" or "test"."""
+        return select_split(self.records, name)
+
+    def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
+        """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
+        files = self._files[record.id]
+        picked = files if indices is None else [files[i] for i in indices]
+        frames = [self._cache.get(file, lambda file=file: _read(file)) for file in picked]
+        if len({frame.shape for frame in frames}) > 1:
+            raise ValueError(f"{self.root / record.id}: its frames have different sizes")
+        return np.stack(frames)
+
+    def sketches(self, record: Record, indices: Sequence[int] | None = None) -> None:
+        """A plain folder holds none."""
+        return None
+
+    def motion(self, record: Record) -> None:
+        """Not measured."""
+        return None
+
+
+def _read(file: Path) -> np.ndarray:
+    try:
+        return decode_frame(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read as an image ({error})") from error

@@ -1,0 +1,78 @@
+"""One frame as the bytes of a lossless WebP, and a store of decoded frames with a fixed budget."""
+
+import io
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from PIL import Image
+
+BUDGET = 192 * 2**20  # bytes of decoded frames that one process keeps
+
+
+def encode_frame(frame: np.ndarray) -> bytes:
+    """(h w 4) uint8 premultiplied RGBA, or (h w) grey, to a lossless WebP of ordinary alpha."""
+    pixels = frame if frame.ndim == 2 else straight(frame)
+    if pixels.ndim == 3 and pixels[..., 3].min() == 255:
+        pixels = pixels[..., :3]
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        out, "WEBP", lossless=True, quality=40, method=2
+    )
+    return out.getvalue()
+
+
+def decode_frame(data: bytes) -> np.ndarray:
+    """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return premultiply(np.asarray(image.convert("RGBA")))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"no readable image ({error})") from error
+
+
+def decode_grey(data: bytes) -> np.ndarray:
+    """Any image to (h w) uint8; ValueError where it is none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"no readable image ({error})") from error
+
+
+def premultiply(pixels: np.ndarray) -> np.ndarray:
+    """Ordinary RGBA (... 4) uint8 to premultiplied."""
+    alpha = pixels[..., 3:]
+    if alpha.min() == 255:
+        return pixels
+    colour = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
+    return np.concatenate([colour.astype(np.uint8), alpha], -1)
+
+
+def straight(pixels: np.ndarray) -> np.ndarray:
+    """Premultiplied RGBA (... 4) uint8 to ordinary; `premultiply` gives exactly it again."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return pixels
+    safe = np.maximum(alpha, 1)
+    colour = np.minimum((pixels[..., :3].astype(np.uint16) * 255 + safe // 2) // safe, 255)
+    return np.concatenate([np.where(alpha > 0, colour, 0), alpha], -1).astype(np.uint8)
+
+
+class FrameCache:
+    """Decoded frames, the least recently used forgotten first."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.budget, self.size = budget, 0
+        self._kept: OrderedDict[Hashable, np.ndarray] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The frame under `key`, made where it is not kept."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        frame = self._kept[key] = make()
+        self.size += frame.nbytes
+        while self.size > self.budget and len(self._kept) > 1:
+            self.size -= self._kept.popitem(last=False)[1].nbytes
+        return frame
