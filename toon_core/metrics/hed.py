@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .frames import check_frames
-from .lpips import LPIPS, VGG_WIDTHS, load_vgg_heads
+from .lpips import LPIPS, WIDTHS, load_heads
 from .packages import package_file, package_label
 
 BLOCK_DEPTHS = (2, 2, 3, 3, 3)
+VGG_WIDTHS = WIDTHS["vgg"]
 # Means of blue, green, red in 0..255 that the VGG of the original network was trained with.
 BGR_MEAN = (104.00699, 116.66877, 122.67892)
 
@@ -84,7 +85,7 @@ def load_hed(path: Path | None = None) -> HedTrunk:
 
 def load_lpips_hed() -> LPIPS:
     """LPIPS on HED's trunk with the published VGG heads; never compare with published LPIPS."""
-    return LPIPS(load_hed(), load_vgg_heads()).eval()
+    return LPIPS(load_hed(), load_heads("vgg")).eval()
 
 
 def lpips_hed_label() -> str:

