@@ -19,8 +19,8 @@ from omegaconf import MISSING
 from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
-from train.config import parse
-from train.result import load_part, write_manifest
+from train.engine.config import parse
+from train.engine.result import load_part, write_manifest
 
 
 @dataclass(kw_only=True)

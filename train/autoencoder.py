@@ -24,10 +24,12 @@ from toon_core import presets
 from toon_core.layers.blocks import Upsample
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock
-from train import loop, sheets
-from train.config import RunConfig, parse
 from train.data.windows import ClipWindows
-from train.result import load_part, save_part
+from train.engine import loop, sheets
+from train.engine.config import RunConfig, parse
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.engine.result import load_part, save_part
 
 
 @dataclass(kw_only=True)
@@ -41,6 +43,45 @@ class AutoencoderConfig(RunConfig):
     identity_time_mix: bool = True  # start the colours' time convolution as no change
 
 
+class Reconstruction(nn.Module):
+    """Plain stage: the autoencoder on some frames of each window."""
+
+    def __init__(self, vae: Autoencoder, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.vae, self.config = vae, config
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        video = random_crop(batch["video"], self.config.crop, draws)
+        picked = draws.order(video.shape[2])[:, : self.config.frames]
+        chosen = [clip[:, order] for clip, order in zip(video, picked, strict=True)]
+        images = _flat(torch.stack(chosen)).to(self.vae.quant_conv.weight.device)
+        posterior = self.vae.encode(images)
+        noise = noise_like(posterior.mean, draws)
+        out = self.vae.decode(posterior.sample(noise).unsqueeze(2)).squeeze(2)
+        kl = posterior.kl().mean()
+        error = reconstruction(out, images, self.config.edges)
+        return error + self.config.kl * kl, {"l1": _l1(out, images), "kl": kl}
+
+
+class DualReconstruction(nn.Module):
+    """Dual stage: the decoder on whole clips; the encoder is no part of what is trained."""
+
+    def __init__(self, vae: Autoencoder, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.decoder, self.config = vae.decoder, config
+        self._vae = (vae,)
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        (vae,) = self._vae
+        video = random_crop(batch["video"], self.config.crop, draws)
+        video = video.to(vae.quant_conv.weight.device)
+        with torch.no_grad():
+            z, references = encode_clip(vae, video, draws)
+        out = vae.decode(z, references)
+        error = reconstruction(_flat(out), _flat(video), self.config.edges)
+        return error, {"l1": _l1(out, video)}
+
+
 class AutoencoderRecipe:
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -51,7 +92,8 @@ class AutoencoderRecipe:
         )
         self.dual = config.stage == "dual"
         self.vae = self._build().to(device)
-        self.module: nn.Module = self.vae.decoder if self.dual else self.vae
+        kind = DualReconstruction if self.dual else Reconstruction
+        self.objectives = {"vae": kind(self.vae, config)}
 
     def _build(self) -> Autoencoder:
         shape = presets.nano().vae
@@ -71,32 +113,11 @@ class AutoencoderRecipe:
         vae.encoder.requires_grad_(False)
         return vae
 
-    def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        video = random_crop(batch["video"], self.config.crop, generator).to(self.device)
-        return self._dual(video, generator) if self.dual else self._plain(video, generator)
-
-    def _plain(self, video: Tensor, generator: torch.Generator):
-        picked = torch.randperm(video.shape[2], generator=generator)[: self.config.frames]
-        images = rearrange(video[:, :, picked], "b c f h w -> (b f) c h w")
-        posterior = self.vae.encode(images)
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(self.device)
-        out = self.vae.decode(posterior.sample(noise).unsqueeze(2)).squeeze(2)
-        kl = posterior.kl().mean()
-        error = reconstruction(out, images, self.config.edges)
-        return error + self.config.kl * kl, {"l1": _l1(out, images), "kl": kl}
-
-    def _dual(self, video: Tensor, generator: torch.Generator):
-        with torch.no_grad():
-            z, references = encode_clip(self.vae, video, generator)
-        out = self.vae.decode(z, references)
-        error = reconstruction(_flat(out), _flat(video), self.config.edges)
-        return error, {"l1": _l1(out, video)}
-
     def sheet(self) -> np.ndarray:
         """Truth and reconstruction, of held-out clips."""
         clips = []
         for video in self.fixed:
-            z, references = encode_clip(self.vae, video[None], torch.Generator().manual_seed(0))
+            z, references = encode_clip(self.vae, video[None], fixed_draws())
             out = self.vae.decode(z, references if self.dual else None)
             clips += [video[:, ::3], out[0, :, ::3]]
         return sheets.rows(clips)
@@ -111,22 +132,31 @@ class AutoencoderRecipe:
     def _psnr(self) -> float:
         errors = []
         for video in self.fixed:
-            z, references = encode_clip(self.vae, video[None], torch.Generator().manual_seed(0))
+            z, references = encode_clip(self.vae, video[None], fixed_draws())
             frames = self.vae.decode(z, references if self.dual else None)[0]
             errors.append(((frames - video).clamp(-2, 2) / 2).square().mean())
         return float(-10 * torch.stack(errors).log10().mean())
 
 
-def encode_clip(
-    vae: Autoencoder, video: Tensor, generator: torch.Generator
-) -> tuple[Tensor, list[Tensor]]:
+def encode_clip(vae: Autoencoder, video: Tensor, draws: Draws) -> tuple[Tensor, list[Tensor]]:
     """video (b 3 f h w) -> sampled z (b z f h/8 w/8), unscaled, and both keys' features."""
     frames = video.shape[2]
     posterior, features = vae.encode_with_features(_flat(video))
-    noise = torch.randn(posterior.mean.shape, generator=generator).to(video.device)
+    noise = noise_like(posterior.mean, draws)
     z = rearrange(posterior.sample(noise), "(b f) z h w -> b z f h w", f=frames)
     by_frame = [rearrange(m, "(b f) c h w -> b c f h w", f=frames) for m in features]
     return z, [m[:, :, [0, -1]] for m in by_frame]
+
+
+def noise_like(mean: Tensor, draws: Draws) -> Tensor:
+    """Standard normal of a posterior's shape ((b f) z h w)."""
+    frames = len(mean) // len(draws)
+    return draws.normal(frames, *mean.shape[1:]).flatten(0, 1).to(mean)
+
+
+def fixed_draws() -> Draws:
+    """Of one clip, the same whenever it is shown."""
+    return Draws(0, 0, [0])
 
 
 def reconstruction(out: Tensor, truth: Tensor, edges: float) -> Tensor:
@@ -151,15 +181,13 @@ def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float = 0.18215) ->
     vae.decoder.conv_in.weight /= k[None, :, None, None]
 
 
-def random_crop(video: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """One random square for the whole batch, on the 8-pixel grid of the latents."""
+def random_crop(video: Tensor, side: int, draws: Draws) -> Tensor:
+    """A random square of every clip (b c f h w), on the 8-pixel grid of the latents."""
     if not side:
         return video
-    y, x = (
-        8 * int(torch.randint((size - side) // 8 + 1, (), generator=generator))
-        for size in video.shape[-2:]
-    )
-    return video[..., y : y + side, x : x + side]
+    y, x = (8 * draws.integers((size - side) // 8 + 1) for size in video.shape[-2:])
+    corners = zip(video, y.tolist(), x.tolist(), strict=True)
+    return torch.stack([clip[..., j : j + side, i : i + side] for clip, j, i in corners])
 
 
 def _flat(video: Tensor) -> Tensor:
@@ -215,8 +243,7 @@ def _take(vae: Autoencoder, state: dict[str, Tensor]) -> None:
 
 def main(arguments: list[str]) -> None:
     config = parse(AutoencoderConfig, arguments, __doc__)
-    device = loop.start(config)
-    loop.Run(AutoencoderRecipe(config, device), config).train()
+    loop.run(AutoencoderRecipe, config)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from tqdm import tqdm
 from toon_core import presets
 from toon_core.vae.autoencoder import Autoencoder
 from train.autoencoder import encode_clip
-from train.config import parse
 from train.data.windows import ClipWindows
-from train.result import load_part
+from train.engine.config import parse
+from train.engine.draws import Draws
+from train.engine.result import load_part
 
 SCALE = 0.18215
 
@@ -100,8 +101,7 @@ def build(config: CacheConfig) -> Latents:
     todo = range(len(latents), config.count)
     loader = DataLoader(windows, None, sampler=todo, num_workers=config.workers)
     for index, item in zip(todo, tqdm(loader, total=len(todo), unit="window"), strict=True):
-        generator = torch.Generator().manual_seed(index)
-        z, _ = encode_clip(vae, item["video"][None], generator)
+        z, _ = encode_clip(vae, item["video"][None], Draws(config.seed, 0, [index]))
         latents.store(index, SCALE * z[0])
     return latents
 

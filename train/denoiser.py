@@ -30,12 +30,14 @@ from toon_core.presets import Recipe
 from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
 from toon_core.unet.model import VideoUNet
-from train import loop, sheets
-from train.autoencoder import encode_clip
+from train.autoencoder import encode_clip, fixed_draws
 from train.cache import SCALE, Latents, encoder_hash, load_autoencoder
-from train.config import RunConfig, parse
 from train.data.windows import ClipWindows
-from train.result import load_part, save_part
+from train.engine import loop, sheets
+from train.engine.config import RunConfig, parse
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.engine.result import load_part, save_part
 
 
 @dataclass(kw_only=True)
@@ -88,6 +90,25 @@ class DenoiserParts(nn.Module):
         self.image = ImageEncoder(config.clip)
 
 
+class Denoising(nn.Module):
+    """The denoiser's loss."""
+
+    def __init__(self, parts: DenoiserParts, schedule: Schedule, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.parts, self.schedule, self.config = parts, schedule, config
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        latents = batch["latents"].to(next(self.parameters()).device)
+        x_t, v, t = noised(self.schedule, latents, draws)
+        context = dropped_context(self.parts, batch, draws, self.config.drop)
+        fs = batch["fs"].to(t.device)
+        out = self.parts.unet(torch.cat([x_t, ends_only(latents)], dim=1), t, context, fs)
+        error = (out - v).square().mean(dim=(1, 2, 3, 4))
+        late = t >= self.schedule.config.timesteps // 2
+        values = {"noisy": error[late].mean(), "clean": error[~late].mean()}
+        return error.mean(), {k: x.detach() for k, x in values.items() if not x.isnan()}
+
+
 class DenoiserRecipe:
     def __init__(self, config: DenoiserConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -99,35 +120,13 @@ class DenoiserRecipe:
         self.dataset = LatentWindows(windows, latents)
         self.shape = presets.nano()
         self.schedule = Schedule(self.shape.schedule)
-        self.module = DenoiserParts(self.shape).to(device)
+        self.parts = DenoiserParts(self.shape).to(device)
         if config.init:
-            self.module.load_state_dict(load_part(config.init, "denoiser"))
+            self.parts.load_state_dict(load_part(config.init, "denoiser"))
+        self.objectives = {"denoiser": Denoising(self.parts, self.schedule, config)}
         self.vae = load_autoencoder(config.autoencoder).to(device)
         held_out = ClipWindows(config.data, "test", seed=0, items=config.sheet_clips)
         self.fixed = [held_out[i] for i in range(config.sheet_clips)]
-
-    def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        latents = batch["latents"].to(self.device)
-        x_t, v, t = noised(self.schedule, latents, generator)
-        context = self.context(batch, generator)
-        fs = batch["fs"].to(self.device)
-        out = self.module.unet(torch.cat([x_t, ends_only(latents)], dim=1), t, context, fs)
-        error = (out - v).square().mean(dim=(1, 2, 3, 4))
-        late = t >= self.schedule.config.timesteps // 2
-        values = {"noisy": error[late].mean(), "clean": error[~late].mean()}
-        return error.mean(), {k: x.detach() for k, x in values.items() if not x.isnan()}
-
-    def context(self, batch: dict, generator: torch.Generator) -> Tensor:
-        """Tokens with condition dropout: u < 2p no prompt, p <= u < 3p a grey image."""
-        p = self.config.drop
-        u = torch.rand(len(batch["prompt"]), generator=generator)
-        prompts = [
-            "" if x < 2 * p else prompt for x, prompt in zip(u, batch["prompt"], strict=True)
-        ]
-        grey = ((u >= p) & (u < 3 * p)).view(-1, 1, 1, 1)
-        first = batch["first"].masked_fill(grey, 0.0).to(self.device)
-        m = self.module
-        return join(m.text(prompts), image_tokens(m.image, m.resampler, first), len(prompts))
 
     def sheet(self) -> np.ndarray:
         """Truth, then what is sampled from its ends, of held-out clips."""
@@ -140,10 +139,10 @@ class DenoiserRecipe:
         self, item: dict, control: SketchControl | None = None, cfg_scale: float = 2.0
     ) -> Tensor:
         """A held-out window from its ends alone, (3 f h w) in [-1, 1]."""
-        m, training = self.module, self.module.training
+        m, training = self.parts, self.parts.training
         m.eval()
         video = item["video"][None].to(self.device)
-        z, references = encode_clip(self.vae, video, torch.Generator().manual_seed(0))
+        z, references = encode_clip(self.vae, video, fixed_draws())
         keys = Keys(ends_only(SCALE * z), references)
         branches = encode_branches(m.text, m.image, m.resampler, video[:, :, 0], item["prompt"])
         recipe = Recipe(fps=item["fs"], steps=self.config.sheet_steps, cfg_scale=cfg_scale)
@@ -155,7 +154,7 @@ class DenoiserRecipe:
         return decode(self.vae, latents / SCALE, dual, replace_middle=False)[0].clamp(-1, 1)
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
-        save_part(self.module, out / "denoiser.safetensors", "denoiser", self.config, facts)
+        save_part(self.parts, out / "denoiser.safetensors", "denoiser", self.config, facts)
 
 
 class _Sampled:
@@ -165,13 +164,21 @@ class _Sampled:
         self.unet, self.schedule = unet, schedule
 
 
-def noised(
-    schedule: Schedule, latents: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+def dropped_context(parts: DenoiserParts, batch: Batch, draws: Draws, p: float) -> Tensor:
+    """Tokens with condition dropout: u < 2p no prompt, p <= u < 3p a grey image."""
+    u = draws.uniform()
+    prompts = ["" if x < 2 * p else prompt for x, prompt in zip(u, batch["prompt"], strict=True)]
+    grey = ((u >= p) & (u < 3 * p)).view(-1, 1, 1, 1)
+    first = batch["first"].masked_fill(grey, 0.0)
+    first = first.to(next(parts.parameters()).device)
+    tokens = image_tokens(parts.image, parts.resampler, first)
+    return join(parts.text(prompts), tokens, len(prompts))
+
+
+def noised(schedule: Schedule, latents: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Latents (b z f h w) -> (x_t, v, t) at uniform steps."""
-    total = schedule.config.timesteps
-    t = torch.randint(total, (len(latents),), generator=generator).to(latents.device)
-    eps = torch.randn(latents.shape, generator=generator).to(latents.device)
+    t = draws.integers(schedule.config.timesteps).to(latents.device)
+    eps = draws.normal(*latents.shape[1:]).to(latents)
     x_t, v = schedule.add_noise(latents, eps, t)
     return x_t, v, t
 
@@ -185,8 +192,7 @@ def ends_only(latents: Tensor) -> Tensor:
 
 def main(arguments: list[str]) -> None:
     config = parse(DenoiserConfig, arguments, __doc__)
-    device = loop.start(config)
-    loop.Run(DenoiserRecipe(config, device), config).train()
+    loop.run(DenoiserRecipe, config)
 
 
 if __name__ == "__main__":

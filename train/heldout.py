@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from train.config import read
 from train.data.backgrounds import paint_background
 from train.data.cache import Cache, Record, stable_hash
 from train.data.compose import as_layer, over
 from train.data.motion import WindowRules
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
+from train.engine.config import read
 
 log = logging.getLogger("toon.heldout")
 

@@ -19,13 +19,13 @@ import numpy as np
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from train.config import read
 from train.data.cache import Cache, Record, clip_id, store_clip, write_atomic, write_index
 from train.data.clips import find_clips, open_clip, unpack
 from train.data.lookalikes import find_groups, motion_signature
 from train.data.motion import WindowRules
 from train.data.pack import write_pack
 from train.data.splits import SplitConfig, assign_splits, large_windows
+from train.engine.config import read
 
 log = logging.getLogger("toon.prepare")
 

@@ -23,21 +23,25 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from toon_core import presets
+from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
-from train import loop, sheets
-from train.config import parse
 from train.data.sketch import xdog
 from train.denoiser import (
     DenoiserConfig,
     DenoiserParts,
     DenoiserRecipe,
     LatentWindows,
+    dropped_context,
     ends_only,
     noised,
 )
-from train.result import load_part, provenance, write_manifest
+from train.engine import loop, sheets
+from train.engine.config import parse
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.engine.result import load_part, provenance, write_manifest
 
 
 @dataclass(kw_only=True)
@@ -62,31 +66,46 @@ class SketchWindows(Dataset):
         return {**item, "sketches": rearrange(sketches, "f c h w -> c f h w")}
 
 
+class SketchDenoising(nn.Module):
+    """The loss of a frozen denoiser with the encoder's features (paper eq. 6)."""
+
+    def __init__(
+        self,
+        encoder: SketchEncoder,
+        parts: DenoiserParts,
+        schedule: Schedule,
+        config: SketchTrainConfig,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.config = encoder, config
+        self._frozen = (parts, schedule)
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        parts, schedule = self._frozen
+        device = next(parts.parameters()).device
+        latents, sketches = batch["latents"].to(device), batch["sketches"].to(device)
+        keep = chosen(sketches.shape[2], self.config.bisection, draws)
+        hint = self.encoder.hint(sketches * keep[:, None, :, None, None].to(device))
+        x_t, v, t = noised(schedule, latents, draws)
+        with torch.no_grad():
+            tokens = dropped_context(parts, batch, draws, self.config.drop)
+        control = self.encoder(x_t, hint, t, tokens, self.config.scale)
+        joined = torch.cat([x_t, ends_only(latents)], dim=1)
+        out = parts.unet(joined, t, tokens, batch["fs"].to(device), control=control)
+        return (out - v).square().mean(), {"sketched": keep.float().mean()}
+
+
 class SketchRecipe:
     def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.base = DenoiserRecipe(config, device)
         self.dataset = SketchWindows(self.base.dataset)
-        self.parts: DenoiserParts = self.base.module
+        self.parts: DenoiserParts = self.base.parts
         self.parts.load_state_dict(load_part(config.denoiser, "denoiser"))
         self.parts.requires_grad_(False).eval()
-        self.module = start_from(self.parts.unet, SketchEncoder(presets.nano_sketch())).to(device)
-
-    def loss(self, batch: dict, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        latents = batch["latents"].to(self.device)
-        sketches = batch["sketches"].to(self.device)
-        keep = torch.stack(
-            [chosen(sketches.shape[2], self.config.bisection, generator) for _ in latents]
-        )
-        hint = self.module.hint(sketches * keep[:, None, :, None, None].to(self.device))
-        x_t, v, t = noised(self.base.schedule, latents, generator)
-        with torch.no_grad():
-            tokens = self.base.context(batch, generator)
-        control = self.module(x_t, hint, t, tokens, self.config.scale)
-        joined = torch.cat([x_t, ends_only(latents)], dim=1)
-        fs = batch["fs"].to(self.device)
-        out = self.parts.unet(joined, t, tokens, fs, control=control)
-        return (out - v).square().mean(), {"sketched": keep.float().mean()}
+        self.encoder = start_from(self.parts.unet, SketchEncoder(presets.nano_sketch())).to(device)
+        loss = SketchDenoising(self.encoder, self.parts, self.base.schedule, config)
+        self.objectives = {"sketch": loss}
 
     def sheet(self) -> np.ndarray:
         """Truth, its sketch on the middle frame, and the clip with and without the sketch."""
@@ -97,27 +116,26 @@ class SketchRecipe:
             shown = rearrange(sketches, "f c h w -> c f h w") * 2 - 1
             one = torch.zeros_like(shown)[None]
             one[0, :, 8] = (shown[:, 8] + 1) / 2
-            control = SketchControl(self.module, one.to(self.device), self.config.scale)
+            control = SketchControl(self.encoder, one.to(self.device), self.config.scale)
             clips += [video, shown.expand_as(video)]
             clips += [self.base.sampled(item, c, cfg_scale=1.0) for c in (control, None)]
         return sheets.rows(clips)
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         path = out / "sketch_encoder.safetensors"
-        save(self.module, path, dtype=torch.float16)
+        save(self.encoder, path, dtype=torch.float16)
         write_manifest(path, provenance("sketch", self.config, facts))
 
 
-def chosen(frames: int, bisection: float, generator: torch.Generator) -> Tensor:
-    """Which frames get a sketch, (f,) bool: by recursive bisection to a depth of 1 to 4, else a
+def chosen(frames: int, bisection: float, draws: Draws) -> Tensor:
+    """Which frames get a sketch, (b f) bool: by recursive bisection to a depth of 1 to 4, else a
     random subset (training.md)."""
-    keep = torch.zeros(frames, dtype=torch.bool)
-    if torch.rand((), generator=generator) >= bisection:
-        share = torch.rand((), generator=generator)
-        return torch.rand(frames, generator=generator) < share
-    depth = int(torch.randint(1, 5, (), generator=generator))
-    for frame in bisected(1, frames, depth):
-        keep[frame - 1] = True
+    by_halves, share, each = draws.uniform() < bisection, draws.uniform(1), draws.uniform(frames)
+    keep = each < share
+    for row, depth in enumerate((1 + draws.integers(4)).tolist()):
+        if by_halves[row]:
+            keep[row] = False
+            keep[row, [frame - 1 for frame in bisected(1, frames, depth)]] = True
     return keep
 
 
@@ -151,8 +169,7 @@ def start_from(unet: nn.Module, encoder: SketchEncoder) -> SketchEncoder:
 
 def main(arguments: list[str]) -> None:
     config = parse(SketchTrainConfig, arguments, __doc__)
-    device = loop.start(config)
-    loop.Run(SketchRecipe(config, device), config).train()
+    loop.run(SketchRecipe, config)
 
 
 if __name__ == "__main__":

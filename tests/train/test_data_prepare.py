@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.config import read
 from train.data import cache as cache_module
 from train.data.cache import Cache, Record
 from train.data.lookalikes import find_groups, motion_signature
 from train.data.motion import WindowRules, is_good, measure_motion, window_stats
 from train.data.splits import SplitConfig, assign_splits
+from train.engine.config import read
 from train.prepare import PrepareConfig, prepare
 
 

@@ -13,7 +13,8 @@ from toon_core.presets import Recipe
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from train import assemble, autoencoder, cache, denoiser, prepare, sketch
-from train.config import read
+from train.engine.config import read
+from train.engine.draws import Draws
 from train.prepare import PrepareConfig
 
 SHORT = ["steps=1", "batch=1", "workers=0", "sheet_clips=1", "threads=1"]
@@ -112,11 +113,9 @@ def test_bisection_gives_the_published_frames():
 
 
 def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
-    generator = torch.Generator().manual_seed(0)
     sets = {tuple(sketch.bisected(1, 16, n)) for n in range(1, 5)}
-    drawn = [
-        tuple((sketch.chosen(16, 0.8, generator).nonzero()[:, 0] + 1).tolist()) for _ in range(400)
-    ]
+    keep = sketch.chosen(16, 0.8, Draws(0, 0, range(400)))
+    drawn = [tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep]
     share = sum(d in sets for d in drawn) / 400
     assert 0.72 < share < 0.9
 

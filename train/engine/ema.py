@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 class EMA:
     """Keeps averages of a module's trainable parameters; early on it forgets faster, so that
-    the start does not linger: decay = min(decay, (1 + n) / (10 + n))."""
+    the start does not linger: decay = min(decay, (1 + n) / (10 + n)). With decay 0 it keeps
+    nothing, and the weights themselves stand for it."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module, self.decay, self.updates = module, decay, 0
         self.average = {k: p.detach().clone() for k, p in self._parameters()}
 
     def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        return ((k, p) for k, p in self.module.named_parameters() if p.requires_grad)
+        chosen = self.module.named_parameters() if self.decay else ()
+        return ((k, p) for k, p in chosen if p.requires_grad)
 
     @torch.no_grad()
     def update(self) -> None:

@@ -17,18 +17,26 @@ T = TypeVar("T")
 class RunConfig:
     """What every training run has. Paths are folders unless they say otherwise."""
 
-    data: str = MISSING  # frame cache made by `train.prepare`
+    data: str = MISSING  # clips or shards, see `train.data`
     out: str = MISSING  # checkpoints, sheets, TensorBoard logs and the result
+    height: int = 128
+    width: int = 128
+    frames: int = 16
     steps: int = 1000
     minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
-    batch: int = 8
+    batch: int = 8  # samples of a step, over all processes and accumulated parts
+    accumulate: int = 1  # parts a process takes its share of a batch in, one after the other
     lr: float = 5e-4  # 2e-3 already keeps small autoencoders from finding their colours
     warmup: int = 100  # steps of linear growth of lr
     cosine: bool = False  # let lr fall to a twentieth at the last step
+    optimizer: str = "adamw"  # or adamw8bit, which needs bitsandbytes
+    betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip_norm: float = 1.0
-    ema: float = 0.999
-    dtype: str = "fp32"  # fp32 or bf16 (autocast)
+    ema: float = 0.999  # 0: no average is kept, the weights themselves are the result
+    dtype: str = "fp32"  # fp32, or bf16 and fp16 mixed precision; weights stay fp32
+    checkpointing: bool = False  # compute blocks again in the backward pass: less memory, slower
+    fsdp: bool = False  # shard what is trained over the processes (FSDP2) instead of DDP
     device: str = ""  # cuda when there is one, else cpu
     seed: int = 0
     workers: int = 1
@@ -38,16 +46,23 @@ class RunConfig:
     sample_every: int = 200
     sheet_clips: int = 3  # held-out clips on a sample sheet
     log_every: int = 10
+    dry_run: bool = False  # build everything and print the estimate, but take no step
 
 
 def parse(schema: type[T], arguments: list[str], description: str) -> T:
-    """`[--config FILE] key=value ...` read into `schema`; exits with the reason on bad input."""
-    parser = argparse.ArgumentParser(description=description)
+    """`[--config FILE] [--dry-run] key=value ...` read into `schema`; exits with the reason on
+    bad input."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", help="YAML file with options")
+    if "dry_run" in schema.__dataclass_fields__:
+        parser.add_argument("--dry-run", action="store_true", help="the same as dry_run=true")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     given = parser.parse_args(arguments)
+    flags = ["dry_run=true"] if getattr(given, "dry_run", False) else []
     try:
-        return read(schema, given.config, given.overrides)
+        return read(schema, given.config, given.overrides + flags)
     except ValueError as error:
         parser.error(str(error))
 

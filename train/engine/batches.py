@@ -1,0 +1,77 @@
+"""Which dataset items a step takes, and on which process: the whole of the data's position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from train.engine.config import RunConfig
+from train.engine.objective import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One process's share of every batch: step s takes items s * batch ..., process r of n the
+    r-th part of them, in `accumulate` pieces."""
+
+    batch: int
+    accumulate: int = 1
+    rank: int = 0
+    processes: int = 1
+
+    @property
+    def size(self) -> int:
+        """Samples of a piece."""
+        return self.batch // (self.processes * self.accumulate)
+
+    def indices(self, step: int, piece: int) -> range:
+        begin = step * self.batch + (self.rank * self.accumulate + piece) * self.size
+        return range(begin, begin + self.size)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a batch, and the global numbers of its samples."""
+
+    batch: Batch
+    indices: range
+
+
+class _Order:
+    """The indices of every piece from `step` on, for a DataLoader."""
+
+    def __init__(self, share: Share, step: int, steps: int) -> None:
+        self.share, self.step, self.steps = share, step, steps
+
+    def __len__(self) -> int:
+        return (self.steps - self.step) * self.share.accumulate
+
+    def __iter__(self) -> Iterator[range]:
+        for step in range(self.step, self.steps):
+            for piece in range(self.share.accumulate):
+                yield self.share.indices(step, piece)
+
+
+def batches(dataset: Dataset, config: RunConfig, share: Share, step: int) -> Iterator[list[Piece]]:
+    """The pieces of step `step`, of the next, and so on to the last."""
+    order = _Order(share, step, config.steps)
+    loader = iter(
+        DataLoader(dataset, batch_sampler=order, num_workers=config.workers, collate_fn=collate)
+    )
+    for current in range(step, config.steps):
+        yield [
+            Piece(next(loader), share.indices(current, piece)) for piece in range(share.accumulate)
+        ]
+
+
+def collate(items: list[dict]) -> Batch:
+    """Tensors are stacked, everything else is listed."""
+    first = items[0]
+    return {
+        k: torch.stack([i[k] for i in items]) if isinstance(v, Tensor) else [i[k] for i in items]
+        for k, v in first.items()
+    }

@@ -1,0 +1,43 @@
+"""Optimizers by name, and the learning rate of a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from train.engine.config import RunConfig
+
+OPTIMIZERS = ("adamw", "adamw8bit")
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], config: RunConfig) -> torch.optim.Optimizer:
+    """ValueError on an unknown name, or where the package behind it is missing."""
+    options = {
+        "lr": config.lr,
+        "betas": tuple(config.betas),
+        "weight_decay": config.weight_decay,
+    }
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, **options)
+    if config.optimizer != "adamw8bit":
+        raise ValueError(f"optimizer={config.optimizer}: expected {' or '.join(OPTIMIZERS)}")
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise ValueError(
+            "optimizer=adamw8bit needs the package bitsandbytes: "
+            "pip install bitsandbytes, or give optimizer=adamw"
+        ) from error
+    return AdamW8bit(parameters, **options)
+
+
+def learning_rate(config: RunConfig, step: int) -> float:
+    """Linear growth, then constant or a half cosine down to a twentieth."""
+    grown = min(1.0, (step + 1) / max(config.warmup, 1))
+    if not config.cosine:
+        return config.lr * grown
+    fall = 0.5 * (1 + math.cos(math.pi * step / max(config.steps, 1)))
+    return config.lr * grown * max(fall, 0.05)
