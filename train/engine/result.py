@@ -1,4 +1,4 @@
-"""Results of runs: one part's weights with configuration and provenance beside them."""
+"""Results of runs: weights, with options and provenance beside them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from toon_core.model import ToonModel
+from toon_core.sketch.encoder import SketchEncoder
+from toon_core.weights.save import save
+
 
 def save_part(
     module: nn.Module, path: Path, part: str, config: object, facts: dict[str, Any]
@@ -24,6 +28,15 @@ def save_part(
     manifest = provenance(part, config, facts)
     state = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
     save_file(state, path, metadata={"toontween.part": part})
+    write_manifest(path, manifest)
+
+
+def save_model(
+    model: ToonModel | SketchEncoder, path: Path, part: str, config: object, facts: dict[str, Any]
+) -> None:
+    """Write a complete file in the released layout; the manifest is beside it and in it."""
+    manifest = provenance(part, config, facts)
+    save(model, path, {"toontween.run": json.dumps(manifest)})
     write_manifest(path, manifest)
 
 
