@@ -82,7 +82,11 @@ def nano() -> ToonConfig:
 
 
 def nano_sketch() -> SketchConfig:
-    unet = nano().unet
+    return sketch_for(nano().unet)
+
+
+def sketch_for(unet: UNetConfig) -> SketchConfig:
+    """The sketch encoder whose maps fit a denoiser."""
     return SketchConfig(
         model_channels=unet.model_channels,
         channel_mult=unet.channel_mult,

@@ -1,54 +1,75 @@
-"""Put trained parts together into one file of the released layout.
+"""Put trained parts together into one file to ship: fp16, in the released layout.
 
-    python -m train.assemble autoencoder=RUN2/autoencoder.safetensors \\
-        denoiser=RUN3/denoiser.safetensors out=nano.safetensors [credit="..."]
+    python -m train.assemble base=RUN/model.safetensors out=model.safetensors \\
+        [decoder=RUN2/model.safetensors] [credit="..."]
 
-The result loads in `toon_core.load` and in the loader node; a manifest lies beside it.
+decoder= is a model whose decoder was trained (`train.decoder`) while the denoiser of base= was:
+the autoencoder is taken from there. The result loads in `toon_core.load` and in the loader node,
+and the runs it came from are in its metadata and beside it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from omegaconf import MISSING
+from safetensors import safe_open
 
-from toon_core import presets
+import toon_core
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train.engine.config import parse
-from train.engine.result import load_part, write_manifest
+from train.engine.result import RUN_KEY, write_manifest
+
+HALF = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(kw_only=True)
 class AssembleConfig:
-    autoencoder: str = MISSING
-    denoiser: str = MISSING
+    base: str = MISSING  # denoiser, projector and towers, and the autoencoder unless decoder=
+    decoder: str = ""
     out: str = MISSING
+    dtype: str = "fp16"  # of the weights: fp16, bf16 or fp32
     credit: str = ""  # whose clips it learned from, and their licence
 
 
 def assemble(config: AssembleConfig) -> Path:
-    state = load_part(config.autoencoder, "vae")
-    dual = "decoder.attn_refinement.0.conv.weight" in state
-    shape = presets.nano() if dual else presets.plain(presets.nano())
-    model = ToonModel(shape)
-    model.vae.load_state_dict(state)
-    parts = load_part(config.denoiser, "denoiser")
-    for name in ("unet", "resampler", "text", "image"):
-        prefix = name + "."
-        own = {k.removeprefix(prefix): v for k, v in parts.items() if k.startswith(prefix)}
-        getattr(model, name).load_state_dict(own)
-    runs = {
-        part: json.loads(Path(file).with_suffix(".json").read_text())
-        for part, file in (("autoencoder", config.autoencoder), ("denoiser", config.denoiser))
-    }
-    path = save(model, config.out, {"toontween.credit": config.credit}, dtype=torch.float16)
-    write_manifest(path, {"credit": config.credit, "runs": runs})
+    if config.dtype not in HALF:
+        raise ValueError(f"dtype={config.dtype}: expected one of {', '.join(HALF)}")
+    model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
+    runs = {"base": _run(config.base)}
+    if config.decoder:
+        model = with_autoencoder(model, config.decoder)
+        runs["decoder"] = _run(config.decoder)
+    manifest = {"credit": config.credit, "runs": runs}
+    metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
+    path = save(model, config.out, metadata, dtype=HALF[config.dtype])
+    write_manifest(path, manifest)
     return path
+
+
+def with_autoencoder(model: ToonModel, path: str) -> ToonModel:
+    """The model with another's autoencoder; ValueError unless both encode alike."""
+    other = toon_core.load(path, dtype=torch.float32, expect="toon")
+    before, after = model.vae.state_dict(), other.vae.state_dict()
+    encoders = [k for k in after if k.startswith(("encoder.", "quant_conv."))]
+    if any(k not in before or not torch.equal(before[k], after[k]) for k in encoders):
+        raise ValueError(f"decoder={path}: trained on another encoder than base= has")
+    model.vae = other.vae
+    model.config = replace(model.config, vae=other.config.vae)
+    return model
+
+
+def _run(path: str) -> dict:
+    """The provenance in a file; empty for a file made elsewhere."""
+    if not path.endswith(".safetensors"):
+        return {}
+    with safe_open(path, "pt") as file:
+        return json.loads((file.metadata() or {}).get(RUN_KEY, "{}"))
 
 
 def main(arguments: list[str]) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from toon_core.layers.transformers import SpatialTransformer
 from toon_core.unet.model import VideoUNet
+from train.engine.result import RUN_KEY
 
 PREFIXES = {"unet": "diffusion_model.", "resampler": "image_proj_model."}
 
@@ -67,4 +68,4 @@ def save_adapters(
 ) -> None:
     """Write the file; the manifest is kept in its metadata."""
     tensors = {k: v.to(dtype) for k, v in adapter_tensors(unet, projector).items()}
-    save_file(tensors, path, metadata={"format": "pt", "toontween.run": json.dumps(manifest)})
+    save_file(tensors, path, metadata={"format": "pt", RUN_KEY: json.dumps(manifest)})

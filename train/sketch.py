@@ -1,11 +1,11 @@
-"""Train the sketch encoder beside a frozen denoiser (paper eq. 6; training.md).
+"""Train the sketch encoder beside a frozen model (paper eq. 6; training.md).
 
-    python -m train.sketch data=CACHE latents=LATENTS autoencoder=RUN/autoencoder.safetensors \\
-        denoiser=RUN3/denoiser.safetensors out=RUN4
+    python -m train.sketch base=MODEL.safetensors data=CLIPS out=RUN
 
 It starts as a copy of the denoiser's own spatial encoder with zero convolutions. Sketches stand
 on a few frames, the others get the empty one, and every frame's error counts: no frame of the
-encoder sees another.
+encoder sees another. With gate=true the encoder's output is zero on frames without a sketch (the
+paper's ZeroGate ablation). The defaults are the paper's.
 """
 
 from __future__ import annotations
@@ -22,121 +22,135 @@ from omegaconf import MISSING
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from toon_core import presets
-from toon_core.schedule import Schedule
-from toon_core.sketch.control import SketchControl
+import toon_core
+from toon_core.model import ToonModel
+from toon_core.presets import sketch_for
+from toon_core.sketch.control import SketchControl, gated
 from toon_core.sketch.encoder import SketchEncoder
-from toon_core.weights.save import save
+from train.conditions import Tokens, rates
 from train.data.sketch import xdog
-from train.denoiser import (
-    DenoiserConfig,
-    DenoiserParts,
-    DenoiserRecipe,
-    LatentWindows,
-    dropped_context,
-    ends_only,
-    noised,
-)
+from train.data.source import open_windows
+from train.denoising import DenoisingConfig, Samples, batch_latents
 from train.engine import loop, sheets
 from train.engine.config import parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
-from train.engine.result import load_part, provenance, write_manifest
+from train.engine.result import save_model
+from train.losses.diffusion import ends_only, noised, v_loss
+
+DEEPEST = 4
 
 
 @dataclass(kw_only=True)
-class SketchTrainConfig(DenoiserConfig):
-    denoiser: str = MISSING  # denoiser.safetensors, frozen
+class SketchTrainConfig(DenoisingConfig):
+    base: str = MISSING  # a full model file; it is not changed
+    encoder: str = ""  # a sketch encoder to go on from
     bisection: float = 0.8  # share of clips whose sketched frames come by bisection
     scale: float = 1.0  # control scale in training
+    gate: bool = False  # ZeroGate
+    height: int = 320
+    width: int = 512
+    steps: int = 50_000
+    batch: int = 32
+    lr: float = 1e-5
+    weight_decay: float = 0.01
+    clip_norm: float = 0.5
+    ema: float = 0.0
+    checkpointing: bool = True
 
 
-class SketchWindows(Dataset):
-    """`LatentWindows` items with `sketches` (1 f h w) of every frame."""
-
-    def __init__(self, base: LatentWindows) -> None:
-        self.base = base
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def __getitem__(self, index: int) -> dict:
-        item, video = self.base.with_video(index)
-        sketches = xdog(rearrange(video, "c f h w -> f c h w"))
-        return {**item, "sketches": rearrange(sketches, "f c h w -> c f h w")}
-
-
-class SketchDenoising(nn.Module):
-    """The loss of a frozen denoiser with the encoder's features (paper eq. 6)."""
-
-    def __init__(
-        self,
-        encoder: SketchEncoder,
-        parts: DenoiserParts,
-        schedule: Schedule,
-        config: SketchTrainConfig,
-    ) -> None:
+class SketchObjective(nn.Module):
+    def __init__(self, model: ToonModel, encoder: SketchEncoder, config: SketchTrainConfig) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config
-        self._frozen = (parts, schedule)
+        self._frozen = (model, Tokens(model, config.drop, train_towers=False))
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        parts, schedule = self._frozen
-        device = next(parts.parameters()).device
-        latents, sketches = batch["latents"].to(device), batch["sketches"].to(device)
-        keep = chosen(sketches.shape[2], self.config.bisection, draws)
-        hint = self.encoder.hint(sketches * keep[:, None, :, None, None].to(device))
-        x_t, v, t = noised(schedule, latents, draws)
+        model, tokens = self._frozen
+        latents = batch_latents(model, batch, draws)
+        x_t, v, t = noised(model.schedule, latents, draws)
         with torch.no_grad():
-            tokens = dropped_context(parts, batch, draws, self.config.drop)
-        control = self.encoder(x_t, hint, t, tokens, self.config.scale)
+            context = tokens(batch, draws)
+        keep = chosen(draws, latents.shape[2], self.config.bisection).to(latents.device)
+        sketches = batch["sketches"].to(latents.device) * keep[:, None, :, None, None]
+        control = self.encoder(x_t, self.encoder.hint(sketches), t, context, self.config.scale)
+        if self.config.gate:
+            control = gated(control, sketches)
         joined = torch.cat([x_t, ends_only(latents)], dim=1)
-        out = parts.unet(joined, t, tokens, batch["fs"].to(device), control=control)
-        return (out - v).square().mean(), {"sketched": keep.float().mean()}
+        out = model.unet(joined, t, context, rates(batch, t.device), control=control)
+        loss, values = v_loss(out, v, t, model.schedule, self.config.weighting)
+        return loss, {**values, "sketched": keep.float().mean()}
+
+
+class Sketched(Dataset):
+    """Windows whose items have `sketches` (1 f h w): the data's own, or XDoG's."""
+
+    def __init__(self, windows: Dataset) -> None:
+        self.windows = windows
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict:
+        item = self.windows[index]
+        return item if "sketches" in item else {**item, "sketches": lines(item["video"])}
+
+
+def lines(video: Tensor) -> Tensor:
+    """XDoG of every frame: (3 f h w) in [-1, 1] -> (1 f h w) in [0, 1]."""
+    sketches = xdog(rearrange(video, "c f h w -> f c h w"))
+    return rearrange(sketches, "f c h w -> c f h w")
 
 
 class SketchRecipe:
     def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.base = DenoiserRecipe(config, device)
-        self.dataset = SketchWindows(self.base.dataset)
-        self.parts: DenoiserParts = self.base.parts
-        self.parts.load_state_dict(load_part(config.denoiser, "denoiser"))
-        self.parts.requires_grad_(False).eval()
-        self.encoder = start_from(self.parts.unet, SketchEncoder(presets.nano_sketch())).to(device)
-        loss = SketchDenoising(self.encoder, self.parts, self.base.schedule, config)
-        self.objectives = {"sketch": loss}
+        self.model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
+        self.model.requires_grad_(False)
+        self.encoder = _encoder(config, self.model).to(device)
+        self.objectives = {"sketch": SketchObjective(self.model, self.encoder, config)}
+        self.dataset = Sketched(open_windows(config, "train", config.steps * config.batch))
+        self.samples = Samples(config, device)
 
     def sheet(self) -> np.ndarray:
-        """Truth, its sketch on the middle frame, and the clip with and without the sketch."""
-        clips = []
-        for item in self.base.fixed:
-            video = item["video"]
-            sketches = xdog(rearrange(video, "c f h w -> f c h w"))
-            shown = rearrange(sketches, "f c h w -> c f h w") * 2 - 1
-            one = torch.zeros_like(shown)[None]
-            one[0, :, 8] = (shown[:, 8] + 1) / 2
-            control = SketchControl(self.encoder, one.to(self.device), self.config.scale)
-            clips += [video, shown.expand_as(video)]
-            clips += [self.base.sampled(item, c, cfg_scale=1.0) for c in (control, None)]
-        return sheets.rows(clips)
+        """Truth, the sketch of the middle frame, and the clip with it and without."""
+        self.encoder.eval()
+        rows = [row for item in self.samples.items for row in self._rows(item)]
+        self.encoder.train()
+        return sheets.rows(rows)
+
+    def _rows(self, item: dict) -> list[Tensor]:
+        video, drawn = item["video"], lines(item["video"])
+        middle = video.shape[1] // 2
+        one = torch.zeros_like(drawn)[None]
+        one[0, :, middle] = drawn[:, middle]
+        control = SketchControl(
+            self.encoder, one.to(self.device), self.config.scale, zero_gate=self.config.gate
+        )
+        both = [self.samples.sampled(self.model, item, c) for c in (control, None)]
+        return [video, (2 * drawn - 1).expand_as(video), *both]
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
-        path = out / "sketch_encoder.safetensors"
-        save(self.encoder, path, dtype=torch.float16)
-        write_manifest(path, provenance("sketch", self.config, facts))
+        save_model(self.encoder, out / "sketch_encoder.safetensors", "sketch", self.config, facts)
 
 
-def chosen(frames: int, bisection: float, draws: Draws) -> Tensor:
+def _encoder(config: SketchTrainConfig, model: ToonModel) -> SketchEncoder:
+    if not config.encoder:
+        return start_from(model.unet, SketchEncoder(sketch_for(model.config.unet)))
+    encoder = toon_core.load(config.encoder, dtype=torch.float32, expect="sketch")
+    return encoder.requires_grad_(True)
+
+
+def chosen(draws: Draws, frames: int, bisection: float) -> Tensor:
     """Which frames get a sketch, (b f) bool: by recursive bisection to a depth of 1 to 4, else a
     random subset (training.md)."""
-    by_halves, share, each = draws.uniform() < bisection, draws.uniform(1), draws.uniform(frames)
-    keep = each < share
-    for row, depth in enumerate((1 + draws.integers(4)).tolist()):
-        if by_halves[row]:
-            keep[row] = False
-            keep[row, [frame - 1 for frame in bisected(1, frames, depth)]] = True
-    return keep
+    by_bisection = draws.uniform() < bisection
+    sets = torch.zeros(DEEPEST, frames, dtype=torch.bool)
+    for i in range(DEEPEST):
+        sets[i, [frame - 1 for frame in bisected(1, frames, i + 1)]] = True
+    halved = sets[draws.integers(DEEPEST)]
+    subset = draws.uniform(frames) < draws.uniform()[:, None]
+    return torch.where(by_bisection[:, None], halved, subset)
 
 
 def bisected(i: int, j: int, depth: int) -> list[int]:
@@ -168,8 +182,7 @@ def start_from(unet: nn.Module, encoder: SketchEncoder) -> SketchEncoder:
 
 
 def main(arguments: list[str]) -> None:
-    config = parse(SketchTrainConfig, arguments, __doc__)
-    loop.run(SketchRecipe, config)
+    loop.run(SketchRecipe, parse(SketchTrainConfig, arguments, __doc__))
 
 
 if __name__ == "__main__":

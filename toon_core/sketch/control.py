@@ -56,7 +56,8 @@ class SketchControl:
 
     sketches (b 1 f 8h 8w), bright lines on black; scale: 0..1, released 0.6; start and end:
     parts of the run, 0 first step to 1 last, between which it acts; context: `full` gives the
-    encoder all tokens, `text` the first 77 only (architecture.md 10).
+    encoder all tokens, `text` the first 77 only (architecture.md 10); zero_gate: only frames with
+    a sketch are acted on, for encoders trained that way (the paper's ablation).
     """
 
     encoder: SketchEncoder
@@ -65,6 +66,7 @@ class SketchControl:
     start: float = 0.0
     end: float = 1.0
     context: Literal["full", "text"] = "full"
+    zero_gate: bool = False
     total: int = 1000
     _hint: Tensor | None = None
 
@@ -83,4 +85,13 @@ class SketchControl:
             self._hint = self.encoder.hint(self.sketches)
         copies = x.shape[0] * x.shape[2] // self._hint.shape[0]
         hint = self._hint.repeat(copies, 1, 1, 1)
-        return self.encoder(x.to(hint.dtype), hint, t, context, self.scale)
+        maps = self.encoder(x.to(hint.dtype), hint, t, context, self.scale)
+        if not self.zero_gate:
+            return maps
+        return gated(maps, self.sketches.repeat(x.shape[0] // self.sketches.shape[0], 1, 1, 1, 1))
+
+
+def gated(maps: list[Tensor], sketches: Tensor) -> list[Tensor]:
+    """An encoder's maps ((b f) c h w), zero where the frame's sketch (b 1 f h w) is empty."""
+    drawn = (sketches != 0).any(-1).any(-1).flatten().view(-1, 1, 1, 1)
+    return [m * drawn for m in maps]

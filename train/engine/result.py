@@ -19,6 +19,8 @@ from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
 
+RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
+
 
 def save_part(
     module: nn.Module, path: Path, part: str, config: object, facts: dict[str, Any]
@@ -36,7 +38,7 @@ def save_model(
 ) -> None:
     """Write a complete file in the released layout; the manifest is beside it and in it."""
     manifest = provenance(part, config, facts)
-    save(model, path, {"toontween.run": json.dumps(manifest)})
+    save(model, path, {RUN_KEY: json.dumps(manifest)})
     write_manifest(path, manifest)
 
 

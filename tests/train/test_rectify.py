@@ -1,0 +1,91 @@
+"""`train.rectify` by its command line: what changes, and that the result is a model file."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import toon_core
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.weights.save import save
+from train import rectify
+from train.trainable import select
+
+SHORT = ["steps=2", "batch=2", "height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
+RUN = [*SHORT, "sheet_steps=1", "lr=1e-3", "warmup=0", "sample_every=100", "save_every=100"]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A model of nano's shape with random weights, in the released layout."""
+    torch.manual_seed(0)
+    model = ToonModel(presets.nano())
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    return save(model, path, dtype=torch.float32)
+
+
+def changed(base, result) -> set[str]:
+    before, after = load_file(base), load_file(result)
+    assert before.keys() == after.keys()
+    return {k for k, v in after.items() if not torch.equal(v, before[k])}
+
+
+@pytest.mark.parametrize("variant", ["III", "IV", "V"])
+def test_exactly_the_variant_s_tensors_change(base, clip_folders, tmp_path, variant) -> None:
+    rectify.main(
+        [f"base={base}", f"data={clip_folders}", f"out={tmp_path}", f"variant={variant}", *RUN]
+    )
+    model = toon_core.load(base)
+    select(model.unet, model.resampler, variant)
+    wanted = {
+        f"model.diffusion_model.{k}" for k, p in model.unet.named_parameters() if p.requires_grad
+    }
+    wanted |= {f"image_proj_model.{k}" for k, _ in model.resampler.named_parameters()}
+    moved = {k for k in changed(base, tmp_path / "model.safetensors") if "." in k}
+    assert moved <= wanted
+    assert len(moved) > 0.95 * len(wanted), "no gradient reaches some, as text keys of one token"
+    result = toon_core.load(tmp_path / "model.safetensors", dtype=torch.float32)
+    assert result.config == model.config
+
+
+def test_the_result_carries_its_options_and_provenance(base, clip_folders, tmp_path) -> None:
+    rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", "variant=V", *RUN])
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        written = json.loads(file.metadata()["toontween.run"])
+    assert written == json.loads((tmp_path / "model.json").read_text())
+    assert written["options"]["variant"] == "V" and written["step"] == 2
+    assert "/" not in written["options"]["data"], "a manifest names no place of this machine"
+
+
+def test_lora_is_a_small_file_of_adapters(base, clip_folders, tmp_path) -> None:
+    rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", "lora=2", *RUN])
+    tensors = load_file(tmp_path / "lora.safetensors")
+    ups = [k for k in tensors if k.endswith(".lora_B.weight")]
+    assert all(k.startswith(("diffusion_model.", "image_proj_model.")) for k in ups)
+    assert not [k for k in ups if ".2.transformer_blocks" in k or "init_attn" in k]
+    assert sum(bool(tensors[k].any()) for k in ups) > 0.9 * len(ups), "adapters have learned"
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["variant=I"], "trains nothing"), (["variant=VI"], "expected one of I, II")],
+)
+def test_bad_options_are_named(base, clip_folders, tmp_path, words, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", *words, *RUN])
+
+
+def test_a_pruned_base_is_refused(base, clip_folders, tmp_path) -> None:
+    from dataclasses import replace
+
+    pruned = ToonModel(replace(presets.nano(), clip=None))
+    path = save(pruned, tmp_path / "pruned.safetensors")
+    with pytest.raises(ValueError, match="without CLIP towers"):
+        rectify.main([f"base={path}", f"data={clip_folders}", f"out={tmp_path}/run", *RUN])

@@ -1,0 +1,82 @@
+"""What each variant of the ablation trains, by the released names."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from toon_core import presets
+from toon_core.conditioning.resampler import Resampler
+from toon_core.unet.model import VideoUNet
+from train.trainable import Bypass, select, temporal_layers
+
+# Read from the manifest's names alone: the third entry of a block is its temporal transformer.
+TEMPORAL = re.compile(
+    r"init_attn\.|.*\.temopral_conv\.|(input_blocks|output_blocks)\.\d+\.2\.(norm|proj|transf)"
+    r"|middle_block\.2\."
+)
+# 17 transformers of 26 tensors and 22 convolution stacks of 16.
+TEMPORAL_AND_SPATIAL = (794, 722)
+OUTER = re.compile(r"(time_embed|fps_embedding|input_blocks\.0\.0|out)\.")
+
+
+@pytest.fixture(scope="module")
+def released() -> tuple[VideoUNet, Resampler]:
+    config = presets.official_512()
+    return (
+        VideoUNet(config.unet, device="meta"),
+        Resampler(config.resampler, device="meta"),
+    )
+
+
+def trained(module: nn.Module) -> set[str]:
+    return {name for name, p in module.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("outer", [True, False])
+def test_variants_train_what_the_paper_says(released, outer: bool) -> None:
+    unet, projector = released
+    names = {name for name, _ in unet.named_parameters()}
+    assert len(names) == 1516
+    temporal = {name for name in names if TEMPORAL.match(name)}
+    spatial = names - temporal - (set() if outer else {n for n in names if OUTER.match(n)})
+    assert (len(temporal), len(names - temporal)) == TEMPORAL_AND_SPATIAL
+    everything = {name for name, _ in projector.named_parameters()}
+    expected = {"I": set(), "II": names, "III": spatial, "IV": spatial, "V": set()}
+    for variant, wanted in expected.items():
+        select(unet, projector, variant, outer)
+        assert trained(unet) == wanted, variant
+        assert trained(projector) == (set() if variant == "I" else everything), variant
+
+
+
+
+
+def test_an_unknown_variant_is_refused(released) -> None:
+    with pytest.raises(ValueError, match="variant=VI: expected one of I, II"):
+        select(*released, "VI")
+
+
+def test_bypass_makes_frames_independent_and_can_be_undone() -> None:
+    torch.manual_seed(0)
+    unet = VideoUNet(presets.nano().unet).eval()
+    for parameter in unet.parameters():
+        nn.init.normal_(parameter, std=0.05)
+    assert len(list(temporal_layers(unet))) > 10
+    x = torch.randn(1, 8, 4, 8, 8)
+    other = x.clone()
+    other[:, :, 3] += 1
+    context, t = torch.randn(1, 77 + 64, 48), torch.tensor([500])
+
+    @torch.no_grad()
+    def seen() -> torch.Tensor:
+        """How much frame 0 feels a change of frame 3."""
+        return (unet(x, t, context) - unet(other, t, context))[:, :, 0].abs().max()
+
+    bypass = Bypass(unet)
+    before = seen()
+    bypass.set(True)
+    assert seen() == 0
+    bypass.set(False)
+    assert seen() == before > 0

@@ -1,0 +1,97 @@
+"""What the denoiser is conditioned on in training, with its dropout."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from toon_core.conditioning.encode import join
+from toon_core.conditioning.preprocess import clip_pixels
+from toon_core.model import ToonModel
+from toon_core.vae.autoencoder import Autoencoder
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+
+
+@torch.no_grad()
+def clip_latents(vae: Autoencoder, video: Tensor, draws: Draws, scale: float) -> Tensor:
+    """video (b 3 f h w) in [-1, 1] -> scaled posterior samples (b z f h/8 w/8), each frame for
+    itself."""
+    frames = video.shape[2]
+    posterior = vae.encode(rearrange(video, "b c f h w -> (b f) c h w"))
+    noise = draws.normal(frames, *posterior.mean.shape[1:]).flatten(0, 1)
+    z = posterior.sample(noise.to(posterior.mean))
+    return scale * rearrange(z, "(b f) z h w -> b z f h w", f=frames)
+
+
+def rates(batch: Batch, device: torch.device) -> Tensor:
+    """`fs` of a batch, (b,) frames per second."""
+    return torch.as_tensor(batch["fs"], device=device)
+
+
+def dropped(draws: Draws, p: float) -> tuple[Tensor, Tensor]:
+    """Which samples lose their prompt and which their image, (b,) each: one u per sample, no
+    prompt for u < 2p, a grey image for p <= u < 3p (training.md)."""
+    u = draws.uniform()
+    return u < 2 * p, (u >= p) & (u < 3 * p)
+
+
+class Tokens(nn.Module):
+    """Context tokens of a batch. The projector is a submodule; so are the towers where they are
+    trained too, else only their outputs are used, which may come from a cache."""
+
+    def __init__(self, model: ToonModel, drop: float, train_towers: bool) -> None:
+        super().__init__()
+        if model.text is None or model.image is None or model.resampler is None:
+            raise ValueError(
+                "base= is a file without CLIP towers or projector, which training needs: give the "
+                "full checkpoint instead of the pruned one"
+            )
+        self.resampler, self.drop = model.resampler, drop
+        self._towers = (model.text, model.image)
+        self.trained_towers = nn.ModuleList(self._towers if train_towers else [])
+
+    def forward(self, batch: Batch, draws: Draws) -> Tensor:
+        """(b L d) from `prompt` and `first` (b 3 h w), or from cached tower tokens `text` and
+        `image`."""
+        no_prompt, grey = dropped(draws, self.drop)
+        with torch.set_grad_enabled(bool(self.trained_towers) and torch.is_grad_enabled()):
+            text, image = self._text(batch, no_prompt), self._image(batch, grey)
+        return join(text, self.resampler(image), len(no_prompt))
+
+    def _text(self, batch: Batch, no_prompt: Tensor) -> Tensor:
+        if "text" not in batch:
+            pairs = zip(no_prompt, batch["prompt"], strict=True)
+            return self._towers[0](["" if none else prompt for none, prompt in pairs])
+        return _chosen(no_prompt, self.no_prompt, batch["text"])
+
+    def _image(self, batch: Batch, grey: Tensor) -> Tensor:
+        if "image" not in batch:
+            first = batch["first"] if "first" in batch else batch["video"][:, :, 0]
+            return self._seen(first.masked_fill(grey.view(-1, 1, 1, 1).to(first.device), 0.0))
+        return _chosen(grey, self.grey, batch["image"])
+
+    def _seen(self, pictures: Tensor) -> Tensor:
+        tower = self._towers[1]
+        device = next(tower.parameters()).device
+        return tower(clip_pixels(pictures.to(device), tower.image_size))
+
+    @cached_property
+    @torch.no_grad()
+    def no_prompt(self) -> Tensor:
+        """The empty prompt's tokens."""
+        return self._towers[0]([""])
+
+    @cached_property
+    @torch.no_grad()
+    def grey(self) -> Tensor:
+        """A mid grey image's tokens."""
+        return self._seen(torch.zeros(1, 3, 224, 224))
+
+
+def _chosen(where: Tensor, there: Tensor, elsewhere: Tensor) -> Tensor:
+    mask = where.view(-1, 1, 1).to(there.device)
+    return torch.where(mask, there, elsewhere.to(there))

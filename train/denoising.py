@@ -1,0 +1,112 @@
+"""What the denoiser's recipes share: options, the objective of eq. 2, sample sheets, the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toon_core.model import ToonModel
+from toon_core.pipeline import interpolate
+from toon_core.presets import RELEASED
+from toon_core.sketch.control import SketchControl
+from train.conditions import Tokens, clip_latents, rates
+from train.data.source import open_windows
+from train.engine import sheets
+from train.engine.config import RunConfig
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.engine.result import save_model
+from train.losses.diffusion import ends_only, noised, v_loss
+
+
+@dataclass(kw_only=True)
+class DenoisingConfig(RunConfig):
+    drop: float = 0.05  # share p of each kind of condition dropout
+    weighting: str = "plain"  # of the steps' errors: plain or min_snr
+    sheet_steps: int = 12  # DDIM steps of a sample sheet
+    sheet_cfg: float = 2.0
+
+
+class DenoiserObjective(nn.Module):
+    """Paper eq. 2 on the UNet and the projector of a model; its autoencoder is only used."""
+
+    def __init__(self, model: ToonModel, config: DenoisingConfig, train_towers: bool) -> None:
+        super().__init__()
+        self.unet = model.unet
+        self.tokens = Tokens(model, config.drop, train_towers)
+        self.weighting = config.weighting
+        self._model = (model,)
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        (model,) = self._model
+        latents = batch_latents(model, batch, draws)
+        x_t, v, t = noised(model.schedule, latents, draws)
+        joined = torch.cat([x_t, ends_only(latents)], dim=1)
+        context = self.tokens(batch, draws)
+        out = self.unet(joined, t, context, rates(batch, t.device))
+        return v_loss(out, v, t, model.schedule, self.weighting)
+
+
+def batch_latents(model: ToonModel, batch: Batch, draws: Draws) -> Tensor:
+    """Cached ones, or the video's."""
+    device = next(model.unet.parameters()).device
+    if "latents" in batch:
+        return batch["latents"].to(device, torch.float32)
+    return clip_latents(model.vae, batch["video"].to(device), draws, model.config.scale_factor)
+
+
+class Samples:
+    """Held-out windows and what a model makes of their ends."""
+
+    def __init__(self, config: DenoisingConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        windows = open_windows(config, "test", config.sheet_clips)
+        self.items = [windows[i] for i in range(config.sheet_clips)]
+
+    def sheet(self, model: ToonModel) -> np.ndarray:
+        """Truth, then the sample, for every window."""
+        rows = [row for item in self.items for row in (item["video"], self.sampled(model, item))]
+        return sheets.rows(rows)
+
+    def sampled(self, model: ToonModel, item: dict, control: SketchControl | None = None) -> Tensor:
+        """A window from its ends alone, (3 f h w) in [-1, 1]."""
+        c = self.config
+        recipe = replace(
+            RELEASED,
+            frames=c.frames,
+            fps=item["fs"],
+            steps=c.sheet_steps,
+            cfg_scale=c.sheet_cfg,
+            replace_middle_frames=False,
+        )
+        first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))
+        frames = interpolate(model, first, last, item["prompt"], recipe=recipe, control=control)
+        return frames[0].clamp(-1, 1).cpu()
+
+
+class DenoiserRecipe:
+    """A model whose denoiser is trained; recipes differ in what of it they train. What they do
+    not train stays in eval mode."""
+
+    def __init__(
+        self, config: DenoisingConfig, model: ToonModel, device: torch.device, objective: nn.Module
+    ) -> None:
+        self.config, self.model = config, model.eval()
+        self.objectives = {"denoiser": objective}
+        self.dataset = open_windows(config, "train", config.steps * config.batch)
+        self.samples = Samples(config, device)
+
+    def sheet(self) -> np.ndarray:
+        objective = self.objectives["denoiser"].eval()
+        picture = self.samples.sheet(self.model)
+        objective.train()
+        return picture
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        self.objectives["denoiser"].eval()
+        save_model(self.model, out / "model.safetensors", "denoiser", self.config, facts)

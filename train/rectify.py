@@ -1,0 +1,96 @@
+"""Move a base model to the cartoon domain (paper section 4, "toon rectification"; eq. 2).
+
+    python -m train.rectify base=BASE.safetensors data=CLIPS out=RUN [variant=IV] [lora=RANK]
+
+The defaults are the paper's: image projector and spatial layers trained, temporal layers frozen,
+lr 1e-5, batch 32, 512x320 pixels, 16 frames. The other variants of its ablation are in
+`trainable.py`. With lora, adapters of that rank are trained on the spatial attention and
+feed-forward layers and on the projector instead, and are the result: a small file for Toon Load
+Model.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import MISSING
+from torch import nn
+
+import toon_core
+from toon_core.model import ToonModel
+from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
+from train.engine import loop
+from train.engine.config import parse
+from train.engine.result import provenance, write_manifest
+from train.lora import add_adapters, save_adapters
+from train.trainable import Bypass, select
+
+log = logging.getLogger("toon.train")
+
+
+@dataclass(kw_only=True)
+class RectifyConfig(DenoisingConfig):
+    base: str = MISSING  # a full model file
+    variant: str = "IV"  # I to V of the ablation
+    outer: bool = True  # spatial includes the embeddings and the first and last convolution
+    lora: int = 0  # rank of adapters instead; 0: none
+    lora_alpha: float = 0.0  # 0: as the rank
+    height: int = 320
+    width: int = 512
+    steps: int = 50_000
+    batch: int = 32
+    lr: float = 1e-5
+    weight_decay: float = 0.01
+    clip_norm: float = 0.5
+    ema: float = 0.0
+    checkpointing: bool = True
+
+
+class RectifyObjective(DenoiserObjective):
+    """In variant III the temporal layers do nothing while it is in training mode."""
+
+    def __init__(self, model: ToonModel, config: RectifyConfig) -> None:
+        super().__init__(model, config, train_towers=False)
+        self._bypass = Bypass(model.unet) if config.variant == "III" else None
+
+    def train(self, mode: bool = True) -> nn.Module:
+        if self._bypass is not None:
+            self._bypass.set(mode)
+        return super().train(mode)
+
+
+class RectifyRecipe(DenoiserRecipe):
+    def __init__(self, config: RectifyConfig, device: torch.device) -> None:
+        if config.variant == "I":
+            raise ValueError(f"variant=I trains nothing: its result is base={config.base} itself")
+        model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
+        model.requires_grad_(False)
+        if config.lora:
+            alpha = config.lora_alpha or float(config.lora)
+            add_adapters(model.unet, model.resampler, config.lora, alpha)
+        else:
+            select(model.unet, model.resampler, config.variant, config.outer)
+        super().__init__(config, model, device, RectifyObjective(model, config))
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        if not self.config.lora:
+            return super().export(out, facts)
+        path = out / "lora.safetensors"
+        manifest = provenance("lora", self.config, facts)
+        save_adapters(self.model.unet, self.model.resampler, path, manifest, torch.float16)
+        write_manifest(path, manifest)
+        log.info("%s: put it into ComfyUI's models/loras folder", path)
+        return None
+
+
+def main(arguments: list[str]) -> None:
+    loop.run(RectifyRecipe, parse(RectifyConfig, arguments, __doc__))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
