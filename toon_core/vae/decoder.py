@@ -8,11 +8,13 @@ the time mixing are taken over all frames either way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import silu
+from torch.utils.checkpoint import checkpoint
 
 from ..config import VAEConfig
 from ..layers.blocks import Upsample, conv_over_frames
@@ -80,11 +82,14 @@ class TimeResBlock(ResBlock):
 
 
 class Decoder(nn.Module):
-    """Latents to frames; `up.i` is level i of `ch_mult`, run from the last to the first."""
+    """Latents to frames; `up.i` is level i of `ch_mult`, run from the last to the first.
+
+    `checkpointing`: in training, keep the clip between res blocks only and compute the rest again
+    in the backward pass."""
 
     def __init__(self, config: VAEConfig, ops: Ops) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.checkpointing = config, False
         block = TimeResBlock if config.pseudo_3d else ResBlock
         widths = [config.ch * m for m in config.ch_mult]
         dim = widths[-1]
@@ -120,10 +125,12 @@ class Decoder(nn.Module):
         them, or None; size: frames of per-frame work at a time (None: all)."""
         work: list[FrameWork] = [lambda x, _: self.conv_in(x)]
         clip = z
+        again = self.checkpointing and torch.is_grad_enabled()
         for step in self._steps(references):
             work.append(step if not isinstance(step, ResBlock) else lambda x, _, s=step: s(x))
-            if isinstance(step, TimeResBlock):
-                clip = step.mix(map_frames(_chain(work), clip, size), size)
+            if isinstance(step, TimeResBlock) or (again and isinstance(step, ResBlock)):
+                part = partial(_stage, work, step, size)
+                clip = checkpoint(part, clip, use_reentrant=False) if again else part(clip)
                 work = []
         frames = map_frames(_chain([*work, self._colours]), clip, size)
         return self._mix_colours(frames)
@@ -153,6 +160,12 @@ class Decoder(nn.Module):
             return frames
         clip = rearrange(frames, "b f c h w -> b c f h w")
         return rearrange(self.conv_out.time_mix_conv(clip), "b c f h w -> b f c h w")
+
+
+def _stage(work: list[FrameWork], block: ResBlock, size: int | None, clip: Tensor) -> Tensor:
+    """Per-frame work that ends with a res block, and the block's mixing of frames if it has one."""
+    done = map_frames(_chain(work), clip, size)
+    return block.mix(done, size) if isinstance(block, TimeResBlock) else done
 
 
 def _chain(work: Sequence[FrameWork]) -> FrameWork:

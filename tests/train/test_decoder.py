@@ -1,0 +1,336 @@
+"""The decoder's recipe: its start, its gradients, what trains, and the files it makes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from einops import rearrange
+from PIL import Image
+from safetensors import safe_open
+from torch import nn
+
+import toon_core
+from toon_core import presets
+from toon_core.metrics.lpips import LPIPS
+from toon_core.model import ToonModel
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.save import save
+from train import decoder
+from train.autoencoder import encode_clip
+from train.decoder import Adversary, DecoderConfig, DecoderObjective
+from train.decoder_start import VARIANTS, fold_post_quant, last_layer, start_decoder
+from train.engine.draws import Draws
+from train.losses.perceptual import Perceptual
+
+ROOT = Path(__file__).parents[2]
+PLAIN = presets.plain(presets.nano())
+SHORT = (
+    "height=64 width=64 frames=4 batch=2 workers=0 threads=1 sheet_clips=1 device=cpu "
+    "disc_width=16 perceptual_frames=8"
+).split()
+
+
+@pytest.fixture(scope="module")
+def base_file(tmp_path_factory):
+    """A complete random model with a plain decoder."""
+    torch.manual_seed(3)
+    model = ToonModel(PLAIN)
+    with torch.no_grad():
+        model.vae.post_quant_conv.bias.normal_()
+    return save(model, tmp_path_factory.mktemp("base") / "base.safetensors")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder of two clips: a bright square that moves."""
+    root = tmp_path_factory.mktemp("clips")
+    for n, name in enumerate(("left", "right")):
+        (root / name).mkdir()
+        for i in range(6):
+            frame = np.full((64, 64, 3), 60 * n + 20, np.uint8)
+            x = 4 + 8 * i if n else 44 - 8 * i
+            frame[20:40, x : x + 12] = (230, 120, 40)
+            Image.fromarray(frame).save(root / name / f"frame_{i:03d}.png")
+    return root
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(4)
+    return Autoencoder(PLAIN.vae)
+
+
+@pytest.fixture
+def batch():
+    return {
+        "video": torch.rand(2, 3, 4, 64, 64, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    }
+
+
+class Edges(nn.Module):
+    """A trunk for a small perceptual loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, frames):
+        return [self.conv(frames)]
+
+
+def objectives(vae, variant="full", measure=None, **options):
+    config = DecoderConfig(
+        data="", out="", base="", variant=variant, disc_width=16, disc_layers=2, **options
+    )
+    adversary = Adversary(config)
+    started = start_decoder(vae, variant)
+    return DecoderObjective(started, config, 0.18215, measure, adversary), adversary, started
+
+
+def decoded(vae, video):
+    z, references = encode_clip(vae, video, Draws(0, 0, range(len(video))))
+    return vae.decode(z, references if vae.config.references else None)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_starts_as_the_plain_decoder(vae, batch, variant):
+    """Biases of `post_quant_conv` reach the border another way; elsewhere it is folded in."""
+    video = batch["video"]
+    with torch.no_grad():
+        vae.post_quant_conv.bias.zero_()
+        expected = decoded(vae, video)
+        assert torch.allclose(decoded(start_decoder(vae, variant), video), expected, atol=1e-5)
+
+
+def test_folding_is_exact_inside(vae):
+    z = torch.randn(1, 4, 8, 8)
+    expected = vae.decoder.conv_in(vae.post_quant_conv(z))
+    fold_post_quant(vae)
+    found = vae.decoder.conv_in(z)
+    assert torch.allclose(found[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], atol=1e-5)
+    assert not torch.allclose(found, expected, atol=1e-3)
+
+
+def test_a_random_time_mix_as_in_the_release_changes_the_colours(vae, batch):
+    with torch.no_grad():
+        fresh = decoded(start_decoder(vae, "full", identity_time_mix=False), batch["video"])
+        assert not torch.allclose(fresh, decoded(vae, batch["video"]), atol=0.05)
+
+
+def test_exactly_the_decoder_trains(vae):
+    objective, _, started = objectives(vae)
+    names = {k for k, p in objective.named_parameters() if p.requires_grad}
+    assert names == {k for k in started.state_dict() if k.startswith("decoder.")}
+    assert len(names) > len([k for k in vae.state_dict() if k.startswith("decoder.")])
+    frozen = {k for k, p in started.named_parameters() if not p.requires_grad}
+    assert frozen == {k for k in vae.state_dict() if not k.startswith("decoder.")}
+
+
+def test_the_first_step_reaches_every_new_branch(vae, batch):
+    objective, _, _ = objectives(vae, gan_start=0)
+    loss, values = objective(batch, Draws(0, 0, range(2)))
+    loss.backward()
+    last = [k for k, _ in objective.named_parameters() if _is_last(k)]
+    gradients = dict(objective.named_parameters())
+    assert len(last) > 10
+    assert all(gradients[k].grad.abs().max() > 0 for k in last)
+    assert {"l1", "gan", "lambda_d"} == values.keys()
+
+
+def _is_last(name):
+    ends = ("out_layers.3.weight", "to_out.0.weight", "time_mix_conv.weight", "conv_out.weight")
+    return name.endswith(ends) or ("attn_refinement" in name and name.endswith("conv.weight"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_loss_and_its_weight_by_hand(vae, batch, variant):
+    """Equation 5 written out on one graph equals the objective, in value and in gradients."""
+    torch.manual_seed(0)
+    measure = Perceptual(LPIPS(Edges(), [torch.rand(8)]), "edges")
+    options = {"gan_start": 0, "gan_weight": 0.5, "lambda_p": 0.3, "perceptual_frames": 3}
+    objective, adversary, started = objectives(vae, variant, measure, **options)
+    found, values = objective(batch, Draws(0, 0, range(2)))
+    found.backward()
+    gradients = {k: p.grad.clone() for k, p in started.decoder.named_parameters()}
+    started.decoder.zero_grad()
+
+    out, video = decoded(started, batch["video"]), batch["video"]
+    frames, truth = (rearrange(x, "b c f h w -> (b f) c h w") for x in (out, video))
+    rec = (out - video).abs().mean() + 0.3 * measure(frames, truth)
+    gan = -adversary(out).mean()
+    norms = [torch.autograd.grad(x, last_layer(started), retain_graph=True)[0] for x in (rec, gan)]
+    weight = 0.5 * norms[0].norm() / (norms[1].norm() + 1e-6)
+    loss = rec + weight * gan
+    loss.backward()
+    assert values["lambda_d"].item() == pytest.approx(weight.item(), rel=1e-4)
+    assert found.item() == pytest.approx(loss.item(), rel=1e-4)
+    for name, parameter in started.decoder.named_parameters():
+        scale = parameter.grad.abs().max()
+        assert torch.allclose(gradients[name], parameter.grad, atol=1e-4 * scale + 1e-8), name
+
+
+def test_decoder_and_discriminator_leave_each_other_alone(vae, batch):
+    objective, adversary, _ = objectives(vae, gan_start=0)
+    draws = Draws(0, 0, range(2))
+    objective(batch, draws)[0].backward()
+    assert all(p.grad is None for p in adversary.parameters())
+    before = {k: p.grad.clone() for k, p in objective.named_parameters()}
+    loss, values = adversary(batch, draws)
+    loss.backward()
+    assert all(p.grad.abs().max() > 0 for n, p in adversary.named_parameters() if "weight" in n)
+    assert all(torch.equal(before[k], p.grad) for k, p in objective.named_parameters())
+    assert values.keys() == {"real", "fake"}
+    assert not adversary.pairs
+
+
+def test_every_piece_of_a_batch_is_judged_once(vae, batch):
+    objective, adversary, started = objectives(vae, gan_start=0)
+    for i in range(2):
+        objective({"video": batch["video"][i : i + 1]}, Draws(0, 0, [i]))
+    video, out = adversary.pairs[1]
+    assert torch.equal(video, batch["video"][1:])
+    assert not out.requires_grad
+    for i in range(2):
+        adversary({"video": batch["video"][i : i + 1]}, Draws(0, 0, [i]))
+    assert not adversary.pairs
+
+
+def test_no_discriminator_before_its_start(vae, batch):
+    objective, adversary, _ = objectives(vae, gan_start=2)
+    early, late = ({"l1"}, {"l1", "gan", "lambda_d"})
+    assert objective(batch, Draws(0, 1, range(2)))[1].keys() == early
+    loss, _ = adversary(batch, Draws(0, 1, range(2)))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(p.grad.abs().max() == 0 for p in adversary.parameters())
+    assert objective(batch, Draws(0, 2, range(2)))[1].keys() == late
+
+
+@pytest.mark.parametrize("variant", ["full", "no_pseudo3d"])
+def test_checkpointing_changes_no_gradient(vae, batch, variant):
+    found = []
+    objective, _, started = objectives(vae, variant, gan_start=0)
+    for on in (False, True):
+        started.decoder.checkpointing = on
+        started.zero_grad()
+        objective(batch, Draws(0, 0, range(2)))[0].backward()
+        found.append([p.grad.clone() for p in started.decoder.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_cached_latents_give_what_the_encoder_gives(vae, batch):
+    objective, _, started = objectives(vae, gan_weight=0.0)
+    draws = Draws(0, 0, range(2))
+    loss, _ = objective(batch, draws)
+    z, _ = encode_clip(started, batch["video"], Draws(0, 0, range(2)))
+    cached, _ = objective(batch | {"latents": 0.18215 * z}, draws)
+    assert cached.item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_a_few_steps_lower_the_loss(vae, clips):
+    frames = [np.asarray(Image.open(p)) for p in sorted((clips / "left").glob("*.png"))[:4]]
+    video = torch.from_numpy(np.stack(frames)).float().permute(3, 0, 1, 2)[None] / 127.5 - 1
+    video = video[..., 16:48, 16:48]
+    objective, _, _ = objectives(vae, gan_weight=0.0, gan_start=99)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss, _ = objective({"video": video}, Draws(0, 0, [0]))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.fixture(scope="module")
+def trained(base_file, clips, tmp_path_factory):
+    """Two steps of every variant through the command line, the second with the discriminator."""
+    out = tmp_path_factory.mktemp("decoders")
+    common = [f"base={base_file}", f"data={clips}", "steps=2", "gan_start=1", "lr=1e-3", *SHORT]
+    for variant in VARIANTS:
+        words = [*common, f"out={out}/{variant}", f"variant={variant}", "perceptual=none"]
+        decoder.main(words)
+    return out
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_result_is_a_complete_model(trained, base_file, variant):
+    path = trained / variant / "model.safetensors"
+    model, base = toon_core.load(path), toon_core.load(base_file)
+    references, pseudo_3d = VARIANTS[variant]
+    expected = replace(PLAIN.vae, references=references, pseudo_3d=pseudo_3d)
+    assert model.config == replace(base.config, vae=expected)
+    theirs, own = base.state_dict(), model.state_dict()
+    same = {k for k in theirs if torch.equal(theirs[k], own[k])}
+    changed = {k for k in theirs if k not in same}
+    assert changed and all(k.startswith("vae.decoder.") for k in changed)
+    video = torch.rand(1, 3, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        assert decoded(model.vae, video).isfinite().all()
+
+
+def test_the_result_tells_how_it_was_made(trained):
+    with safe_open(trained / "full" / "model.safetensors", "pt") as file:
+        run = json.loads(file.metadata()["toontween.run"])
+    beside = json.loads((trained / "full" / "model.json").read_text())
+    for manifest in (run, beside):
+        assert manifest["options"]["variant"] == "full"
+        assert manifest["perceptual_network"] == "none"
+        assert manifest["step"] == 2
+    assert (trained / "full" / "sheets" / "step_00000002.png").is_file()
+
+
+def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained, vae):
+    done = toon_core.load(trained / "full" / "model.safetensors").vae
+    again = start_decoder(done, "full")
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in done.state_dict().items())
+    with pytest.raises(ValueError, match="the base's decoder is already full"):
+        start_decoder(done, "plain")
+    with pytest.raises(ValueError, match="variant=half: expected one of full"):
+        start_decoder(vae, "half")
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("crop=60", "multiple of 8"),
+        ("crop=128", "no larger than 64x64"),
+        ("crop=16", "at least 32"),
+        ("base=nowhere.safetensors", "no such file"),
+        ("perceptual=vgg", "vgg16"),
+    ],
+)
+def test_bad_options_are_refused_at_once(base_file, clips, tmp_path, option, reason):
+    words = [f"base={base_file}", f"data={clips}", f"out={tmp_path}/x", *SHORT, option]
+    with pytest.raises(ValueError, match=reason):
+        decoder.main(words)
+
+
+def test_two_processes_follow_the_same_curve(base_file, clips, tmp_path):
+    """Losses, adaptive weights and the result of a run by one process and by two."""
+    words = [f"base={base_file}", f"data={clips}", "steps=2", "gan_start=0", "lr=1e-4", *SHORT]
+    words += ["perceptual=none", "ema=0", "log_every=1"]
+    decoder.main([*words, f"out={tmp_path}/one"])
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*run, "-m", "train.decoder", *words, f"out={tmp_path}/two"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (toon_core.load(tmp_path / n / "model.safetensors").vae for n in ("one", "two"))
+    worst = max(
+        (a - b).abs().max() for a, b in zip(one.parameters(), two.parameters(), strict=True)
+    )
+    assert worst < 1e-5

@@ -1,0 +1,234 @@
+"""Train the dual-reference 3D decoder on a frozen encoder (paper eq. 3 to 5, table 4).
+
+    python -m train.decoder base=FILE data=DIR out=DIR [variant=full|no_pseudo3d|plain] [key=value]
+
+base is any complete model: with a plain decoder training starts at "no reference, no time", with
+the variant's own decoder it goes on from that. Loss: L1 + lambda_p LPIPS + lambda_d L_GAN, hinge,
+lambda_d adaptive (Esser et al. 2021) and from step gan_start on. Whole clips, both key frames'
+encoder features as references. The result is a complete model file, out/model.safetensors.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from omegaconf import MISSING
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+import toon_core
+from toon_core.vae.autoencoder import Autoencoder
+from train.autoencoder import encode_clip, fixed_draws, random_crop
+from train.data.source import open_windows
+from train.decoder_start import last_layer, start_decoder
+from train.engine import loop, sheets
+from train.engine.config import RunConfig, parse
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.engine.result import save_model
+from train.losses.adversarial import (
+    PatchDiscriminator,
+    adaptive_weight,
+    hinge_discriminator,
+    hinge_generator,
+)
+from train.losses.gradients import value_and_gradient, with_gradient
+from train.losses.perceptual import Perceptual, perceptual
+
+
+@dataclass(kw_only=True)
+class DecoderConfig(RunConfig):
+    base: str = MISSING  # a complete model file, with the plain decoder or the variant's
+    variant: str = "full"  # or no_pseudo3d, or plain (neither references nor pseudo-3D)
+    height: int = 256
+    width: int = 256
+    steps: int = 60_000
+    batch: int = 16
+    lr: float = 4.5e-6
+    betas: tuple[float, float] = (0.5, 0.9)  # not published; usual with a discriminator
+    crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper
+    models: str = "models"  # folder of files of other networks, here LPIPS's
+    perceptual: str = "auto"  # or vgg, alex, hed, none
+    lambda_p: float = 0.1  # weight of LPIPS
+    perceptual_frames: int = 32  # frames in LPIPS at a time: memory, not the result
+    gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
+    gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
+    disc_dims: int = 2  # the discriminator sees frames, or (3) clips
+    disc_width: int = 64
+    disc_layers: int = 3
+    identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
+    fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
+
+
+class DecoderObjective(nn.Module):
+    """L1 + lambda_p LPIPS + lambda_d L_GAN of the decoder (paper eq. 5)."""
+
+    def __init__(
+        self,
+        vae: Autoencoder,
+        config: DecoderConfig,
+        scale_factor: float,
+        measure: Perceptual | None,
+        adversary: Adversary | None,
+    ) -> None:
+        super().__init__()
+        self.decoder, self.config, self.scale_factor = vae.decoder, config, scale_factor
+        self._others = (vae, measure, adversary)  # no submodules: not trained here
+
+    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        vae, _, adversary = self._others
+        with torch.no_grad():
+            video, z, references = self._encoded(batch, draws)
+        out = vae.decode(z, references if vae.config.references else None)
+        loss, gradient, values = self._reconstruction(out, video)
+        if adversary is not None and draws.step >= self.config.gan_start:
+            gan, gan_gradient = value_and_gradient(lambda x: hinge_generator(adversary(x)), out)
+            weight = self.config.gan_weight * self._balance(out, gradient, gan_gradient)
+            loss, gradient = loss + weight * gan, gradient + weight * gan_gradient
+            values |= {"gan": gan, "lambda_d": weight}
+            adversary.pairs.append((video, out.detach()))
+        return with_gradient(out, loss, gradient), values
+
+    def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The frames, their unscaled latents, and both keys' features. Cached latents serve
+        whole frames; then only the keys pass the encoder."""
+        vae, device = self._others[0], self.decoder.conv_in.weight.device
+        video = random_crop(batch["video"], self.config.crop, draws).to(device)
+        if "latents" not in batch or self.config.crop:
+            return video, *encode_clip(vae, video, draws)
+        keys = rearrange(video[:, :, [0, -1]], "b c k h w -> (b k) c h w")
+        features = vae.encode_with_features(keys)[1]
+        references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
+        return video, batch["latents"].to(device) / self.scale_factor, references
+
+    def _reconstruction(
+        self, out: Tensor, video: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Value and gradient of L1 + lambda_p LPIPS over all frames."""
+        measure, c = self._others[1], self.config
+        l1, gradient = value_and_gradient(l1_loss, out, video)
+        if measure is None or not c.lambda_p:
+            return l1, gradient, {"l1": l1}
+        frames, truth = _flat(out), _flat(video)
+        lpips, part = value_and_gradient(measure, frames, truth, at_once=c.perceptual_frames)
+        part = rearrange(part, "(b f) c h w -> b c f h w", f=out.shape[2])
+        return l1 + c.lambda_p * lpips, gradient + c.lambda_p * part, {"l1": l1, "lpips": lpips}
+
+    def _balance(self, out: Tensor, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
+        """The adaptive weight, from gradients carried on to the last layer. Those at the output
+        are tiny (a mean over all pixels): counted per pixel, no half precision loses them."""
+        layer, n = last_layer(self._others[0]), out.numel()
+        found = (
+            torch.autograd.grad(out, [layer], (n * g).to(out.dtype), retain_graph=True)[0]
+            for g in (reconstruction, adversarial)
+        )
+        return adaptive_weight(*(g.float() / n for g in found))
+
+
+class Adversary(nn.Module):
+    """The discriminator, and its loss on what the decoder has just made, detached."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.net = PatchDiscriminator(
+            width=config.disc_width, layers=config.disc_layers, dims=config.disc_dims
+        )
+        # Truth and output of the decoder's pieces of this step, not yet judged.
+        self.pairs: deque[tuple[Tensor, Tensor]] = deque()
+
+    def forward(
+        self, batch: Batch | Tensor, draws: Draws | None = None
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """As an objective; or of a clip alone, its logits (one door, where shards are gathered)."""
+        if isinstance(batch, Tensor):
+            return self.net(batch)
+        if not self.pairs:  # before gan_start
+            return sum(p.sum() for p in self.parameters()) * 0.0, {}
+        real, fake = (self.net(clip) for clip in self.pairs.popleft())
+        loss = hinge_discriminator(real, fake)
+        return loss, {"real": real.mean(), "fake": fake.mean()}
+
+
+class DecoderRecipe:
+    def __init__(self, config: DecoderConfig, device: torch.device) -> None:
+        _check(config)
+        self.config, self.device = config, device
+        measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
+        self.measured = measure.label if measure else "none"
+        self.dataset = open_windows(config, items=config.steps * config.batch)
+        held_out = open_windows(config, split="test", items=config.sheet_clips)
+        self.fixed = [held_out[i]["video"].to(device) for i in range(config.sheet_clips)]
+        self.model = toon_core.load(config.base, expect="toon")
+        torch.manual_seed(config.seed)
+        self.vae = start_decoder(
+            self.model.vae,
+            config.variant,
+            identity_time_mix=config.identity_time_mix,
+            fold=config.fold_post_quant,
+        ).to(device)
+        self.vae.decoder.checkpointing = config.checkpointing
+        self.model.vae = self.vae
+        self.model.config = replace(self.model.config, vae=self.vae.config)
+        adversary = Adversary(config).to(device) if config.gan_weight else None
+        decoder = DecoderObjective(
+            self.vae,
+            config,
+            self.model.config.scale_factor,
+            measure.to(device) if measure else None,
+            adversary,
+        )
+        self.objectives: dict[str, nn.Module] = {"decoder": decoder}
+        if adversary is not None:
+            self.objectives["discriminator"] = adversary
+
+    def sheet(self) -> np.ndarray:
+        """Truth and reconstruction, of held-out clips."""
+        clips = [x[:, ::3] for video in self.fixed for x in (video, self._decoded(video))]
+        return sheets.rows(clips)
+
+    @torch.inference_mode()
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
+        errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
+        psnr = [float(-10 * e.square().mean().log10()) for e in errors]
+        found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
+        path = out / "model.safetensors"
+        save_model(self.model, path, "decoder", self.config, {**facts, **found})
+
+    def _decoded(self, video: Tensor) -> Tensor:
+        z, references = encode_clip(self.vae, video[None], fixed_draws())
+        return self.vae.decode(z, references if self.vae.config.references else None)[0]
+
+
+def _check(config: DecoderConfig) -> None:
+    """ValueError on options that cannot work, before anything is read."""
+    side = config.crop or min(config.height, config.width)
+    if config.crop % 8 or config.crop > min(config.height, config.width):
+        size = f"{config.height}x{config.width}"
+        raise ValueError(f"crop={config.crop}: expected a multiple of 8, no larger than {size}")
+    if config.gan_weight and side < 2 ** (config.disc_layers + 2):
+        raise ValueError(
+            f"{side} pixels are too few for disc_layers={config.disc_layers}: "
+            f"give at least {2 ** (config.disc_layers + 2)}, or fewer layers"
+        )
+    if not Path(config.base).is_file():
+        raise ValueError(f"base={config.base}: no such file; give a complete model file")
+
+
+def _flat(video: Tensor) -> Tensor:
+    return rearrange(video, "b c f h w -> (b f) c h w")
+
+
+def main(arguments: list[str]) -> None:
+    loop.run(DecoderRecipe, parse(DecoderConfig, arguments, __doc__))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
