@@ -1,176 +1,207 @@
-"""Render clips once into a frame cache.
+"""From raw media to training shards: WebDataset tars with an index, and a sheet to judge them by.
 
-    python -m train.prepare data=FOLDER_OR_TAR out=CACHE [size=128 max_fps=30 workers=2 ...]
+    python -m train.prepare data=FOLDER_OR_TAR out=SHARDS [size=128 max_fps=30 workers=2 ...]
 
-Clips that are in the cache already are kept, so that an interrupted run goes on. A file that
-cannot be read is skipped with its reason; the count is logged and index.json lists them.
+Reads video, GIF, WebP, APNG, Lottie and folders of images. Shot cuts divide clips; black, still,
+blurred and flickering ones, ones with text, with a wrong caption, and near-duplicates are dropped,
+each with its reason in index.jsonl and on sheet.png. Steps whose model is not there are left out
+and named `no model` (train.data.filters.base lists the options, `filters.NAME=...`). A run that was
+stopped goes on with the same command; the same input gives the same bytes.
 """
 
+import hashlib
 import json
 import logging
 import multiprocessing
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from omegaconf import MISSING
 from tqdm import tqdm
 
-from train.data.cache import Cache, Record, clip_id, store_clip, write_atomic, write_index
-from train.data.clips import find_clips, open_clip, unpack
-from train.data.lookalikes import find_groups, motion_signature
-from train.data.motion import WindowRules
-from train.data.pack import write_pack
-from train.data.splits import SplitConfig, assign_splits, large_windows
-from train.engine.config import read
+from train.data.assembly import assemble, restore
+from train.data.clips import find_clips, unpack
+from train.data.contact import write_sheet
+from train.data.filters.base import ModelError
+from train.data.options import PrepareConfig
+from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
+from train.data.shards import write_atomic
+from train.data.store import INDEX, Record, Store, read_index
+from train.data.worker import filter_models, load_chain, process, start_worker
+from train.engine.config import parse
 
 log = logging.getLogger("toon.prepare")
+Paths = dict[str, Path]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrepareConfig:
-    """Options of `train.prepare`."""
-
-    data: str = MISSING  # folder of clips, or a tar of one (.tar, .tar.gz, .tar.xz)
-    out: str = MISSING  # folder of the cache
-    size: int = 128
-    max_fps: float = 30.0
-    pack: str = ""  # also write the cache as one small file here (train.data.pack)
-    max_frames: int = 900  # longer clips are cut there
-    least_frames: int = 16
-    workers: int = 2
-    split: SplitConfig = field(default_factory=SplitConfig)
-    rules: WindowRules = field(default_factory=WindowRules)
-
-
-def prepare(config: PrepareConfig) -> Cache:
-    """Fill the cache and write its index; ValueError where nothing could be read."""
-    out = Path(config.out)
-    data = Path(config.data)
+def prepare(config: PrepareConfig) -> Store:
+    """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
+    out, data = Path(config.out), Path(config.data)
+    for step, reason in load_chain(config.filters).missing.items():
+        log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data
-    paths = _identified(root)
-    records, skipped = [], {}
-    progress = tqdm(_render_all(config, paths), total=len(paths), desc="clips", unit="clip")
-    for identity, result in progress:
-        if isinstance(result, Record):
-            records.append(result)
-        else:
-            skipped[identity] = result
-            log.warning("skipped %s", result)
-    if not records:
-        raise ValueError(f"data={config.data}: no readable clip among {len(paths)} found there")
-    records = _indexed(out, sorted(records, key=lambda record: record.id), config)
-    write_index(out, config.size, records, skipped)
-    log.info("%d clips, %d skipped, in %s", len(records), len(skipped), out)
-    cache = Cache(out)
-    if config.pack:
-        write_pack(cache, Path(config.pack), config.workers)
-    return cache
+    paths = identified(root)
+    stamps = {name: _fingerprint(config, path) for name, path in paths.items()}
+    key = _key(config, stamps)
+    done = out / FOLDER / "assembled"
+    if (out / INDEX).is_file() and done.is_file() and done.read_text() == key:
+        log.info("%s is complete, nothing has changed", out)
+        return Store(out)
+    done.unlink(missing_ok=True)
+    outcomes = _work(config, paths, stamps)
+    records = assemble(config, outcomes)
+    write_sheet(out, outcomes, records)
+    _finish(out, outcomes, key)
+    _report(config, records)
+    return Store(out)
 
 
-def _identified(root: Path) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
+def identified(root: Path) -> Paths:
+    """Every clip under `root` by its id: the path below it without suffix and dots."""
+    paths: Paths = {}
     for path in find_clips(root):
-        identity = clip_id(path, root)
-        if identity in paths:  # walk.gif beside walk.mp4
-            identity += path.suffix.replace(".", "_")
-        paths[identity] = path
+        name = clip_id(path, root)
+        if name in paths:  # walk.gif beside walk.mp4
+            name += path.suffix.replace(".", "_")
+        paths[name] = path
     return paths
 
 
-def _render_all(
-    config: PrepareConfig, paths: dict[str, Path]
-) -> Iterator[tuple[str, Record | str]]:
-    """(id, record or reason) for every path, from the cache where it is there already."""
-    missing = {}
-    for identity, path in paths.items():
-        stored = _stored(config, identity, path)
-        if stored:
-            yield identity, stored
-        else:
-            missing[identity] = path
-    if not missing:
-        return
-    lost = []
-    for identity, result in _in_workers(config, missing, config.workers):
-        if result is None:
-            lost.append(identity)
-        else:
-            yield identity, result
-    for identity in lost:  # one crash takes the others of its pool down: alone, each shows itself
-        alone = {identity: missing[identity]}
-        for _, result in _in_workers(config, alone, 1):
-            yield identity, result or f"{missing[identity]}: its reader crashed"
-
-
-def _in_workers(
-    config: PrepareConfig, paths: dict[str, Path], workers: int
-) -> Iterator[tuple[str, Record | str | None]]:
-    """Results as they come; None for a clip whose worker process died."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, workers), mp_context=context) as pool:
-        jobs = {pool.submit(_render, config, key, path): key for key, path in paths.items()}
-        for job in as_completed(jobs):
-            crashed = isinstance(job.exception(), BrokenExecutor)
-            yield jobs[job], None if crashed else job.result()
+def clip_id(path: Path, root: Path) -> str:
+    """WebDataset ends a member's key at its first dot, so that an id has none."""
+    relative = Path(path.name) if path == root else path.relative_to(root)
+    parts = relative.parts if path.is_dir() else relative.with_suffix("").parts
+    name = "__".join(parts).replace(".", "_")
+    if len(name.encode()) <= 120:
+        return name
+    return name[:40] + "-" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _fingerprint(config: PrepareConfig, path: Path) -> str:
-    files = [path] if path.is_file() else sorted(path.iterdir())
-    stamp = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    options = (config.size, config.max_fps, config.max_frames)
-    return json.dumps([options, stamp])
+    files = [path, path.with_suffix(".txt")] if path.is_file() else sorted(path.iterdir())
+    stats = [(file.name, file.stat()) for file in files if file.exists()]
+    stamp = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    options = asdict(config)
+    for name in ("data", "out", "workers", "shard_mb"):
+        del options[name]
+    options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
+    text = json.dumps([options, filter_models(config.filters), stamp])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _stored(config: PrepareConfig, identity: str, path: Path) -> Record | None:
-    file = Path(config.out) / "clips" / f"{identity}.json"
-    if not file.exists():
-        return None
-    entry = json.loads(file.read_text(encoding="utf-8"))
-    if entry["fingerprint"] != _fingerprint(config, path):
-        return None
-    return Record(**entry["record"])
+def _key(config: PrepareConfig, stamps: dict[str, str]) -> str:
+    """What the shards depend on: every source's work, and how it is put together."""
+    parts = [
+        asdict(config.split),
+        config.filters.duplicate,
+        config.shard_mb,
+        sorted(stamps.items()),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _render(config: PrepareConfig, identity: str, path: Path) -> Record | str:
-    """Worker: read one clip and store it; a reason where it cannot be used."""
-    try:
-        clip = open_clip(path, config.size, config.max_fps, config.max_frames)
-    except ValueError as error:
-        return str(error)
-    if len(clip.frames) < config.least_frames:
-        return f"{path}: {len(clip.frames)} frames, at least {config.least_frames} are needed"
-    record = store_clip(Path(config.out), identity, clip)
-    entry = {"fingerprint": _fingerprint(config, path), "record": asdict(record)}
-    file = Path(config.out) / "clips" / f"{identity}.json"
-    write_atomic(file, lambda f: f.write(json.dumps(entry, ensure_ascii=False).encode()))
-    return record
+def _work(config: PrepareConfig, paths: Paths, stamps: dict[str, str]) -> dict[str, Outcome]:
+    """The outcome of every source, from earlier runs where it is there already."""
+    out = Path(config.out)
+    index = _old_index(out)
+    outcomes: dict[str, Outcome] = {}
+    for name in paths:
+        outcome = read_outcome(out, name)
+        if outcome and outcome.fingerprint == stamps[name] and restore(out, name, outcome, index):
+            outcomes[name] = outcome
+    todo = {name: path for name, path in paths.items() if name not in outcomes}
+    progress = tqdm(total=len(paths), initial=len(outcomes), desc="clips", unit="clip")
+    with progress:
+        for name, outcome in _processed(config, todo, stamps):
+            outcomes[name] = outcome
+            progress.update()
+            progress.set_postfix(Counter(_step(r) for o in outcomes.values() for r in o.records))
+    return outcomes
 
 
-def _indexed(out: Path, records: list[Record], config: PrepareConfig) -> list[Record]:
-    """Records with look-alike group, count of large-motion windows and split."""
-    write_index(out, config.size, records, {})
-    cache = Cache(out)
-    signatures = [motion_signature(cache.frames(record)) for record in records]
-    groups = find_groups(np.stack(signatures), [record.prompt for record in records])
-    filled = []
-    for record, group in zip(records, groups, strict=True):
-        large = len(large_windows(cache.motion(record), config.split, config.rules))
-        filled.append(replace(record, group=records[group].id, large=large))
-    return assign_splits(filled, config.split)
+def _old_index(out: Path) -> dict[str, Record]:
+    if not (out / INDEX).is_file():
+        return {}
+    return {record.id: record for record in read_index(out) if record.kept}
 
 
-def main() -> None:
+def _step(record: Record) -> str:
+    """What dropped a record, or "kept"."""
+    return "kept" if record.kept else record.reason.split(":")[0]
+
+
+def _processed(
+    config: PrepareConfig, todo: Paths, stamps: dict[str, str]
+) -> Iterator[tuple[str, Outcome]]:
+    lost = []
+    for name, outcome in _in_workers(config, todo, stamps, config.workers):
+        if outcome is None:
+            lost.append(name)
+        else:
+            yield name, outcome
+    for name in lost:  # one crash takes the others of its pool down: alone, each shows itself
+        alone = {name: todo[name]}
+        for _, outcome in _in_workers(config, alone, stamps, 1):
+            yield name, outcome or _crashed(config, name, todo[name], stamps[name])
+
+
+def _in_workers(
+    config: PrepareConfig, paths: Paths, stamps: dict[str, str], workers: int
+) -> Iterator[tuple[str, Outcome | None]]:
+    """Outcomes as they come; None for a source whose worker process died."""
+    if not paths:
+        return
+    context = multiprocessing.get_context("spawn")
+    count = max(1, min(workers, len(paths)))
+    with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
+        jobs = {pool.submit(process, config, n, p, stamps[n]): n for n, p in paths.items()}
+        try:
+            for job in as_completed(jobs):
+                crashed = isinstance(job.exception(), BrokenExecutor)
+                yield jobs[job], None if crashed else job.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
+    reason = "read: its reader crashed"
+    record = Record(id=name, kept=False, reason=reason, source=path.name)
+    outcome = Outcome(fingerprint=stamp, records=(record,))
+    write_outcome(Path(config.out), name, outcome, None)
+    return outcome
+
+
+def _finish(out: Path, outcomes: dict[str, Outcome], key: str) -> None:
+    """The shards hold everything now; what the next run compares with stays."""
+    write_atomic(out / FOLDER / "assembled", lambda file: file.write(key.encode()))
+    for name in outcomes:
+        work_file(out, name, ".tar").unlink(missing_ok=True)
+
+
+def _report(config: PrepareConfig, records: list[Record]) -> None:
+    counts = Counter(_step(record) for record in records)
+    for record in records:
+        if _step(record) == "read":
+            log.warning("%s: %s", record.source, record.reason)
+    log.info("%s: %s", config.out, ", ".join(f"{n} {step}" for step, n in counts.most_common()))
+    if not counts["kept"]:
+        raise ValueError(
+            f"data={config.data}: none of its {len(records)} clips was kept; the reasons are in "
+            f"{Path(config.out) / INDEX} and on sheet.png"
+        )
+
+
+def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    config = parse(PrepareConfig, arguments, __doc__)
     try:
-        config = read(PrepareConfig, None, sys.argv[1:])
         prepare(config)
-    except ValueError as error:
+    except (ValueError, ModelError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

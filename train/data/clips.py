@@ -1,7 +1,7 @@
-"""One door to every kind of clip: `open_clip(path) -> Clip`; and the search for clips."""
+"""One door to every kind of clip, `open_clip` and `open_segments`; and the search for clips."""
 
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from train.data.lottie import read_lottie
 from train.data.media import image_files, read_animation, read_sequence, read_video
-from train.data.names import prompt_of
+from train.data.names import prompt_file, prompt_of
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 ANIMATION_SUFFIXES = (".gif", ".webp", ".apng", ".png")
@@ -19,9 +19,10 @@ OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A clip in memory: `frames` (f s s 4) are uint8 RGBA with alpha premultiplied into RGB.
+    """A clip in memory: `frames` (f h w 4) are uint8 RGBA with alpha premultiplied into RGB.
 
     `alpha` is False where the clip fills its frame, so that no background can be put behind it.
+    `start` is its first frame in the source, `given` whether its prompt came in a file.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Clip:
     fps: float
     frames: np.ndarray
     alpha: bool
+    start: int = 0
+    given: bool = False
 
 
 def reader_of(path: Path) -> Callable | None:
@@ -37,18 +40,30 @@ def reader_of(path: Path) -> Callable | None:
         return read_sequence if len(image_files(path)) > 1 else None
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return read_lottie
+        return _lottie
     if suffix in VIDEO_SUFFIXES:
         return read_video
     return read_animation if suffix in ANIMATION_SUFFIXES else None
 
 
+def _lottie(path: Path, *options) -> Iterator[tuple[np.ndarray, float]]:
+    yield read_lottie(path, *options)
+
+
 def open_clip(
     path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
 ) -> Clip:
-    """Read one clip as square frames of `size` pixels at `max_fps` or a little around it.
+    """The first `max_frames` frames of a clip, see `open_segments`."""
+    return next(open_segments(path, size, max_fps, max_frames))
 
-    Clips with alpha are fitted in whole; opaque ones are cropped to the centre.
+
+def open_segments(
+    path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
+) -> Iterator[Clip]:
+    """A clip in parts of at most `max_frames` frames at `max_fps` or a little around it.
+
+    Clips with alpha are fitted in whole into squares of `size` pixels; opaque ones keep their
+    aspect, `size` is their short side. A Lottie file ends after one part.
     Raises ValueError naming the file and the reason.
     """
     path = Path(path)
@@ -56,23 +71,33 @@ def open_clip(
     if reader is None:
         known = ".json (Lottie), " + ", ".join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)
         raise ValueError(f"{path}: no clip here; expected {known} or a folder of frames")
-    frames, fps = reader(path, size, max_fps, max_frames)
+    name, alpha, start = path.name if path.is_dir() else path.stem, None, 0
+    for frames, fps in reader(path, size, max_fps, max_frames):
+        if alpha is None:
+            alpha = _is_cutout(frames, path)
+        yield Clip(
+            name=name,
+            prompt=prompt_of(path),
+            fps=fps,
+            frames=_contain(frames, size) if alpha else _opaque(frames),
+            alpha=alpha,
+            start=start,
+            given=prompt_file(path).exists(),
+        )
+        start += len(frames)
+
+
+def _is_cutout(frames: np.ndarray, path: Path) -> bool:
     if not frames[..., 3].any():
         raise ValueError(f"{path}: every frame is fully transparent")
-    alpha = float(frames[..., 3].mean()) < OPAQUE_MEAN
-    square = _contain(frames, size) if alpha else _crop(_opaque(frames), size)
-    name = path.name if path.is_dir() else path.stem
-    return Clip(name=name, prompt=prompt_of(path), fps=fps, frames=square, alpha=alpha)
+    return float(frames[..., 3].mean()) < OPAQUE_MEAN
 
 
 def _opaque(frames: np.ndarray) -> np.ndarray:
+    if frames[..., 3].min() == 255:
+        return frames
     colour = frames[..., :3] + (255 - frames[..., 3:])
     return np.concatenate([colour, np.full_like(colour[..., :1], 255)], -1)
-
-
-def _crop(frames: np.ndarray, size: int) -> np.ndarray:
-    top, left = ((side - size) // 2 for side in frames.shape[1:3])
-    return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
 
 
 def _contain(frames: np.ndarray, size: int) -> np.ndarray:

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from train.data.motion import cells
+
 PHASES = 24  # the clip's duration is cut into this many equal parts
 GRID = 16
+MOMENTS = 8
+CELLS = 8
 ALIKE = 0.65  # correlation; unrelated clips of the Noto set stay below 0.6, copies are above 0.65
 FAMILIES = (
     r"\bsquared\b",
@@ -31,9 +35,9 @@ FAMILIES = (
 def motion_signature(frames: np.ndarray) -> np.ndarray:
     """(PHASES GRID GRID) unit vector: root of the change in each cell and part of the duration.
 
-    `frames` (f s s 4) are premultiplied uint8; a clip that never changes gives zeros.
+    `frames` (f h w 4) are premultiplied uint8; a clip that never changes gives zeros.
     """
-    small = _cells(frames)
+    small = cells(frames, GRID)
     if len(small) < 2:
         return np.zeros((PHASES, GRID, GRID), np.float32)
     steps = np.abs(np.diff(small, axis=0)).mean(-1)
@@ -46,22 +50,45 @@ def motion_signature(frames: np.ndarray) -> np.ndarray:
     return (maps / max(float(np.linalg.norm(maps)), 1e-6)).astype(np.float32)
 
 
-def _cells(frames: np.ndarray) -> np.ndarray:
-    """Block means (f GRID GRID 4); where the size is no multiple of GRID the rim is left out."""
-    k = frames.shape[1] // GRID
-    frames = frames[:, : k * GRID, : k * GRID]
-    blocks = frames.reshape(len(frames), GRID, k, GRID, k, 4)
-    return blocks.mean((2, 4), dtype=np.float32)
+def alike_pairs(signatures: np.ndarray, chunk: int = 1024) -> list[tuple[int, int]]:
+    """Pairs (i < j) of signatures (n PHASES GRID GRID) that correlate, also mirrored or turned.
 
-
-def similarity(signatures: np.ndarray) -> np.ndarray:
-    """(n n) best correlation of signatures (n PHASES GRID GRID) over mirror and quarter turns."""
+    Compared in chunks, so that the memory grows with the clips and not with their pairs.
+    """
     count = len(signatures)
     flat = signatures.reshape(count, -1)
     turned = [np.rot90(signatures, k, (2, 3)) for k in range(4)] + [signatures[..., ::-1]]
-    scores = [flat @ np.ascontiguousarray(view).reshape(count, -1).T for view in turned]
-    best = np.max(scores, axis=0)
-    return np.maximum(best, best.T)
+    views = [np.ascontiguousarray(view).reshape(count, -1) for view in turned]
+    pairs: set[tuple[int, int]] = set()
+    for start in range(0, count, chunk):
+        best = np.max([flat[start : start + chunk] @ view.T for view in views], axis=0)
+        for i, j in np.argwhere(best > ALIKE):
+            pairs.add((min(i + start, j), max(i + start, j)))
+    return sorted((int(i), int(j)) for i, j in pairs if i != j)
+
+
+def thumbnails(frames: np.ndarray) -> np.ndarray:
+    """(MOMENTS CELLS CELLS 4) uint8 of a clip's frames (f h w 4), to tell near-duplicates by."""
+    picks = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
+    return cells(frames[picks], CELLS).round().astype(np.uint8)
+
+
+def find_duplicates(looks: np.ndarray, limit: float) -> dict[int, int]:
+    """{clip: the earlier one it repeats} of thumbnails (n MOMENTS CELLS CELLS 4).
+
+    Two clips are near-duplicates where no value differs by more than `limit` of 255; only clips
+    of nearly the same mean are compared.
+    """
+    means = looks.reshape(len(looks), -1).mean(1) if len(looks) else np.zeros(0)
+    order = np.argsort(means, kind="stable")
+    repeats: dict[int, int] = {}
+    for place, i in enumerate(order):
+        stop = np.searchsorted(means[order], means[i] + limit / 4, side="right")
+        others = order[place + 1 : stop]
+        apart = np.abs(looks[others].astype(np.int16) - looks[i]).max((1, 2, 3, 4))
+        for j in others[apart <= limit]:
+            repeats.setdefault(int(max(i, j)), int(min(i, j)))
+    return repeats
 
 
 def find_groups(signatures: np.ndarray, prompts: Sequence[str]) -> list[int]:
@@ -81,8 +108,7 @@ def find_groups(signatures: np.ndarray, prompts: Sequence[str]) -> list[int]:
 
 
 def _pairs(signatures: np.ndarray, prompts: Sequence[str]) -> list[tuple[int, int]]:
-    alike = np.argwhere(np.triu(similarity(signatures), 1) > ALIKE)
-    pairs = [(int(i), int(j)) for i, j in alike]
+    pairs = alike_pairs(signatures)
     for family in FAMILIES:
         members = [i for i, prompt in enumerate(prompts) if re.search(family, prompt.lower())]
         pairs += [(members[0], member) for member in members[1:]]

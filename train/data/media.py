@@ -1,11 +1,14 @@
 """Video (PyAV), animated GIF / WebP / APNG (Pillow) and folders of numbered images.
 
-Every reader gives (frames (f h w 4) uint8 RGBA with premultiplied alpha, short side `size`; fps)
-and raises ValueError with the reason where a file cannot be read.
+Every reader yields segments of at most `max_frames` frames: (frames (f h w 4) uint8 RGBA with
+premultiplied alpha, short side `size`; fps). It raises ValueError with the reason where a file
+cannot be read, or not further.
 """
 
 import re
 import statistics
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from train.data.lottie import frame_step
 
 DEFAULT_FPS = 24.0
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+Segment = tuple[np.ndarray, float]
 
 
 def premultiplied(image: Image.Image, size: int) -> np.ndarray:
@@ -28,7 +32,7 @@ def premultiplied(image: Image.Image, size: int) -> np.ndarray:
     return premultiply(np.asarray(image))
 
 
-def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[np.ndarray, float]:
+def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
     """A video file; variable frame rates are taken at their average."""
     import av
 
@@ -39,15 +43,11 @@ def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[
             stream = container.streams.video[0]
             fps = float(stream.average_rate or DEFAULT_FPS)
             step = frame_step(fps, max_fps)
-            frames = []
-            for number, frame in enumerate(container.decode(stream)):
-                if len(frames) == max_frames:
-                    break
-                if number % step == 0:
-                    frames.append(premultiplied(_video_image(frame), size))
+            decoded = islice(container.decode(stream), 0, None, step)
+            images = (premultiplied(_video_image(frame), size) for frame in decoded)
+            yield from _segments(images, fps / step, max_frames, path)
     except av.error.FFmpegError as error:
         raise ValueError(f"{path}: cannot be decoded as video ({error})") from error
-    return _stack(frames, path), fps / step
 
 
 def _video_image(frame) -> Image.Image:
@@ -55,9 +55,7 @@ def _video_image(frame) -> Image.Image:
     return Image.fromarray(frame.to_ndarray(format="rgba" if has_alpha else "rgb24"))
 
 
-def read_animation(
-    path: Path, size: int, max_fps: float, max_frames: int
-) -> tuple[np.ndarray, float]:
+def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
     """GIF, WebP or APNG; frame durations are resampled to an even grid of their median."""
     frames, durations = [], []
     try:
@@ -65,31 +63,29 @@ def read_animation(
             for frame in ImageSequence.Iterator(image):
                 frames.append(premultiplied(frame, size))
                 durations.append(float(frame.info.get("duration", 0)) or 100.0)
-                if len(frames) == max_frames * 4:
-                    break
     except (OSError, SyntaxError) as error:
         raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
     tick = max(statistics.median(durations), 1000 / max_fps)
     ends = np.cumsum(durations)
     times = np.arange(0, ends[-1] - 1e-6, tick)
     picks = np.searchsorted(ends, times + 1e-6, side="right")
-    return _stack([frames[i] for i in picks[:max_frames]], path), 1000 / tick
+    yield from _segments((frames[i] for i in picks), 1000 / tick, max_frames, path)
 
 
-def read_sequence(
-    path: Path, size: int, max_fps: float, max_frames: int
-) -> tuple[np.ndarray, float]:
+def read_sequence(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
     """A folder of images in the order of their names; `fps.txt` beside them gives the rate."""
     fps = sequence_fps(path)
     step = frame_step(fps, max_fps)
-    frames = []
-    for file in image_files(path)[::step][:max_frames]:
-        try:
-            with Image.open(file) as image:
-                frames.append(premultiplied(image, size))
-        except OSError as error:
-            raise ValueError(f"{file}: cannot be read as an image ({error})") from error
-    return _stack(frames, path), fps / step
+    images = (_still(file, size) for file in image_files(path)[::step])
+    yield from _segments(images, fps / step, max_frames, path)
+
+
+def _still(file: Path, size: int) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            return premultiplied(image, size)
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read as an image ({error})") from error
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -122,9 +118,14 @@ def sequence_fps(folder: Path) -> float:
     return fps
 
 
-def _stack(frames: list[np.ndarray], path: Path) -> np.ndarray:
-    if not frames:
+def _segments(
+    images: Iterable[np.ndarray], fps: float, longest: int, path: Path
+) -> Iterator[Segment]:
+    images, count = iter(images), 0
+    while frames := list(islice(images, longest)):
+        if len({frame.shape for frame in frames}) > 1:
+            raise ValueError(f"{path}: its frames have different sizes")
+        yield np.stack(frames), fps
+        count += len(frames)
+    if not count:
         raise ValueError(f"{path}: holds no frames")
-    if len({frame.shape for frame in frames}) > 1:
-        raise ValueError(f"{path}: its frames have different sizes")
-    return np.stack(frames)

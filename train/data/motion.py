@@ -10,6 +10,7 @@ import numpy as np
 
 MAX_SPAN = 96
 GRID = 64
+CHUNK = 64  # frames reduced at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class WindowStats:
 
 
 def measure_motion(frames: np.ndarray) -> Motion:
-    """Motion bands of premultiplied uint8 RGBA frames (f s s 4)."""
+    """Motion bands of premultiplied uint8 RGBA frames (f h w 4)."""
     small = _reduced(frames)
     count = len(small)
     change = np.full((count, MAX_SPAN + 1), np.nan, np.float32)
@@ -55,14 +56,33 @@ def measure_motion(frames: np.ndarray) -> Motion:
 
 
 def _reduced(frames: np.ndarray) -> np.ndarray:
-    """Frames over white as (f GRID*GRID*3) int16, block means where the size allows."""
+    """Frames over white as (f GRID*GRID*3) int16; those no larger than the grid as they are."""
     over_white = frames[..., :3] + (255 - frames[..., 3:])
-    size = frames.shape[1]
-    if size % GRID == 0 and size > GRID:
-        k = size // GRID
-        blocks = over_white.reshape(len(frames), GRID, k, GRID, k, 3)
-        over_white = blocks.mean((2, 4), dtype=np.float32).round()
+    if max(frames.shape[1:3]) > GRID:
+        over_white = cells(over_white, GRID).round()
     return over_white.reshape(len(frames), -1).astype(np.int16)
+
+
+def cells(frames: np.ndarray, grid: int) -> np.ndarray:
+    """Means (f grid grid c) float32 of frames (f h w c) uint8, whatever their sides."""
+    high, wide = (np.linspace(0, side, grid + 1) for side in frames.shape[1:3])
+    parts = []
+    for start in range(0, len(frames), CHUNK):
+        rows = _block_means(frames[start : start + CHUNK].astype(np.float32), high, 1)
+        parts.append(_block_means(rows, wide, 2))
+    return np.concatenate(parts)
+
+
+def _block_means(values: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
+    """Means between the edges along an axis; blocks of unequal size where they do not divide it."""
+    starts = edges[:-1].astype(int)
+    stops = np.maximum(edges[1:].astype(int), starts + 1)
+    if len({*(stops - starts)}) == 1:
+        shape = list(values.shape)
+        shape[axis : axis + 1] = [len(starts), -1]
+        return values.reshape(shape).mean(axis + 1)
+    parts = [values.take(range(a, b), axis).mean(axis) for a, b in zip(starts, stops, strict=True)]
+    return np.stack(parts, axis)
 
 
 def window_stats(motion: Motion, length: int, stride: int = 1) -> WindowStats:

@@ -43,9 +43,14 @@ def _code_name(code: str) -> str:
     return NEWER_NAMES.get(code, "")
 
 
+def prompt_file(path: Path) -> Path:
+    """Where a clip's own caption stands: `prompt.txt` in its folder, or `<clip>.txt` beside it."""
+    return path / "prompt.txt" if path.is_dir() else path.with_suffix(".txt")
+
+
 def prompt_of(path: Path) -> str:
-    """`prompt.txt` in a sequence folder, `<clip>.txt` beside a file, or words of the name."""
-    file = path / "prompt.txt" if path.is_dir() else path.with_suffix(".txt")
+    """A clip's own caption, or the words of its name."""
+    file = prompt_file(path)
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
     return prompt_from_name(path.name if path.is_dir() else path.stem)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from train.data.cache import Record, stable_hash
 from train.data.motion import Motion, WindowRules, is_good, window_stats
+from train.data.store import Record, stable_hash
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,9 @@ Place = tuple[int, int]  # first byte and length inside the shard
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where a clip's members lie in its shard."""
+    """Where a clip's members lie in its shard; `span` is the whole clip but for its json."""
 
+    span: Place = (0, 0)
     json: Place = (0, 0)
     motion: Place | None = None
     frames: tuple[Place, ...] = ()
@@ -57,7 +59,7 @@ class Record:
     frames: int = 0
     height: int = 0
     width: int = 0
-    bucket: tuple[int, int] = (0, 0)
+    bucket: str = ""
     alpha: bool = False
     split: str = ""
     group: str = ""
@@ -79,16 +81,18 @@ def from_line(line: str, source: str) -> Record:
     """The record of a line; ValueError naming `source` where it is none."""
     try:
         entry = json.loads(line)
-        places = entry.get("places", {})
         wanted = {f.name for f in fields(Record)}
         if surplus := set(entry) - wanted:
             raise ValueError(f"unknown field {min(surplus)!r}")
-        for name in ("frames", "sketches"):
-            places[name] = tuple(map(tuple, places.get(name, ())))
-        tuples = {k: tuple(entry[k]) for k in ("bucket", "no_model") if k in entry}
-        return Record(**{**entry, **tuples, "places": Places(**places)})
-    except (ValueError, TypeError, AttributeError) as error:
+        places = {name: _as_tuples(place) for name, place in entry["places"].items()}
+        missing = tuple(entry["no_model"])
+        return Record(**{**entry, "no_model": missing, "places": Places(**places)})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{source}: no line of train.prepare ({error})") from error
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def read_index(root: Path) -> list[Record]:

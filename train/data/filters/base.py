@@ -1,0 +1,137 @@
+"""The interface of a filter: a piece of a clip goes in, a verdict comes out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from train.data.motion import Motion, measure_motion
+
+
+class NoModel(Exception):
+    """A filter's model file or package is not there: the step is left out, and said to be."""
+
+
+class ModelError(Exception):
+    """A model file is there and cannot be used: a matter for the user, not for one clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """Switches and limits of the filters; 0 or "none" leaves a step out.
+
+    A model is looked for under `models`, by the name that the docs of its filter give, unless its
+    own option names a file or folder.
+    """
+
+    models: str = "models"
+    shots: str = "auto"  # transnet, content (PySceneDetect), none; auto: the first that is there
+    shot_model: str = ""  # weights of TransNetV2; else the ones in its package
+    shot_threshold: float = 0.5  # of TransNetV2's probability
+    content_threshold: float = 27.0  # of PySceneDetect's content detector
+    black: float = 12.0  # mean brightness, of 255, below which a frame is black
+    static: float = 3.0  # the most that changes within 16 frames, of 255, summed over the steps
+    sharpness: float = 0.1  # steepest edges, a pixel, as a share of the contrast
+    flicker: float = 0.25  # share of frames unlike both neighbours, which are like each other
+    text: float = 0.02  # share of the picture that text covers
+    text_model: str = ""  # an .onnx detector; else the one of rapidocr-onnxruntime
+    duplicate: float = 12.0  # largest difference, of 255, of two clips' thumbnails
+    caption_model: str = ""  # folder of an image-to-text model of transformers
+    keep_names: bool = True  # the words of a file's name count as a given caption
+    clip_model: str = ""  # folder of a CLIP of transformers, or of open_clip
+    agreement: float = 0.18  # cosine of picture and caption
+    sketch: str = "auto"  # anime2sketch, hed, xdog, none; auto: the first that is there
+    sketch_model: str = ""  # weights of Anime2Sketch; else models/netG.pth
+    device: str = "cpu"  # of the networks
+
+
+@dataclass
+class Piece:
+    """Frames (n h w 4) uint8 premultiplied RGBA from `start` on of one source.
+
+    The chain writes what the filters find into it; its frames never change.
+    """
+
+    frames: np.ndarray
+    fps: float
+    alpha: bool
+    start: int = 0
+    caption: str = ""
+    caption_by: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    sketches: np.ndarray | None = None
+    sketch: str = ""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @cached_property
+    def rgb(self) -> np.ndarray:
+        """(n h w 3) uint8 over white."""
+        if not self.alpha:
+            return self.frames[..., :3]
+        return self.frames[..., :3] + (255 - self.frames[..., 3:])
+
+    @cached_property
+    def motion(self) -> Motion:
+        """Distances between its frames."""
+        return measure_motion(self.frames)
+
+    def sample(self, count: int) -> np.ndarray:
+        """`count` pictures (k h w 3) uint8, evenly from the whole."""
+        picks = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
+        return self.rgb[np.unique(picks)]
+
+    def part(self, first: int, stop: int) -> "Piece":
+        """Frames first to stop-1 as a piece of their own."""
+        return replace(self, frames=self.frames[first:stop], start=self.start + first, scores={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Kept as it is, dropped for a `reason`, cut before the frames `cuts`, or changed.
+
+    With `again` the parts go through the same filter once more.
+    """
+
+    reason: str = ""
+    cuts: tuple[int, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    again: bool = False
+    changes: dict[str, object] = field(default_factory=dict)
+
+
+class Filter(Protocol):
+    """One step. It is made in every worker; what it loads, it loads at its first call."""
+
+    name: str
+    model: str
+    """What it runs with, for the index and to know when it was done with something else."""
+
+    def __call__(self, piece: Piece) -> Verdict: ...
+
+
+Builder = Callable[[FilterConfig], Filter | None]
+"""None where the options leave the step out; NoModel where something is missing."""
+
+
+def model_path(given: str, models: str, *names: str) -> Path | None:
+    """The file or folder an option names, else the first of `names` in the models folder.
+
+    ModelError where an option names what is not there.
+    """
+    if given:
+        if not Path(given).exists():
+            raise ModelError(f"{given}: no such model; correct the option or leave it out")
+        return Path(given)
+    found = (Path(models) / name for name in names)
+    return next((path for path in found if path.exists()), None)
+
+
+def described(path: Path) -> str:
+    """A model's file name and size: another file is another model."""
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    return f"{path.name} ({sum(file.stat().st_size for file in files)} bytes)"

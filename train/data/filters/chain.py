@@ -1,0 +1,73 @@
+"""All filters in their order: cheap ones first, what costs most only for what is left."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from train.data.filters import agreement, captions, pictures, shots, sketches, text
+from train.data.filters.base import Builder, Filter, FilterConfig, NoModel, Piece
+
+STEPS: dict[str, Builder] = {
+    "black": pictures.black,
+    "shots": shots.build,
+    "static": pictures.static,
+    "blurred": pictures.blurred,
+    "flicker": pictures.flicker,
+    "text": text.build,
+    "captions": captions.build,
+    "agreement": agreement.build,
+    "sketches": sketches.build,
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps that run, and why others do not."""
+
+    filters: tuple[Filter, ...]
+    missing: dict[str, str]
+
+    def models(self) -> dict[str, str]:
+        """What every step runs with."""
+        return {f.name: f.model for f in self.filters} | dict.fromkeys(self.missing, "no model")
+
+    def run(self, piece: Piece, least_frames: int) -> Iterator[tuple[Piece, str]]:
+        """The pieces that come out, each with the reason it is dropped for, or ""."""
+        todo = [(piece, 0)]
+        while todo:
+            piece, number = todo.pop()
+            if len(piece) < least_frames:
+                yield piece, f"short: {len(piece)} frames, at least {least_frames} are needed"
+                continue
+            if number == len(self.filters):
+                yield piece, ""
+                continue
+            step = self.filters[number]
+            verdict = step(piece)
+            piece.scores.update(verdict.scores)
+            vars(piece).update(verdict.changes)
+            if verdict.reason:
+                yield piece, f"{step.name}: {verdict.reason}"
+                continue
+            after = number + (not (verdict.cuts and verdict.again))
+            todo += [(part, after) for part in reversed(_parts(piece, verdict.cuts))]
+
+
+def _parts(piece: Piece, cuts: tuple[int, ...]) -> list[Piece]:
+    if not cuts:
+        return [piece]
+    edges = [0, *cuts, len(piece)]
+    return [piece.part(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def build(config: FilterConfig) -> Chain:
+    """ModelError where an option names a model that cannot be used."""
+    filters, missing = [], {}
+    for name, builder in STEPS.items():
+        try:
+            step = builder(config)
+        except NoModel as error:
+            missing[name] = str(error)
+            continue
+        if step is not None:
+            filters.append(step)
+    return Chain(tuple(filters), missing)

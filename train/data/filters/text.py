@@ -1,0 +1,94 @@
+"""Text in the picture, by the detector of PP-OCR (in the role that CRAFT has in the paper)."""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.data.filters.base import (
+    FilterConfig,
+    ModelError,
+    NoModel,
+    Piece,
+    Verdict,
+    described,
+    model_path,
+)
+from train.data.filters.shots import INSTALL
+
+WEIGHTS = "ch_PP-OCRv4_det_infer.onnx"
+SAMPLES = 3
+SIDE = 320  # short side that the detector sees: below it letters are lost, above it costs time
+
+
+@dataclass
+class Text:
+    """Drops clips where text covers more than a share of most pictures looked at."""
+
+    weights: Path
+    limit: float
+    name: str = "text"
+    _detector: Any = field(default=None, repr=False)
+
+    @property
+    def model(self) -> str:
+        return f"PP-OCR {described(self.weights)}"
+
+    def __call__(self, piece: Piece) -> Verdict:
+        self._detector = self._detector or load_detector(self.weights)
+        shares = [text_share(self._detector, picture) for picture in piece.sample(SAMPLES)]
+        share = float(np.median(shares))
+        scores = {"text": round(share, 4)}
+        if share <= self.limit:
+            return Verdict(scores=scores)
+        return Verdict(reason=f"text covers {share:.0%} of the picture", scores=scores)
+
+
+def text_share(detector: Any, picture: np.ndarray) -> float:
+    """Share (0..1) of a picture (h w 3) uint8 RGB inside the detector's boxes."""
+    import cv2
+
+    scale = SIDE / min(picture.shape[:2])
+    size = [max(32, round(side * scale)) for side in picture.shape[1::-1]]
+    boxes, _ = detector(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)[..., ::-1])
+    mask = np.zeros(size[::-1], np.uint8)
+    for box in boxes if boxes is not None else ():
+        cv2.fillPoly(mask, [np.round(box).astype(np.int32)], 1)
+    return float(mask.mean())
+
+
+def load_detector(weights: Path) -> Any:
+    """PP-OCR's detector on one thread; ModelError where the file is no such network."""
+    from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
+
+    options = {
+        "model_path": str(weights),
+        "use_cuda": False,
+        "use_dml": False,
+        "intra_op_num_threads": 1,
+        "inter_op_num_threads": 1,
+        "limit_side_len": SIDE,
+        "limit_type": "min",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    try:
+        return TextDetector(options)
+    except Exception as error:
+        raise ModelError(f"{weights}: no text detector of PP-OCR ({error})") from error
+
+
+def build(config: FilterConfig) -> Text | None:
+    """The named file, else one in the models folder, else the one inside the package."""
+    if not config.text:
+        return None
+    spec = find_spec("rapidocr_onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        raise NoModel(INSTALL.format("rapidocr-onnxruntime==1.4.4"))
+    packaged = Path(next(iter(spec.submodule_search_locations))) / "models" / WEIGHTS
+    weights = model_path(config.text_model, config.models, WEIGHTS) or packaged
+    if not weights.is_file():
+        raise NoModel(f"{weights.name} is in neither {config.models} nor rapidocr-onnxruntime")
+    return Text(weights, config.text)
