@@ -68,13 +68,22 @@ def _without_folders(value: Any) -> Any:
 
 def load_part(path: str | Path, part: str) -> dict[str, Tensor]:
     """The weights of one part; ValueError when the file is not one of `part`."""
-    if not Path(path).is_file():
-        raise ValueError(f"base={path!s}: no such file; give the result of the run before")
+    found = part_of(path)
+    if found != part:
+        raise ValueError(f"{path}: holds {found or 'no part of a run'}, expected {part}")
     with safe_open(path, "pt") as file:
-        found = (file.metadata() or {}).get("toontween.part")
-        if found != part:
-            raise ValueError(f"{path}: holds {found or 'no part of a run'}, expected {part}")
         return {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+
+
+def part_of(path: str | Path) -> str | None:
+    """Which part a file of `save_part` holds; None for other files. ValueError without a file."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give the result of the run before")
+    if path.suffix != ".safetensors":
+        return None
+    with safe_open(path, "pt") as file:
+        return (file.metadata() or {}).get("toontween.part")
 
 
 def _commit() -> str:
