@@ -1,57 +1,17 @@
-"""The training loop: resumes exactly, survives a kill, stops at a NaN, exports what loads."""
+"""The training loop: resumes exactly, keeps good checkpoints, stops at a NaN, exports."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from toy_recipe import ToyConfig, ToyRecipe, train
 
 from train.engine import checkpoint, loop
-from train.engine.config import RunConfig, read
-
-
-class Items(torch.utils.data.Dataset):
-    def __getitem__(self, index):
-        return {"x": torch.full((4,), float(index % 7)), "name": str(index)}
-
-    def __len__(self):
-        return 10_000
-
-
-class Regression(nn.Module):
-    """Its loss uses the step's draws and dropout, as the real ones may."""
-
-    def __init__(self, bad_step=None):
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 1))
-        self.bad_step, self.calls, self.seen = bad_step, 0, []
-
-    def forward(self, batch, draws):
-        self.seen += batch["name"]
-        error = (self.net(batch["x"]) - batch["x"].sum(1, keepdim=True) - draws.normal(1)).square()
-        self.calls += 1
-        return error.mean() * (float("nan") if self.calls == self.bad_step else 1), {}
-
-
-class Recipe:
-    def __init__(self, bad_step=None):
-        torch.manual_seed(5)
-        self.loss = Regression(bad_step)
-        self.objectives, self.dataset = {"net": self.loss}, Items()
-
-    def sheet(self):
-        return torch.zeros(4, 4, 3, dtype=torch.uint8).numpy()
-
-    def export(self, out, facts):
-        (out / "result.json").write_text(json.dumps(facts))
-
-
-def run(out, steps, recipe=None, **options):
-    options = {"save_every": 5, "sample_every": 50, "log_every": 1, **options}
-    config = RunConfig(
-        data="none", out=str(out), steps=steps, batch=3, workers=0, lr=0.01, **options
-    )
-    return loop.run(lambda config, device: recipe or Recipe(), config)
+from train.engine.config import RunConfig, parse, read
+from train.engine.optimizers import make_optimizer
 
 
 def same(a, b):
@@ -65,67 +25,117 @@ def same(a, b):
     return a == b
 
 
-def test_stopping_and_resuming_equals_one_run(tmp_path):
-    whole = run(tmp_path / "whole", 12)
-    run(tmp_path / "parts", 7)
-    resumed = run(tmp_path / "parts", 12)
-    assert resumed.step == whole.step == 12
-    assert same(whole.trained["net"].state_dict(), resumed.trained["net"].state_dict())
+def states(job):
+    return {name: trained.state_dict() for name, trained in job.trained.items()}
 
 
-def test_a_resumed_run_goes_on_with_the_next_items(tmp_path):
-    run(tmp_path, 4)
-    recipe = Recipe()
-    run(tmp_path, 6, recipe)
-    assert recipe.loss.seen == [str(i) for i in range(12, 18)]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Six steps at once, with dropout."""
+    out = tmp_path_factory.mktemp("whole")
+    return train(out=str(out), steps=6, dropout=0.3, save_every=2, keep=2)
 
 
-def test_only_the_newest_checkpoints_are_kept_and_none_is_half_written(tmp_path):
-    run(tmp_path, 20, keep=2)
-    names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
-    assert names == ["step_00000015.pt", "step_00000020.pt"]
+def test_stopping_and_resuming_equals_one_run(whole, tmp_path):
+    train(out=str(tmp_path), steps=3, dropout=0.3)
+    resumed = train(out=str(tmp_path), steps=6, dropout=0.3)
+    assert resumed.step == whole.step == 6
+    assert same(states(whole), states(resumed))
+    seen = resumed.recipe.objectives["denoise"].seen
+    assert seen[3] == [str(i) for i in range(12, 16)]
+    assert {0, 1, 2}.isdisjoint(seen), "done steps are not done again"
 
 
-def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    run(tmp_path, 5)
+def test_every_part_of_the_state_has_moved(whole):
+    start = ToyRecipe(whole.config, torch.device("cpu")).objectives
+    for name, state in states(whole).items():
+        first = dict(start[name].named_parameters())
+        for key, value in state["weights"].items():
+            assert not torch.equal(value, first[key]), key
+            assert not torch.equal(value, state["ema"]["average"][key]), key
 
-    def killed(state, path):
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        checkpoint.save(tmp_path / "checkpoints", 6, {}, 2)
-    assert checkpoint.load_latest(tmp_path / "checkpoints")["step"] == 5
+def test_accumulated_pieces_equal_one_batch(tmp_path):
+    one = train(out=str(tmp_path / "one"), steps=2, batch=4)
+    four = train(out=str(tmp_path / "four"), steps=2, batch=4, accumulate=4)
+    a, b = (j.trained["denoise"].state_dict()["weights"] for j in (one, four))
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="multiple of 3"):
+        train(out=str(tmp_path / "three"), batch=4, accumulate=3)
+
+
+def test_only_the_newest_checkpoints_are_kept_and_none_is_half_written(whole):
+    names = sorted(p.name for p in whole.checkpoints.iterdir())
+    assert names == ["step_00000004.pt", "step_00000006.pt"]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    checkpoint.save(tmp_path, 5, {"x": torch.zeros(3)}, 2)
+    (tmp_path / checkpoint.UNFINISHED).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=rf"{tmp_path}.*No space left.*step_00000005"):
+        checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
+    assert checkpoint.load_latest(tmp_path)["step"] == 5
+    checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
+    assert checkpoint.load_latest(tmp_path)["step"] == 6
 
 
 def test_a_spoiled_checkpoint_is_named(tmp_path):
-    run(tmp_path, 5)
-    path = checkpoint.found(tmp_path / "checkpoints")[-1]
+    path = checkpoint.save(tmp_path, 5, {}, 2)
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=path.name):
-        run(tmp_path, 6)
+        checkpoint.load_latest(tmp_path)
 
 
 def test_a_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
-    with pytest.raises(ValueError, match=r"step 7.*step_00000005"):
-        run(tmp_path, 20, Recipe(bad_step=8))
+    with pytest.raises(ValueError, match=r"denoise, step 3: .*step_00000002"):
+        train(out=str(tmp_path), steps=6, bad_step=3, save_every=2)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_another_batch_or_seed_is_refused_on_resuming(whole):
+    with pytest.raises(ValueError, match="batch=4"):
+        train(out=str(whole.out), steps=8, batch=8)
+    with pytest.raises(ValueError, match="seed=0"):
+        train(out=str(whole.out), steps=8, seed=1)
 
 
 def test_minutes_end_a_run_that_can_go_on(tmp_path):
-    job = run(tmp_path, 10_000, minutes=1e-9)
-    assert job.step < 10_000
-    assert (tmp_path / "result.json").is_file()
-    assert checkpoint.load_latest(tmp_path / "checkpoints")["step"] == job.step
+    job = train(out=str(tmp_path), steps=10_000, minutes=1e-9)
+    assert job.step < 10
+    assert json.loads((tmp_path / "result.json").read_text())["step"] == job.step
+    assert checkpoint.load_latest(job.checkpoints)["step"] == job.step
 
 
-def test_ema_lags_and_gives_the_weights_back(tmp_path):
-    job = run(tmp_path, 10, ema=0.99)
-    trained = job.trained["net"]
-    before = [p.detach().clone() for p in trained.parameters]
-    with trained.ema.applied():
-        assert any(not torch.equal(p, b) for p, b in zip(trained.parameters, before, strict=True))
-    assert all(torch.equal(p, b) for p, b in zip(trained.parameters, before, strict=True))
+def test_the_result_is_the_average_and_the_weights_come_back(whole):
+    saved = torch.load(whole.out / "result.pt")
+    state = states(whole)["denoise"]
+    assert same(dict(saved), state["ema"]["average"])
+    assert not same(dict(saved), state["weights"])
+
+
+def test_without_average_the_result_is_the_weights(tmp_path):
+    job = train(out=str(tmp_path), steps=2, ema=0.0)
+    assert same(dict(torch.load(tmp_path / "result.pt")), states(job)["denoise"]["weights"])
+
+
+def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
+    words = ["data=none", f"out={tmp_path / 'run'}", "steps=5", "--dry-run"]
+    config = parse(ToyConfig, words, "")
+    assert config.dry_run
+    with caplog.at_level("INFO", "toon.train"):
+        job = loop.run(ToyRecipe, config)
+    assert job.step == 0 and not Path(config.out).exists()
+    assert "activations and gradients" in caplog.text and "s a step" in caplog.text
+
+
+def test_curves_and_sheets_go_to_tensorboard(whole):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole.out / "log")).Reload()
+    assert len(events.Scalars("denoise/loss")) == len(events.Scalars("judge/grad_norm")) == 6
+    assert [e.step for e in events.Images("sheet")] == [0, 6]
+    assert (whole.out / "sheets" / "step_00000006.png").is_file()
 
 
 def test_unknown_and_missing_options_are_refused():
@@ -133,6 +143,28 @@ def test_unknown_and_missing_options_are_refused():
         read(RunConfig, None, ["data=x", "out=y", "stepz=3"])
     with pytest.raises(ValueError, match="data"):
         read(RunConfig, None, ["out=y"])
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ({"dtype": "fp8"}, "fp32, bf16, fp16"),
+        ({"dtype": "fp16", "device": "cpu"}, "needs a GPU"),
+        ({"fsdp": True}, "torchrun"),
+        ({"fsdp": True, "optimizer": "adamw8bit"}, "optimizer=adamw"),
+        ({"optimizer": "sgd"}, "adamw or adamw8bit"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):
+    with pytest.raises(ValueError, match=reason):
+        train(out=str(tmp_path / "run"), **option)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_8_bit_optimizer_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ValueError, match="pip install bitsandbytes"):
+        make_optimizer([nn.Parameter(torch.zeros(2))], ToyConfig(optimizer="adamw8bit"))
 
 
 def test_yaml_and_overrides_meet(tmp_path):

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from train.engine.config import RunConfig
 from train.engine.objective import Batch
+from train.engine.stop import ignore_signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,17 @@ class _Order:
 def batches(dataset: Dataset, config: RunConfig, share: Share, step: int) -> Iterator[list[Piece]]:
     """The pieces of step `step`, of the next, and so on to the last."""
     order = _Order(share, step, config.steps)
-    loader = iter(
-        DataLoader(dataset, batch_sampler=order, num_workers=config.workers, collate_fn=collate)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=order,
+        num_workers=config.workers,
+        collate_fn=collate,
+        worker_init_fn=ignore_signals,
     )
+    parts = iter(loader)
     for current in range(step, config.steps):
         yield [
-            Piece(next(loader), share.indices(current, piece)) for piece in range(share.accumulate)
+            Piece(next(parts), share.indices(current, piece)) for piece in range(share.accumulate)
         ]
 
 

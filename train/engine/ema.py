@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from train.engine.sharding import fill
+
 
 class EMA:
     """Keeps averages of a module's trainable parameters; early on it forgets faster, so that
@@ -48,6 +50,7 @@ class EMA:
         return {"updates": self.updates, "average": self.average}
 
     def load_state_dict(self, state: dict) -> None:
+        """Of whole tensors."""
         self.updates = state["updates"]
         for name, value in state["average"].items():
-            self.average[name].copy_(value)
+            fill(self.average[name], value)

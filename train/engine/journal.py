@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from accelerate.utils import gather_object
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -32,3 +33,11 @@ class Journal:
     def close(self) -> None:
         self.bar.close()
         self.writer.close()
+
+
+def over_processes(values: dict[str, float]) -> dict[str, float]:
+    """The mean of every value over the processes that have it; all must call it together."""
+    numbers = gather_object([values])
+    names = dict.fromkeys(name for n in numbers for name in n)
+    lists = {name: [n[name] for n in numbers if name in n] for name in names}
+    return {name: sum(found) / len(found) for name, found in lists.items()}

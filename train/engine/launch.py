@@ -10,13 +10,15 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import (
     DistributedDataParallelKwargs,
-    FullyShardedDataParallelPlugin,
+    DistributedType,
     InitProcessGroupKwargs,
 )
 
 from train.engine.config import RunConfig
+from train.engine.optimizers import OPTIMIZERS
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
 
 
@@ -29,12 +31,7 @@ def start(config: RunConfig) -> Accelerator:
     accelerator = _accelerator(config)
     if not accelerator.is_main_process:
         logging.getLogger("toon").setLevel(logging.WARNING)
-    parts = config.accumulate * accelerator.num_processes
-    if config.batch % parts:
-        raise ValueError(
-            f"batch={config.batch} cannot be split over {accelerator.num_processes} processes "
-            f"with accumulate={config.accumulate}: give a multiple of {parts}"
-        )
+    _check_processes(config, accelerator)
     torch.manual_seed(config.seed)
     return accelerator
 
@@ -42,6 +39,10 @@ def start(config: RunConfig) -> Accelerator:
 def _check(config: RunConfig) -> None:
     if config.dtype not in PRECISIONS:
         raise ValueError(f"dtype={config.dtype}: expected one of {', '.join(PRECISIONS)}")
+    if config.optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer={config.optimizer}: expected {' or '.join(OPTIMIZERS)}")
+    if config.fsdp and config.optimizer != "adamw":
+        raise ValueError(f"fsdp=true goes with optimizer=adamw, not {config.optimizer}")
     kind = _device(config).type
     if config.dtype == "fp16" and kind == "cpu":
         raise ValueError("dtype=fp16 needs a GPU; on a CPU give dtype=fp32 or bf16")
@@ -62,14 +63,30 @@ def _accelerator(config: RunConfig) -> Accelerator:
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision=PRECISIONS[config.dtype],
-        fsdp_plugin=_sharding() if config.fsdp else None,
         kwargs_handlers=[
             # A recipe may leave parts of its module out of a step.
-            DistributedDataParallelKwargs(find_unused_parameters=True),
+            DistributedDataParallelKwargs(
+                find_unused_parameters=True, gradient_as_bucket_view=True
+            ),
             InitProcessGroupKwargs(timeout=PATIENCE),
         ],
     )
 
 
-def _sharding() -> FullyShardedDataParallelPlugin:
-    return FullyShardedDataParallelPlugin(fsdp_version=2, cpu_ram_efficient_loading=False)
+def _check_processes(config: RunConfig, accelerator: Accelerator) -> None:
+    n = accelerator.num_processes
+    parts = config.accumulate * n
+    if config.batch % parts:
+        raise ValueError(
+            f"batch={config.batch} cannot be split over {n} processes with "
+            f"accumulate={config.accumulate}: give a multiple of {parts}"
+        )
+    if accelerator.distributed_type not in OWN:
+        raise ValueError(
+            f"accelerate launch asks for {accelerator.distributed_type.value}: leave sharding out "
+            "of its options and give fsdp=true here"
+        )
+    if config.fsdp and not torch.distributed.is_initialized():
+        raise ValueError(
+            "fsdp=true shards over processes: start with torchrun or accelerate launch"
+        )

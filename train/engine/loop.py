@@ -9,108 +9,137 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor
 
-from train.engine import checkpoint
+from train.engine import checkpoint, estimate
 from train.engine import config as options
-from train.engine.batches import Share, batches
+from train.engine.averaged import Averaged
+from train.engine.batches import Piece, Share, batches
+from train.engine.blocks import recompute
 from train.engine.config import RunConfig
-from train.engine.journal import Journal
+from train.engine.journal import Journal, over_processes
 from train.engine.launch import start
-from train.engine.objective import Recipe
+from train.engine.objective import Build, Recipe
+from train.engine.stop import Stop
 from train.engine.trained import Trained
 
 log = logging.getLogger("toon.train")
 
 
-def run(build: Callable[[Any, torch.device], Recipe], config: RunConfig) -> Run | None:
-    """Build a recipe, train it as `config` says, and export it."""
+def run(build: Build, config: RunConfig) -> Run:
+    """Build a recipe, say what it will need, train it as `config` says and export it.
+
+    SystemExit 128 + n after signal n: the state is saved, and the same command goes on.
+    """
     accelerator = start(config)
-    job = Run(build(config, accelerator.device), config, accelerator)
-    if config.dry_run:
-        return None
-    job.train()
+    recipe = build(config, accelerator.device)
+    if config.checkpointing:
+        for objective in recipe.objectives.values():
+            recompute(objective)
+    if accelerator.is_main_process:
+        estimate.report(recipe, config, accelerator.num_processes)
+    job = Run(recipe, config, accelerator, build)
+    if not config.dry_run:
+        job.train()
     return job
 
 
 class Run:
     """One run of a recipe in the folder `config.out`."""
 
-    def __init__(self, recipe: Recipe, config: RunConfig, accelerator: Accelerator) -> None:
-        self.recipe, self.config, self.accelerator = recipe, config, accelerator
+    def __init__(
+        self, recipe: Recipe, config: RunConfig, accelerator: Accelerator, build: Build
+    ) -> None:
+        self.recipe, self.config, self.accelerator, self.build = recipe, config, accelerator, build
         self.out = Path(config.out)
+        self.checkpoints = self.out / "checkpoints"
         self.trained = {
             name: Trained(objective, config, accelerator)
             for name, objective in recipe.objectives.items()
         }
-        self.step, self.seconds = 0, 0.0
+        self.averaged = Averaged(recipe, self.trained, config, accelerator, build)
+        self.journal: Journal | None = None  # the first process's
+        self.step, self.seconds, self._saved = 0, 0.0, -1
         if not config.dry_run:
             self._resume()
 
     def _resume(self) -> None:
-        state = checkpoint.load_latest(self.out / "checkpoints")
+        state = checkpoint.load_latest(self.checkpoints)
         if state is None:
             return
-        self.step, self.seconds = state["step"], state["seconds"]
+        for name in ("seed", "batch"):
+            if state[name] != getattr(self.config, name):
+                raise ValueError(
+                    f"{self.out} was begun with {name}={state[name]}, which decides what its next "
+                    "samples are: give that again, or another out folder"
+                )
+        self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
         for name, trained in self.trained.items():
             trained.load_state_dict(state["objectives"][name])
 
     def save(self) -> None:
+        """OSError where it cannot be written."""
+        if self._saved == self.step:
+            return
         state = {
+            "seed": self.config.seed,
+            "batch": self.config.batch,
             "seconds": self.seconds,
             "objectives": {name: t.state_dict() for name, t in self.trained.items()},
         }
         if self.accelerator.is_main_process:
-            checkpoint.save(self.out / "checkpoints", self.step, state, self.config.keep)
+            checkpoint.save(self.checkpoints, self.step, state, self.config.keep)
+        self._saved = self.step
         self.accelerator.wait_for_everyone()
 
     def train(self) -> None:
         """Run to `steps` or until `minutes` are over; the result is exported either way."""
-        journal = self._open()
-        if self.step == 0:
-            self._sheet(journal)
-        self._steps(journal)
-        self.save()
-        self._sheet(journal)
-        if journal:
-            journal.close()
-        with self._averaged() as recipe:
-            if self.accelerator.is_main_process:
-                recipe.export(self.out, self._facts())
-        self.accelerator.wait_for_everyone()
+        self._open()
+        try:
+            if self.step == 0:
+                self._sheet()
+            with Stop(self.accelerator, self.config.minutes) as stop:
+                self._steps(stop)
+                self.save()
+            if stop.signal is not None:
+                log.warning("stopped at step %d; the same command goes on from it", self.step)
+                raise SystemExit(128 + stop.signal)
+            self._finish()
+        finally:
+            if self.journal:
+                self.journal.close()
 
-    def _open(self) -> Journal | None:
-        if not self.accelerator.is_main_process:
-            return None
-        self.out.mkdir(parents=True, exist_ok=True)
-        options.write(self.config, self.out / "config.yaml")
-        return Journal(self.out, self.step, self.config.steps)
+    def _open(self) -> None:
+        if self.accelerator.is_main_process:
+            self.out.mkdir(parents=True, exist_ok=True)
+            options.write(self.config, self.out / "config.yaml")
+            self.journal = Journal(self.out, self.step, self.config.steps)
 
-    def _steps(self, journal: Journal | None) -> None:
-        c, begin = self.config, time.monotonic()
-        last = begin
+    def _steps(self, stop: Stop) -> None:
+        c, last = self.config, time.monotonic()
         for pieces in batches(self.recipe.dataset, c, self._share(), self.step):
             values = self._advance(pieces)
             self.seconds += time.monotonic() - last
             last = time.monotonic()
-            if journal:
-                journal.bar.update()
-            if self.step % c.log_every == 0:
-                self._log(journal, values)
-            if self.step % c.sample_every == 0:
-                self._sheet(journal)
-            if self.step % c.save_every == 0:
-                self.save()
-            if c.minutes and time.monotonic() - begin > c.minutes * 60:
+            self._note(values)
+            if stop.wanted():
                 return
+
+    def _note(self, values: dict[str, Tensor]) -> None:
+        c = self.config
+        if self.journal:
+            self.journal.bar.update()
+        if self.step % c.log_every == 0:
+            self._log(values)
+        if self.step % c.save_every == 0:
+            self.save()
+        if self.step % c.sample_every == 0:
+            self._sheet()
 
     def _share(self) -> Share:
         c, a = self.config, self.accelerator
@@ -118,7 +147,7 @@ class Run:
             batch=c.batch, accumulate=c.accumulate, rank=a.process_index, processes=a.num_processes
         )
 
-    def _advance(self, pieces: list) -> dict[str, Tensor]:
+    def _advance(self, pieces: list[Piece]) -> dict[str, Tensor]:
         """One step of every objective."""
         values = {}
         for name, trained in self.trained.items():
@@ -126,37 +155,33 @@ class Run:
             try:
                 found = trained.step(pieces, self.step)
             except FloatingPointError as error:
-                kept = checkpoint.found(self.out / "checkpoints")
-                last = kept[-1] if kept else "none yet"
                 raise ValueError(
-                    f"{name}, step {self.step}: {error}; last good checkpoint: {last}"
+                    f"{name}, step {self.step}: {error}; last good checkpoint: "
+                    f"{checkpoint.last_good(self.checkpoints)}"
                 ) from error
             values.update({prefix + k: v for k, v in found.items()})
         self.step += 1
         return values
 
-    def _log(self, journal: Journal | None, values: dict[str, Tensor]) -> None:
-        """Means over the processes, of what each of them has."""
-        numbers = gather_object([{k: float(v) for k, v in values.items()}])
-        if journal is None:
-            return
-        names = dict.fromkeys(k for n in numbers for k in n)
-        lists = {k: [n[k] for n in numbers if k in n] for k in names}
-        journal.values(self.step, {k: sum(v) / len(v) for k, v in lists.items()})
+    def _log(self, values: dict[str, Tensor]) -> None:
+        means = over_processes({k: float(v) for k, v in values.items()})
+        if self.journal:
+            self.journal.values(self.step, means)
 
-    def _sheet(self, journal: Journal | None) -> None:
-        if journal is None:
-            return
-        with self._averaged() as recipe, torch.inference_mode():
-            journal.sheet(self.step, recipe.sheet())
+    def _sheet(self) -> None:
+        with self.averaged.recipe() as recipe, torch.inference_mode():
+            if self.journal and recipe:
+                self.journal.sheet(self.step, recipe.sheet())
 
-    @contextmanager
-    def _averaged(self) -> Iterator[Recipe]:
-        """The recipe with averaged weights, until the block ends."""
-        with ExitStack() as stack:
-            for trained in self.trained.values():
-                stack.enter_context(trained.ema.applied())
-            yield self.recipe
+    def _finish(self) -> None:
+        if self.step % self.config.sample_every:
+            self._sheet()
+        with self.averaged.recipe() as recipe:
+            if recipe:
+                recipe.export(self.out, self._facts())
+        if self.accelerator.is_main_process:
+            estimate.report_peak(self.accelerator.device)
+        self.accelerator.wait_for_everyone()
 
     def _facts(self) -> dict[str, Any]:
         return {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}

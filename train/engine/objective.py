@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -20,7 +21,8 @@ class Objective(Protocol):
     wrapped (DDP, FSDP) as a whole. Frozen networks are reached without being its submodules."""
 
     def __call__(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        """The scalar to minimise (a mean over the batch), and named values to log."""
+        """The scalar to minimise (a mean over the batch), and named values to log. The other
+        objectives of the recipe get the same `batch`, with draws that begin anew."""
 
 
 class Recipe(Protocol):
@@ -38,3 +40,7 @@ class Recipe(Protocol):
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """Write the result and its manifest, from the objectives' current weights."""
+
+
+Build = Callable[[Any, torch.device], Recipe]
+"""Makes a recipe of its options, on a device."""

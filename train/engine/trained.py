@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from train.engine.batches import Piece
 from train.engine.config import RunConfig
 from train.engine.draws import Draws
 from train.engine.ema import EMA
 from train.engine.optimizers import learning_rate, make_optimizer
+from train.engine.sharding import fill, shard, shared, whole
 
 
 class Trained:
-    """`module` is the objective itself; `wrapped` is what Accelerate makes of it."""
+    """`module` is the objective itself; `wrapped` what its loss is taken of."""
 
     def __init__(self, module: nn.Module, config: RunConfig, accelerator: Accelerator) -> None:
         self.config, self.accelerator, self.module = config, accelerator, module
-        chosen = [p for p in module.parameters() if p.requires_grad]
-        self.wrapped, self.optimizer = accelerator.prepare(module, make_optimizer(chosen, config))
+        module.train()
+        if config.fsdp:
+            self.wrapped = shard(module)
+        else:
+            self.wrapped = accelerator.prepare_model(module)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = accelerator.prepare_optimizer(make_optimizer(self.parameters, config))
         self.ema = EMA(module, config.ema)
 
     def step(self, pieces: list[Piece], step: int) -> dict[str, Tensor]:
@@ -31,40 +38,79 @@ class Trained:
         the gradient is not finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad()  # another objective's loss may have left some
         values = [self._backward(pieces, i, step) for i in range(len(pieces))]
-        self.accelerator.unscale_gradients(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         mean = _mean(values)
+        norm = self._clipped()
         # In fp16 an overflow of scaled gradients is ordinary: the scaler skips that update.
-        watched = mean["loss"] if self.accelerator.scaler else norm
-        if not torch.isfinite(watched):
+        if not torch.isfinite(mean["loss"] if self.accelerator.scaler else norm):
             raise FloatingPointError("the loss or its gradient is not finite")
         self.optimizer.step()
+        self.optimizer.zero_grad()
         self.ema.update()
-        return {**mean, "grad_norm": norm.detach()}
+        return {**mean, "grad_norm": norm}
 
     def _backward(self, pieces: list[Piece], i: int, step: int) -> dict[str, Tensor]:
-        """Gradients of piece i; they meet those of other processes at the last one."""
+        """Gradients of piece i."""
         batch, indices = pieces[i].batch, pieces[i].indices
         _seed_dropout(self.config.seed, step, indices.start)
-        last = i == len(pieces) - 1
-        with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
-            loss, values = self.wrapped(batch, Draws(self.config.seed, step, indices))
+        with self._meeting(i == len(pieces) - 1):
+            with self.accelerator.autocast():
+                loss, values = self.wrapped(batch, Draws(self.config.seed, step, indices))
             self.accelerator.backward(loss / len(pieces))
         return {"loss": loss.detach(), **{k: v.detach() for k, v in values.items()}}
 
+    @contextmanager
+    def _meeting(self, last: bool) -> Iterator[None]:
+        """Gradients meet those of the other processes at the last piece only."""
+        if self.config.fsdp:
+            self.wrapped.set_requires_gradient_sync(last)
+            yield
+        elif last:
+            yield
+        else:
+            with self.accelerator.no_sync(self.wrapped):
+                yield
+
+    def _clipped(self) -> Tensor:
+        self.accelerator.unscale_gradients(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm).detach()
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ema": self.ema.state_dict(),
-        }
+        """What training changes, as whole CPU tensors: it fits any number of processes. All of
+        them must call it together."""
+        return whole(
+            {
+                "weights": {k: p for k, p in self.module.named_parameters() if p.requires_grad},
+                "buffers": dict(self.module.named_buffers()),
+                "optimizer": self.optimizer.optimizer.state_dict(),
+                "ema": self.ema.state_dict(),
+            }
+        )
+
+    def averaged_state(self) -> dict[str, Tensor]:
+        """Averaged parameters and buffers by name, as `state_dict` gives them."""
+        state = {k: p for k, p in self.module.named_parameters() if p.requires_grad}
+        return whole({**state, **self.ema.average, **dict(self.module.named_buffers())})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        for name, value in {**state["weights"], **state["buffers"]}.items():
+            fill(own[name], value)
+        self.optimizer.optimizer.load_state_dict(self._placed(state["optimizer"]))
         self.ema.load_state_dict(state["ema"])
+
+    def _placed(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The optimizer's state with every moment where its parameter is."""
+        moments = {}
+        for index, values in state["state"].items():
+            p = self.parameters[index]
+            moments[index] = {
+                k: shared(v, p) if isinstance(v, Tensor) and v.shape == p.shape and v.dim() else v
+                for k, v in values.items()
+            }
+        return {**state, "state": moments}
 
 
 def _mean(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:

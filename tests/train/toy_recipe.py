@@ -1,0 +1,121 @@
+"""A small recipe of two objectives, and its command line: what the engine is tested on.
+
+A little video UNet learns to remove noise that its draws add, and a judge beside it learns to tell
+what the UNet made, so that steps have draws, dropout, blocks and several optimizers.
+
+    python tests/train/toy_recipe.py data=none out=DIR [key=value ...] [-- another run's options]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from toon_core.config import UNetConfig
+from toon_core.unet.model import VideoUNet
+from train.engine import loop
+from train.engine.config import RunConfig, parse
+
+SHAPE = (2, 2, 4, 4)  # channels, frames, height, width
+
+
+@dataclass(kw_only=True)
+class ToyConfig(RunConfig):
+    batch: int = 4
+    workers: int = 0
+    lr: float = 1e-2
+    warmup: int = 1
+    log_every: int = 1
+    dropout: float = 0.0
+    pause: float = 0.0  # seconds of every step
+    bad_step: int = -1  # whose loss is not a number
+    judge: bool = True
+
+
+class Items(torch.utils.data.Dataset):
+    def __getitem__(self, index: int) -> dict:
+        generator = torch.Generator().manual_seed(index)
+        return {"x": torch.rand(SHAPE, generator=generator), "name": str(index)}
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+
+class Denoise(nn.Module):
+    def __init__(self, config: ToyConfig) -> None:
+        super().__init__()
+        shape = UNetConfig(
+            in_channels=SHAPE[0],
+            out_channels=SHAPE[0],
+            model_channels=8,
+            channel_mult=(1,),
+            num_res_blocks=1,
+            num_head_channels=8,
+            attention_resolutions=(1,),
+            context_dim=4,
+            dropout=config.dropout,
+            norm_groups=2,
+        )
+        self.unet, self.config = VideoUNet(shape), config
+        self.seen: dict[int, list[str]] = {}  # names of every step's samples
+
+    def forward(self, batch, draws):
+        time.sleep(self.config.pause)
+        self.seen.setdefault(draws.step, []).extend(batch["name"])
+        x, noise = batch["x"], draws.normal(*SHAPE)
+        context = torch.ones(len(x), 78, 4)
+        out = self.unet(x + noise, draws.integers(1000), context)
+        batch["made"] = out.detach()
+        error = (out - noise).square().mean()
+        return error * (float("nan") if draws.step == self.config.bad_step else 1), {"l2": error}
+
+
+class Judge(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+    def forward(self, batch, draws):
+        made, real = self.net(batch["made"]), self.net(batch["x"])
+        return (made.tanh() - real.sigmoid()).mean(), {}
+
+
+class ToyRecipe:
+    def __init__(self, config: ToyConfig, device: torch.device) -> None:
+        torch.manual_seed(5)
+        self.objectives = {"denoise": Denoise(config).to(device)}
+        for p in self.objectives["denoise"].unet.out.parameters():
+            nn.init.normal_(p, std=0.1)  # they begin at zero, which hides what comes before
+        if config.judge:
+            self.objectives["judge"] = Judge().to(device)
+        self.dataset = Items()
+
+    def sheet(self) -> np.ndarray:
+        return np.zeros((4, 4, 3), np.uint8)
+
+    def export(self, out: Path, facts: dict) -> None:
+        (out / "result.json").write_text(json.dumps(facts))
+        torch.save(self.objectives["denoise"].state_dict(), out / "result.pt")
+
+
+def train(**options) -> loop.Run:
+    """A run in this process."""
+    return loop.run(ToyRecipe, ToyConfig(data="none", **options))
+
+
+def main(arguments: list[str]) -> None:
+    while arguments:
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        loop.run(ToyRecipe, parse(ToyConfig, arguments[:end], __doc__))
+        arguments = arguments[end + 1 :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,56 @@
+"""The recipe with its averaged weights: what sheets show and what is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import torch
+from accelerate import Accelerator
+
+from train.engine.config import RunConfig
+from train.engine.objective import Build, Recipe
+from train.engine.sharding import fill
+from train.engine.trained import Trained
+
+
+class Averaged:
+    """Of the first process. Where training shards its modules, it keeps a whole recipe beside
+    them, since recipes call parts of their modules that no hook would gather."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        trained: Mapping[str, Trained],
+        config: RunConfig,
+        accelerator: Accelerator,
+        build: Build,
+    ) -> None:
+        self._recipe, self._trained, self._config = recipe, trained, config
+        self._accelerator, self._build = accelerator, build
+        self._beside: Recipe | None = None
+
+    @contextmanager
+    def recipe(self) -> Iterator[Recipe | None]:
+        """The recipe with averages until the block ends; None on other processes, which must
+        enter too."""
+        if self._config.fsdp:
+            yield self._whole()
+            return
+        with ExitStack() as stack:
+            for trained in self._trained.values():
+                stack.enter_context(trained.ema.applied())
+            yield self._recipe if self._accelerator.is_main_process else None
+
+    def _whole(self) -> Recipe | None:
+        states = {name: t.averaged_state() for name, t in self._trained.items()}
+        if not self._accelerator.is_main_process:
+            return None
+        if self._beside is None:
+            torch.manual_seed(self._config.seed)
+            self._beside = self._build(self._config, self._accelerator.device)
+        for name, objective in self._beside.objectives.items():
+            own = dict(objective.named_parameters()) | dict(objective.named_buffers())
+            for key, value in states[name].items():
+                fill(own[key], value)
+        return self._beside

@@ -1,0 +1,49 @@
+"""Modules sharded over processes (FSDP2), and their tensors as whole ones.
+
+Sharded by torch's `fully_shard` itself: Accelerate's own path leaves out processes on CPUs, where
+this is tested.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.utils._pytree import tree_map
+
+from train.engine.blocks import blocks
+
+
+def shard(module: nn.Module) -> nn.Module:
+    """In place: each block for itself, then what is left. Weights are gathered as they are
+    stored, and autocast takes them to half precision as it does without sharding."""
+    for block in blocks(module):
+        fully_shard(block)
+    return fully_shard(module)
+
+
+def whole(state: Any) -> Any:
+    """A nested state with whole tensors on the CPU. Where modules are sharded all processes must
+    call it together."""
+    return tree_map(lambda x: _whole(x) if isinstance(x, Tensor) else x, state)
+
+
+def _whole(x: Tensor) -> Tensor:
+    x = x.detach()
+    return (x.full_tensor() if isinstance(x, DTensor) else x).cpu()
+
+
+def shared(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor placed as `like`: its shard of it, on its device."""
+    value = value.to(like.device)
+    if not isinstance(like, DTensor):
+        return value
+    return distribute_tensor(value, like.device_mesh, like.placements)
+
+
+@torch.no_grad()
+def fill(target: Tensor, value: Tensor) -> None:
+    target.copy_(shared(value, target))
