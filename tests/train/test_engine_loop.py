@@ -7,26 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from toy_recipe import ToyConfig, ToyRecipe, train
+from toy_recipe import ToyConfig, ToyRecipe, same, states, train
 
 from train.engine import checkpoint, loop
 from train.engine.config import RunConfig, parse, read
 from train.engine.optimizers import make_optimizer
-
-
-def same(a, b):
-    """Whether two nested states are equal bit for bit."""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
-
-
-def states(job):
-    return {name: trained.state_dict() for name, trained in job.trained.items()}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +83,15 @@ def test_another_batch_or_seed_is_refused_on_resuming(whole):
         train(out=str(whole.out), steps=8, batch=8)
     with pytest.raises(ValueError, match="seed=0"):
         train(out=str(whole.out), steps=8, seed=1)
+
+
+def test_a_signal_saves_and_ends_and_the_run_goes_on(whole, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        train(out=str(tmp_path), steps=6, dropout=0.3, interrupt_step=3)
+    assert ended.value.code == 130
+    assert checkpoint.load_latest(tmp_path / "checkpoints")["step"] == 4
+    assert not (tmp_path / "result.json").exists()
+    assert same(states(whole), states(train(out=str(tmp_path), steps=6, dropout=0.3)))
 
 
 def test_minutes_end_a_run_that_can_go_on(tmp_path):

@@ -3,12 +3,16 @@
 A little video UNet learns to remove noise that its draws add, and a judge beside it learns to tell
 what the UNet made, so that steps have draws, dropout, blocks and several optimizers.
 
-    python tests/train/toy_recipe.py data=none out=DIR [key=value ...] [-- another run's options]
+    python tests/train/toy_recipe.py data=none out=DIR [key=value ...] [-- another run ...]
+
+A further run may be a real one: `-- train.NAME key=value ...`.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -35,6 +39,9 @@ class ToyConfig(RunConfig):
     log_every: int = 1
     dropout: float = 0.0
     pause: float = 0.0  # seconds of every step
+    slow_save: float = 0.0  # seconds between writing a checkpoint and naming it
+    interrupt_step: int = -1  # which sends this process a signal
+    signal: int = 2
     bad_step: int = -1  # whose loss is not a number
     judge: bool = True
 
@@ -67,7 +74,7 @@ class Denoise(nn.Module):
         self.seen: dict[int, list[str]] = {}  # names of every step's samples
 
     def forward(self, batch, draws):
-        time.sleep(self.config.pause)
+        self._begin(draws.step)
         self.seen.setdefault(draws.step, []).extend(batch["name"])
         x, noise = batch["x"], draws.normal(*SHAPE)
         context = torch.ones(len(x), 78, 4)
@@ -75,6 +82,13 @@ class Denoise(nn.Module):
         batch["made"] = out.detach()
         error = (out - noise).square().mean()
         return error * (float("nan") if draws.step == self.config.bad_step else 1), {"l2": error}
+
+    def _begin(self, step: int) -> None:
+        time.sleep(self.config.pause)
+        if self.config.pause and Path(self.config.out).is_dir():
+            Path(self.config.out, "begun").write_text(str(step))
+        if step == self.config.interrupt_step:
+            os.kill(os.getpid(), self.config.signal)
 
 
 class Judge(nn.Module):
@@ -110,11 +124,37 @@ def train(**options) -> loop.Run:
     return loop.run(ToyRecipe, ToyConfig(data="none", **options))
 
 
+def same(a, b) -> bool:
+    """Whether two nested states are equal bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def states(job: loop.Run) -> dict:
+    """What training has changed, by objective."""
+    return {name: trained.state_dict() for name, trained in job.trained.items()}
+
+
 def main(arguments: list[str]) -> None:
     while arguments:
         end = arguments.index("--") if "--" in arguments else len(arguments)
-        loop.run(ToyRecipe, parse(ToyConfig, arguments[:end], __doc__))
+        _one(arguments[:end])
         arguments = arguments[end + 1 :]
+
+
+def _one(words: list[str]) -> None:
+    if words[0].startswith("train."):
+        importlib.import_module(words[0]).main(words[1:])
+        return
+    config = parse(ToyConfig, words, __doc__)
+    if config.slow_save:
+        os.fsync = lambda _: time.sleep(config.slow_save)
+    loop.run(ToyRecipe, config)
 
 
 if __name__ == "__main__":
