@@ -1,9 +1,10 @@
-"""Write a test set from the held-out clips of a cache: windows of large motion as folders.
+"""Write a test set from the held-out clips of a store: windows of large motion as folders.
 
-    python -m train.heldout cache=CACHE out=FOLDER [count=60 per_clip=2 seed=0 ...]
+    python -m train.heldout data=SHARDS out=FOLDER [count=60 per_clip=2 seed=0 ...]
 
 Each folder `<clip>_<start>` has frame_000.png ..., prompt.txt, fps.txt and sketch_007.png (XDoG of
-that frame); backgrounds are fixed by a hash. The first window of every clip, the one that moves
+that frame); backgrounds are fixed by a hash. With height and width given, pictures are resized by
+their short side and cropped to the centre. The first window of every clip, the one that moves
 most, comes before any second one; testset.json lists the choice.
 """
 
@@ -21,12 +22,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.data.backgrounds import paint_background
-from train.data.cache import Cache, Record, stable_hash
-from train.data.compose import as_layer, over
+from train.data.compose import as_layer, covering, over
 from train.data.motion import WindowRules
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
-from train.engine.config import read
+from train.data.store import Record, Store, stable_hash
+from train.engine.config import parse
 
 log = logging.getLogger("toon.heldout")
 
@@ -35,8 +36,10 @@ log = logging.getLogger("toon.heldout")
 class HeldoutConfig:
     """Options of `train.heldout`."""
 
-    cache: str = MISSING
+    data: str = MISSING  # shards of `train.prepare`
     out: str = MISSING
+    height: int = 0  # 0: as stored
+    width: int = 0
     split: str = "test"
     count: int = 60
     per_clip: int = 2
@@ -60,30 +63,31 @@ class Window:
         return f"{self.record.id}_{self.start:03d}"
 
 
-def choose_windows(cache: Cache, config: HeldoutConfig) -> list[Window]:
+def choose_windows(store: Store, config: HeldoutConfig) -> list[Window]:
     """At most `count` windows: rank by rank, each rank in the order of a hash."""
     windows = []
-    for record in cache.split(config.split):
-        motion = cache.motion(record)
+    for record in store.split(config.split):
+        motion = store.motion(record)
         starts = large_windows(motion, config.windows, config.rules, config.stride)
         windows += [
             Window(record=record, start=start, rank=rank)
             for rank, start in enumerate(starts[: config.per_clip])
         ]
     if not windows:
-        raise ValueError(f"cache={config.cache}: no large-motion window in {config.split!r}")
+        raise ValueError(f"data={config.data}: no large-motion window in {config.split!r}")
     windows.sort(key=lambda window: (window.rank, stable_hash(config.seed, window.name)))
     return windows[: config.count]
 
 
-def render_window(cache: Cache, window: Window, config: HeldoutConfig) -> Tensor:
+def render_window(store: Store, window: Window, config: HeldoutConfig) -> Tensor:
     """The window as drawn, (t 3 h w) in [0, 1], on the background of its hash."""
-    stop = window.start + (config.windows.length - 1) * config.stride + 1
-    layer = as_layer(cache.frames(window.record)[window.start : stop : config.stride])
-    if not window.record.alpha:
-        return layer[:, :3]
-    rng = np.random.default_rng(stable_hash("background", config.seed, window.name))
-    return over(layer, as_layer(paint_background(rng, cache.size, cache.size)))
+    numbers = range(window.start, window.start + config.windows.length * config.stride)
+    layer = as_layer(store.frames(window.record, numbers[:: config.stride]))
+    frames = layer[:, :3]
+    if window.record.alpha:
+        rng = np.random.default_rng(stable_hash("background", config.seed, window.name))
+        frames = over(layer, as_layer(paint_background(rng, *layer.shape[-2:])))
+    return covering(frames, (config.height, config.width)) if config.height else frames
 
 
 def write_window(folder: Path, window: Window, frames: Tensor, config: HeldoutConfig) -> None:
@@ -94,7 +98,7 @@ def write_window(folder: Path, window: Window, frames: Tensor, config: HeldoutCo
     for number in config.sketch_frames:
         _save(xdog(frames[number : number + 1] * 2 - 1)[0], folder / f"sketch_{number:03d}.png")
     fps = round(window.record.fps / config.stride)
-    (folder / "prompt.txt").write_text(window.record.prompt + "\n", encoding="utf-8")
+    (folder / "prompt.txt").write_text(window.record.caption + "\n", encoding="utf-8")
     (folder / "fps.txt").write_text(f"{fps}\n", encoding="utf-8")
 
 
@@ -105,27 +109,30 @@ def _save(image: Tensor, path: Path) -> None:
 
 def write_heldout(config: HeldoutConfig) -> list[Window]:
     """Write the whole test set; returns its windows in the order of choice."""
-    out, cache = Path(config.out), Cache(config.cache)
+    out, store = Path(config.out), Store(config.data)
+    if bool(config.height) != bool(config.width):
+        raise ValueError(f"height={config.height} width={config.width}: give both or none")
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"out={out}: the folder is not empty; give a new one")
-    windows = choose_windows(cache, config)
+    windows = choose_windows(store, config)
     if len(windows) < config.count:
         log.warning("only %d of %d windows move enough", len(windows), config.count)
     for window in tqdm(windows, desc="windows"):
-        write_window(out / window.name, window, render_window(cache, window, config), config)
-    listed = [{"name": w.name, "prompt": w.record.prompt, "rank": w.rank} for w in windows]
+        write_window(out / window.name, window, render_window(store, window, config), config)
+    listed = [{"name": w.name, "prompt": w.record.caption, "rank": w.rank} for w in windows]
     text = json.dumps({"seed": config.seed, "split": config.split, "windows": listed}, indent=1)
     (out / "testset.json").write_text(text, encoding="utf-8")
     return windows
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    config = parse(HeldoutConfig, arguments, __doc__)
     try:
-        write_heldout(read(HeldoutConfig, None, sys.argv[1:]))
+        write_heldout(config)
     except ValueError as error:
         sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.clips import find_clips, open_clip, unpack
+from train.data.clips import find_clips, open_clip, open_segments, unpack
 from train.data.names import prompt_from_name
 
 COUNT = 20
@@ -54,7 +54,7 @@ def test_uneven_durations_are_resampled(tmp_path):
     assert clip.fps == pytest.approx(20) and left == [0, 2, 2, 2, 4, 6]
 
 
-def test_video_is_opaque_and_cropped_square(tmp_path):
+def test_video_is_opaque_and_keeps_its_aspect(tmp_path):
     av = pytest.importorskip("av")
     path = tmp_path / "film.mp4"
     with av.open(str(path), "w") as out:
@@ -66,9 +66,9 @@ def test_video_is_opaque_and_cropped_square(tmp_path):
             out.mux(stream.encode(av.VideoFrame.from_image(wide)))
         out.mux(stream.encode())
     clip = open_clip(path, size=32)
-    assert not clip.alpha and clip.fps == 24 and clip.frames.shape == (COUNT, 32, 32, 4)
+    assert not clip.alpha and clip.fps == 24 and clip.frames.shape == (COUNT, 32, 48, 4)
     assert (clip.frames[..., 3] == 255).all()
-    red, blue = clip.frames[0, 15, 4], clip.frames[0, 15, 24]
+    red, blue = clip.frames[0, 15, 12], clip.frames[0, 15, 32]
     assert red[0] > 180 and red[2] < 80 and blue[2] > 180 and blue[0] < 80
 
 
@@ -81,6 +81,14 @@ def test_sequence_reads_its_prompt_and_rate(tmp_path):
     clip = open_clip(tmp_path, size=64)
     assert clip.prompt == "a red square" and clip.fps == 12 and len(clip.frames) == COUNT
     assert np.array_equal(clip.frames[3], np.asarray(squares()[3]))
+
+
+def test_a_long_clip_comes_in_parts(tmp_path):
+    for number, image in enumerate(squares()):
+        image.save(tmp_path / f"{number:03d}.png")
+    parts = list(open_segments(tmp_path, size=64, max_frames=8))
+    assert [(part.start, len(part.frames)) for part in parts] == [(0, 8), (8, 8), (16, 4)]
+    assert np.array_equal(parts[2].frames[1], np.asarray(squares()[17]))
 
 
 def test_wide_clip_with_alpha_is_fitted_in_whole(tmp_path):

@@ -7,24 +7,32 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from train.data.backgrounds import PAINTERS
-from train.data.cache import Cache, stable_hash
 from train.data.compose import as_layer, outlined, over, panned, placed
+from train.data.filters.base import FilterConfig
+from train.data.options import PrepareConfig
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig
+from train.data.store import Store, stable_hash
 from train.data.windows import ClipWindows, WindowConfig
 from train.heldout import HeldoutConfig, write_heldout
-from train.prepare import PrepareConfig, prepare
+from train.prepare import prepare
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory, lottie_folder) -> Cache:
-    out = tmp_path_factory.mktemp("cache")
+def store(tmp_path_factory, lottie_folder) -> Store:
+    out = tmp_path_factory.mktemp("store")
+    options = {"data": str(lottie_folder), "out": str(out), "size": 64, "workers": 1}
     split = SplitConfig(test_share=0.3, least_large=1, large_change=4.0)
-    return prepare(PrepareConfig(data=str(lottie_folder), out=str(out), size=64, split=split))
+    filters = FilterConfig(sketch="xdog", text=0)
+    return prepare(PrepareConfig(**options, split=split, filters=filters))
 
 
-def test_item_has_the_agreed_form(cache):
-    windows = ClipWindows(cache, "train", frames=16, size=64, seed=3)
+def windows_of(store, split="train", size=64, **options) -> ClipWindows:
+    return ClipWindows(store, split, height=size, width=size, **options)
+
+
+def test_item_has_the_agreed_form(store):
+    windows = windows_of(store, frames=16, seed=3)
     for item in (windows[i] for i in range(12)):
         video = item["video"]
         assert video.shape == (3, 16, 64, 64) and video.dtype == torch.float32
@@ -33,39 +41,39 @@ def test_item_has_the_agreed_form(cache):
         assert 5 <= item["fs"] <= 30 and isinstance(item["prompt"], str)
 
 
-def test_draws_depend_on_seed_and_index_alone(cache):
-    first = ClipWindows(cache, "train", size=64, seed=1)
-    again = ClipWindows(cache.root, "train", size=64, seed=1)
+def test_draws_depend_on_seed_and_index_alone(store):
+    first = windows_of(store, seed=1)
+    again = windows_of(Store(store.root), seed=1)
     order = [7, 2, 9]
     videos = {i: first[i]["video"] for i in sorted(order)}
     for i in order:
         assert torch.equal(again[i]["video"], videos[i])
     assert not torch.equal(videos[2], videos[7])
-    assert not torch.equal(ClipWindows(cache, "train", size=64, seed=2)[2]["video"], videos[2])
+    assert not torch.equal(windows_of(store, seed=2)[2]["video"], videos[2])
 
 
-def test_a_loader_resumes_in_the_middle(cache):
-    windows = ClipWindows(cache, "train", size=64, seed=1)
+def test_a_loader_resumes_in_the_middle(store):
+    windows = windows_of(store, seed=1)
     batches = list(DataLoader(windows, batch_size=2, sampler=range(0, 8)))
     resumed = list(DataLoader(windows, batch_size=2, sampler=range(4, 8), num_workers=1))
     assert torch.equal(resumed[0]["video"], batches[2]["video"])
     assert resumed[1]["prompt"] == batches[3]["prompt"]
 
 
-def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(cache):
-    train = {record.group for record in ClipWindows(cache, "train").records}
-    test = {record.group for record in ClipWindows(cache, "test").records}
+def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(store):
+    train = {record.group for record in windows_of(store).records}
+    test = {record.group for record in windows_of(store, "test").records}
     assert train and test and not train & test
-    assert "still" not in {record.id for record in ClipWindows(cache, "train").records}
+    assert "still" not in {record.id for record in windows_of(store).records}
     with pytest.raises(ValueError, match="'val'"):
-        ClipWindows(cache, "val")
+        windows_of(store, "val")
     with pytest.raises(ValueError, match="no moving window of 90 frames"):
-        ClipWindows(cache, "train", frames=90)
+        windows_of(store, frames=90)
 
 
-def test_strides_are_within_the_frame_rates(cache):
+def test_strides_are_within_the_frame_rates(store):
     config = WindowConfig(min_fps=10, max_fps=20)
-    windows = ClipWindows(cache, "train", frames=8, size=64, config=config)
+    windows = windows_of(store, frames=8, config=config)
     assert {windows[i]["fs"] for i in range(30)} == {10, 15}
 
 
@@ -73,14 +81,14 @@ def test_characters_are_moved_as_told():
     frames = np.zeros((2, 64, 64, 4), np.uint8)
     frames[:, 30:34, 30:34] = 255
     layer = as_layer(frames)
-    moved = placed(layer, 64, 1.0, (10, -6), (5, 0))
+    moved = placed(layer, (64, 64), 1.0, (10, -6), (5, 0))
     for number, left in enumerate((40, 45)):
         expected = torch.zeros(4, 64, 64)
         expected[:, 24:28, left : left + 4] = 1
         assert torch.allclose(moved[number], expected, atol=1e-4)
-    small = placed(layer, 64, 0.5, (0, 0))
+    small = placed(layer, (64, 64), 0.5, (0, 0))
     assert small[0, 3].sum() == pytest.approx(4, rel=0.02)
-    assert torch.equal(placed(layer, 64, 1.0, (0, 0)), layer)
+    assert torch.equal(placed(layer, (64, 64), 1.0, (0, 0)), layer)
 
 
 def test_over_is_porter_duff():
@@ -100,9 +108,9 @@ def test_outline_surrounds_the_silhouette():
 
 def test_camera_pans_by_fractions_of_a_pixel():
     ramp = torch.arange(40.0).expand(3, 34, 40)
-    view = panned(ramp, 32, 4, (1.5, 0))
+    view = panned(ramp, (32, 32), 4, (1.5, 0))
     assert view[:, 0, 5, 10].tolist() == [10, 11.5, 13, 14.5]
-    assert panned(ramp, 32, 4, (-1.5, 0))[:, 0, 5, 10].tolist() == [17, 15.5, 14, 12.5]
+    assert panned(ramp, (32, 32), 4, (-1.5, 0))[:, 0, 5, 10].tolist() == [17, 15.5, 14, 12.5]
 
 
 @pytest.mark.parametrize("painter", PAINTERS, ids=lambda painter: painter.__name__)
@@ -129,10 +137,10 @@ def test_sketches_of_a_batch_equal_single_ones():
     assert torch.allclose(xdog(frames)[1:2], xdog(frames[1:2]), atol=1e-6)
 
 
-def test_heldout_windows_are_written_as_a_test_set(cache, tmp_path):
+def test_heldout_windows_are_written_as_a_test_set(store, tmp_path):
     out = tmp_path / "set"
     windows = SplitConfig(large_change=4.0)
-    config = HeldoutConfig(cache=str(cache.root), out=str(out), count=3, windows=windows)
+    config = HeldoutConfig(data=str(store.root), out=str(out), count=3, windows=windows)
     chosen = write_heldout(config)
     assert 1 <= len(chosen) <= 3 and {w.record.split for w in chosen} == {"test"}
     order = [(w.rank, stable_hash(0, w.name)) for w in chosen]
@@ -145,7 +153,7 @@ def test_heldout_windows_are_written_as_a_test_set(cache, tmp_path):
     assert (folder / "fps.txt").read_text() == "30\n"
     with pytest.raises(ValueError, match="not empty"):
         write_heldout(config)
-    again = HeldoutConfig(cache=str(cache.root), out=str(tmp_path / "b"), count=3, windows=windows)
+    again = HeldoutConfig(data=str(store.root), out=str(tmp_path / "b"), count=3, windows=windows)
     write_heldout(again)
     for name in names:
         assert (tmp_path / "b" / folder.name / name).read_bytes() == (folder / name).read_bytes()

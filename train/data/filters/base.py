@@ -37,6 +37,7 @@ class FilterConfig:
     sharpness: float = 0.1  # steepest edges, a pixel, as a share of the contrast
     flicker: float = 0.25  # share of frames unlike both neighbours, which are like each other
     text: float = 0.02  # share of the picture that text covers
+    text_sure: float = 0.7  # score of the recogniser from which a box is text; 0: every box is
     text_model: str = ""  # an .onnx detector; else the one of rapidocr-onnxruntime
     duplicate: float = 12.0  # largest difference, of 255, of two clips' thumbnails
     caption_model: str = ""  # folder of an image-to-text model of transformers

@@ -1,4 +1,8 @@
-"""Text in the picture, by the detector of PP-OCR (in the role that CRAFT has in the paper)."""
+"""Text in the picture, by the detector of PP-OCR (in the role that CRAFT has in the paper).
+
+On drawings the detector alone takes faces and clothes for text, so that a box counts only where
+PP-OCR's recogniser reads something in it.
+"""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -29,16 +33,17 @@ class Text:
 
     weights: Path
     limit: float
+    sure: float
     name: str = "text"
-    _detector: Any = field(default=None, repr=False)
+    _reader: Any = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
         return f"PP-OCR {described(self.weights)}"
 
     def __call__(self, piece: Piece) -> Verdict:
-        self._detector = self._detector or load_detector(self.weights)
-        shares = [text_share(self._detector, picture) for picture in piece.sample(SAMPLES)]
+        self._reader = self._reader or load_reader(self.weights)
+        shares = [text_share(self._reader, picture, self.sure) for picture in piece.sample(SAMPLES)]
         share = float(np.median(shares))
         scores = {"text": round(share, 4)}
         if share <= self.limit:
@@ -46,36 +51,30 @@ class Text:
         return Verdict(reason=f"text covers {share:.0%} of the picture", scores=scores)
 
 
-def text_share(detector: Any, picture: np.ndarray) -> float:
-    """Share (0..1) of a picture (h w 3) uint8 RGB inside the detector's boxes."""
+def text_share(reader: Any, picture: np.ndarray, sure: float) -> float:
+    """Share (0..1) of a picture (h w 3) uint8 RGB inside boxes that are read with a score of
+    `sure` or more; with 0 every box of the detector counts."""
     import cv2
 
     scale = SIDE / min(picture.shape[:2])
     size = [max(32, round(side * scale)) for side in picture.shape[1::-1]]
-    boxes, _ = detector(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)[..., ::-1])
+    image = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)[..., ::-1]
+    found, _ = reader(image, use_cls=False, use_rec=sure > 0)
+    boxes = [entry[0] if sure else entry for entry in found or () if not sure or entry[2] >= sure]
     mask = np.zeros(size[::-1], np.uint8)
-    for box in boxes if boxes is not None else ():
+    for box in boxes:
         cv2.fillPoly(mask, [np.round(box).astype(np.int32)], 1)
     return float(mask.mean())
 
 
-def load_detector(weights: Path) -> Any:
-    """PP-OCR's detector on one thread; ModelError where the file is no such network."""
-    from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
+def load_reader(weights: Path) -> Any:
+    """PP-OCR on one thread; ModelError where the file is no such detector."""
+    from rapidocr_onnxruntime import RapidOCR
 
-    options = {
-        "model_path": str(weights),
-        "use_cuda": False,
-        "use_dml": False,
-        "intra_op_num_threads": 1,
-        "inter_op_num_threads": 1,
-        "limit_side_len": SIDE,
-        "limit_type": "min",
-        "mean": [0.5] * 3,
-        "std": [0.5] * 3,
-    }
+    threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+    sides = {"det_limit_side_len": SIDE, "det_limit_type": "min"}
     try:
-        return TextDetector(options)
+        return RapidOCR(det_model_path=str(weights), text_score=0.0, **threads, **sides)
     except Exception as error:
         raise ModelError(f"{weights}: no text detector of PP-OCR ({error})") from error
 
@@ -91,4 +90,4 @@ def build(config: FilterConfig) -> Text | None:
     weights = model_path(config.text_model, config.models, WEIGHTS) or packaged
     if not weights.is_file():
         raise NoModel(f"{weights.name} is in neither {config.models} nor rapidocr-onnxruntime")
-    return Text(weights, config.text)
+    return Text(weights, config.text, config.text_sure)
