@@ -152,10 +152,12 @@ def _in_workers(
     config: PrepareConfig, paths: Paths, stamps: dict[str, str], workers: int
 ) -> Iterator[tuple[str, Outcome | None]]:
     """Outcomes as they come; None for a source whose worker process died."""
-    if not paths:
+    if workers == 0:
+        yield from ((n, process(config, n, p, stamps[n])) for n, p in paths.items())
+    if workers == 0 or not paths:
         return
     context = multiprocessing.get_context("spawn")
-    count = max(1, min(workers, len(paths)))
+    count = min(workers, len(paths))
     with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
         jobs = {pool.submit(process, config, n, p, stamps[n]): n for n, p in paths.items()}
         try:

@@ -1,66 +1,133 @@
-"""The cache: what is in it, what is skipped, resuming, splits and look-alikes."""
+"""Shards and index: what is in them, what is dropped and why, splits, look-alikes."""
 
 import json
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from train.data import cache as cache_module
-from train.data.cache import Cache, Record
-from train.data.lookalikes import find_groups, motion_signature
+from train.data.filters.base import FilterConfig
+from train.data.lookalikes import find_duplicates, find_groups, motion_signature, thumbnails
 from train.data.motion import WindowRules, is_good, measure_motion, window_stats
+from train.data.options import PrepareConfig
+from train.data.shards import write_atomic
 from train.data.splits import SplitConfig, assign_splits
+from train.data.store import Record, Store, read_index
 from train.engine.config import read
-from train.prepare import PrepareConfig, prepare
+from train.prepare import clip_id, main, prepare
+
+FAST = {"size": 64, "workers": 0, "filters": FilterConfig(sketch="xdog", text=0)}
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory, lottie_folder) -> Cache:
-    out = tmp_path_factory.mktemp("cache")
-    return prepare(read(PrepareConfig, None, [f"data={lottie_folder}", f"out={out}", "size=64"]))
+def prepared(tmp_path_factory, lottie_folder) -> Store:
+    out = tmp_path_factory.mktemp("store")
+    return prepare(PrepareConfig(data=str(lottie_folder), out=str(out), **FAST))
 
 
-def test_records_and_skipped_files(prepared):
-    by_id = {record.id: record for record in prepared.records}
-    assert by_id["1f438"].prompt == "frog face" and by_id["red box"].frames == 31
-    assert prepared.frames(by_id["red box"]).shape == (31, 64, 64, 4)
-    skipped = json.loads((prepared.root / "index.json").read_text())["skipped"]
-    assert set(skipped) == {"broken", "short"}
-    assert "not valid JSON" in skipped["broken"] and "at least 16" in skipped["short"]
+def members(root) -> dict[str, bytes]:
+    """Every file of every shard, as any tar reader sees it."""
+    found = {}
+    for shard in sorted(root.glob("*.tar")):
+        with tarfile.open(shard) as tar:
+            for info in tar:
+                assert info.mtime == 0 and info.name not in found
+                found[info.name] = tar.extractfile(info).read()
+    return found
+
+
+def test_the_index_tells_of_every_clip_kept_or_dropped(prepared):
+    records = read_index(prepared.root)
+    assert [record.id for record in records] == sorted(record.id for record in records)
+    kept = {record.id: record for record in records if record.kept}
+    assert kept["1f438"].caption == "frog face" and kept["1f438"].caption_by == "name"
+    box = kept["red box"]
+    assert (box.frames, box.height, box.width, box.bucket) == (31, 64, 64, "1:1")
+    assert box.fps == 30 and box.alpha and box.sketch == "xdog" and box.motion > 5
+    assert box.no_model == ("captions", "agreement")
+    reasons = {record.id: record.reason for record in records if not record.kept}
+    assert set(reasons) == {"broken", "short", "still", "spin"}
+    assert (
+        reasons["broken"].startswith("read: broken.json: not valid JSON")
+        and "at least 16" in reasons["short"]
+    )
+    assert reasons["still"].startswith("static: still")
+
+
+def test_members_are_at_their_places_and_in_webdataset_form(prepared):
+    files = members(prepared.root)
+    for record in prepared.records:
+        data = (prepared.root / record.shard).read_bytes()
+        places = {
+            f"{record.id}.json": record.places.json,
+            f"{record.id}.motion.npz": record.places.motion,
+            f"{record.id}.0007.webp": record.places.frames[7],
+            f"{record.id}.0007.sketch.webp": record.places.sketches[7],
+        }
+        for name, (start, size) in places.items():
+            assert data[start : start + size] == files[name]
+        facts = json.loads(files[f"{record.id}.json"])
+        assert facts["caption"] == record.caption and facts["split"] == record.split
+        assert record.shard.startswith(record.split)
+    assert len(files) == sum(2 + 2 * record.frames for record in prepared.records)
+
+
+def test_webdataset_reads_the_shards(prepared):
+    webdataset = pytest.importorskip("webdataset")
+    urls = [str(shard) for shard in sorted(prepared.root.glob("*.tar"))]
+    samples = {s["__key__"]: s for s in webdataset.WebDataset(urls, shardshuffle=False)}
+    assert set(samples) == {record.id for record in prepared.records}
+    assert json.loads(samples["roll"]["json"])["frames"] == 51
+    assert samples["roll"]["0000.webp"][:4] == b"RIFF"
+
+
+def test_frames_are_kept_without_loss(prepared, lottie_folder):
+    from train.data.clips import open_clip
+
+    [record] = [record for record in prepared.records if record.id == "roll"]
+    clip = open_clip(lottie_folder / "roll.json", size=64)
+    assert np.array_equal(prepared.frames(record), clip.frames)
+    assert np.array_equal(prepared.frames(record, [5, 2]), clip.frames[[5, 2]])
+    assert prepared.sketches(record, [3]).shape == (1, 64, 64)
+    assert prepared.sketches(record).max() > 200
+    expected = measure_motion(clip.frames).change
+    assert np.nanmax(np.abs(prepared.motion(record).change - expected)) < 0.1
+
+
+def test_the_sheet_shows_kept_and_dropped(prepared):
+    with Image.open(prepared.root / "sheet.png") as sheet:
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 20)}
+    assert {(16, 110, 40), (170, 30, 30)} <= colours
 
 
 def test_look_alikes_share_a_group(prepared):
     groups = {record.id: record.group for record in prepared.records}
     assert groups["red box"] == groups["blue box"]
-    assert len({groups[name] for name in ("red box", "down", "corner", "spin", "rise")}) == 5
+    assert len({groups[name] for name in ("red box", "down", "corner", "roll", "rise")}) == 5
 
 
-def test_a_second_run_renders_only_what_changed(tmp_path, lottie_folder, write_lottie, monkeypatch):
-    data, out = tmp_path / "data", tmp_path / "out"
+def test_a_near_duplicate_is_dropped(tmp_path, write_lottie):
+    data = tmp_path / "data"
     data.mkdir()
-    for name in ("down.json", "spin.json"):
-        (data / name).write_bytes((lottie_folder / name).read_bytes())
-    config = read(PrepareConfig, None, [f"data={data}", f"out={out}", "size=64"])
-    prepare(config)
-    before = {file.name: file.stat().st_mtime_ns for file in out.glob("clips/*.npy")}
-    write_lottie(data / "spin.json", spin=90)
-    records = prepare(config).records
-    after = {file.name: file.stat().st_mtime_ns for file in out.glob("clips/*.npy")}
-    assert before["down.npy"] == after["down.npy"] and before["spin.npy"] < after["spin.npy"]
-    assert [record.id for record in records] == ["down", "spin"]
+    write_lottie(data / "a.json")
+    write_lottie(data / "b.json", colour=(0.99, 0, 0))
+    write_lottie(data / "c.json", colour=(0, 0, 1))
+    out = tmp_path / "out"
+    store = prepare(PrepareConfig(data=str(data), out=str(out), **FAST))
+    assert [record.id for record in store.records] == ["a", "c"]
+    assert [r.reason for r in read_index(out) if not r.kept] == ["duplicate: of a"]
 
 
-def test_a_tar_gives_the_same_cache(tmp_path, lottie_folder, prepared):
+def test_a_tar_gives_the_same_clips(tmp_path, lottie_folder, prepared):
     archive = tmp_path / "clips.tar.xz"
     with tarfile.open(archive, "w:xz") as tar:
-        for name in ("down.json", "spin.json"):
+        for name in ("down.json", "roll.json"):
             tar.add(lottie_folder / name, name)
-    out = tmp_path / "out"
-    taken = prepare(read(PrepareConfig, None, [f"data={archive}", f"out={out}", "size=64"]))
+    taken = prepare(PrepareConfig(data=str(archive), out=str(tmp_path / "out"), **FAST))
+    by_id = {record.id: record for record in prepared.records}
     for record in taken.records:
-        assert np.array_equal(taken.frames(record), prepared.frames(record))
+        assert np.array_equal(taken.frames(record), prepared.frames(by_id[record.id]))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +137,7 @@ def test_a_tar_gives_the_same_cache(tmp_path, lottie_folder, prepared):
         (["data=x", "out=y", "size=big"], "big"),
         (["out=y"], "data is needed"),
         (["data=x", "out=y", "split.share=1"], "share"),
+        (["data=x", "out=y", "filters.txt=1"], "txt"),
     ],
 )
 def test_wrong_options_are_refused(arguments, message):
@@ -77,14 +145,51 @@ def test_wrong_options_are_refused(arguments, message):
         read(PrepareConfig, None, arguments)
 
 
-def test_nothing_readable_and_no_cache_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("filters.sketch=pencil", "expected auto"),
+        ("filters.shots=all", "expected auto, transnet"),
+        ("filters.caption_model=nowhere", "nowhere: no such model"),
+    ],
+)
+def test_wrong_models_end_the_run_before_it_starts(tmp_path, lottie_folder, option, message):
+    with pytest.raises(SystemExit, match=message):
+        main([f"data={lottie_folder}", f"out={tmp_path}", option])
+    assert not (tmp_path / "work").exists()
+
+
+def test_nothing_readable_and_no_store_are_named(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "bad.json").write_text("{")
-    with pytest.raises(ValueError, match="no readable clip among 1"):
-        prepare(PrepareConfig(data=str(data), out=str(tmp_path / "out"), workers=1))
+    with pytest.raises(ValueError, match="none of its 1 clips was kept"):
+        prepare(PrepareConfig(data=str(data), out=str(tmp_path / "out"), **FAST))
     with pytest.raises(ValueError, match="train.prepare"):
-        Cache(tmp_path / "nowhere")
+        Store(tmp_path / "nowhere")
+    (tmp_path / "index.jsonl").write_text('{"id": 1}\n')
+    with pytest.raises(ValueError, match="line 1: no line of train.prepare"):
+        Store(tmp_path)
+
+
+def test_a_shard_cut_short_costs_its_clips(tmp_path, prepared, caplog):
+    for file in prepared.root.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    train = tmp_path / "train-000000.tar"
+    train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
+    lost = {record.id for record in prepared.records} - {r.id for r in Store(tmp_path).records}
+    assert 0 < len(lost) < len(prepared.records) and "train-000000.tar" in caplog.text
+
+
+def test_ids_have_no_dots_and_do_not_collide(tmp_path, write_lottie):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_lottie(tmp_path / folder / "walk.v2.json")
+    names = [clip_id(path, tmp_path) for path in sorted(tmp_path.rglob("*.json"))]
+    assert names == ["one__walk_v2", "two__walk_v2"]
+    long = clip_id(tmp_path / ("x" * 200 + ".mp4"), tmp_path)
+    assert len(long) < 80 and long != clip_id(tmp_path / ("x" * 201 + ".mp4"), tmp_path)
 
 
 def moving(offsets) -> np.ndarray:
@@ -133,8 +238,8 @@ def test_look_alikes_are_found_mirrored_recoloured_and_by_family():
 
 
 def records(count: int) -> list[Record]:
-    kinds = {"prompt": "", "fps": 30.0, "frames": 60, "alpha": True, "large": 2}
-    return [Record(id=f"c{i}", name=f"c{i}", group=f"g{i // 3}", **kinds) for i in range(count)]
+    kinds = {"fps": 30.0, "frames": 60, "alpha": True, "large": 2}
+    return [Record(id=f"c{i}", group=f"g{i // 3}", **kinds) for i in range(count)]
 
 
 def test_split_holds_out_whole_groups_and_is_deterministic():
@@ -162,15 +267,13 @@ def test_an_interrupted_write_leaves_no_file(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError):
-        cache_module.write_atomic(tmp_path / "a.npy", fails)
+        write_atomic(tmp_path / "a.npy", fails)
     assert not (tmp_path / "a.npy").exists()
 
 
-def test_clips_of_one_name_do_not_overwrite_each_other(tmp_path, write_lottie):
-    data = Path(tmp_path / "data")
-    for folder in ("one", "two"):
-        (data / folder).mkdir(parents=True)
-        write_lottie(data / folder / "walk.json")
-    out = tmp_path / "out"
-    taken = prepare(PrepareConfig(data=str(data), out=str(out), size=32, workers=1))
-    assert [record.id for record in taken.records] == ["one__walk", "two__walk"]
+def test_near_duplicates_are_told_from_look_alikes():
+    clip = moving(range(0, 32, 2))
+    noisy = np.clip(clip.astype(int) + np.random.default_rng(0).integers(-4, 5, clip.shape), 0, 255)
+    shifted = moving(range(3, 35, 2))
+    looks = [thumbnails(frames) for frames in (clip, shifted, noisy.astype(np.uint8), clip[::-1])]
+    assert find_duplicates(np.stack(looks), 12) == {2: 0}

@@ -21,7 +21,7 @@ from train.prepare import prepare
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, lottie_folder) -> Store:
     out = tmp_path_factory.mktemp("store")
-    options = {"data": str(lottie_folder), "out": str(out), "size": 64, "workers": 1}
+    options = {"data": str(lottie_folder), "out": str(out), "size": 64, "workers": 0}
     split = SplitConfig(test_share=0.3, least_large=1, large_change=4.0)
     filters = FilterConfig(sketch="xdog", text=0)
     return prepare(PrepareConfig(**options, split=split, filters=filters))

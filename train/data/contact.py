@@ -55,7 +55,9 @@ def _cell(record: Record, strip: np.ndarray | None) -> Image.Image:
     told = f"{record.fps:g} fps, {record.caption}" if record.kept else record.reason
     lines = textwrap.wrap(_ascii(record.id), 32)[:1] + textwrap.wrap(_ascii(told), 32)[:2]
     colour = COLOURS[record.kept]
-    ImageDraw.Draw(cell).text((4, STRIP_TOP + 66), "\n".join(lines), fill=colour)
+    draw = ImageDraw.Draw(cell)
+    draw.rectangle((4, STRIP_TOP + 64, CELL[0] - 5, STRIP_TOP + 65), fill=colour)
+    draw.text((4, STRIP_TOP + 67), "\n".join(lines), fill=colour)
     return cell
 
 

@@ -19,7 +19,7 @@ class PrepareConfig:
     max_fps: float = 30.0
     max_frames: int = 900  # longer clips are read in parts of so many, which bounds the memory
     least_frames: int = 16
-    workers: int = 2
+    workers: int = 2  # processes; 0: this one, where a crashing reader ends the run
     shard_mb: int = 256
     split: SplitConfig = field(default_factory=SplitConfig)
     rules: WindowRules = field(default_factory=WindowRules)

@@ -149,9 +149,9 @@ class Store:
             file = self.root / shard
             sizes[shard] = file.stat().st_size if file.is_file() else 0
         good = [record for record in records if _end(record) <= sizes[record.shard]]
-        lost = {r.shard for r in records} - {r.shard for r in good}
-        if len(good) < len(records):
-            names = ", ".join(sorted(lost)) or "a shard"
+        lost = {record.shard for record in records if _end(record) > sizes[record.shard]}
+        if lost:
+            names = ", ".join(sorted(lost))
             log.warning(
                 "%s: %d clips are left out, %s is missing or cut short",
                 self.root, len(records) - len(good), names,

@@ -97,6 +97,7 @@ def _guarded(source: _Source) -> None:
 
 
 def _unreadable(source: _Source, reason: str) -> None:
+    reason = reason.replace(f"{source.path.parent}/", "")  # the index names no place of a machine
     start = source.records[-1].start + source.records[-1].frames if source.records else 0
     name = f"{source.identity}-rest" if source.records else source.identity
     record = Record(
