@@ -1,17 +1,16 @@
-"""Train the autoencoder: first with its plain decoder, then the dual-reference one on top.
+"""Train a plain autoencoder from nothing, or on from another.
 
-    python -m train.autoencoder data=CACHE out=RUN [stage=plain]
-    python -m train.autoencoder data=CACHE out=RUN2 stage=dual base=RUN/autoencoder.safetensors
+    python -m train.autoencoder data=DIR out=DIR [preset=nano | shape=FILE.yaml] [base=FILE]
 
-Plain: encoder and decoder on single frames by L1, its image gradients and a small KL. Dual
-(paper eq. 3 to 5, without the adversarial part): encoder frozen, the decoder with references and
-pseudo-3D convolutions on whole clips.
+Single frames; squared error, L1, L1 of image gradients, a small KL, and LPIPS where lambda_p is
+not 0. The encoder's latents are what `train.pretrain` learns, and the plain decoder is what
+`train.decoder` starts from. The result, out/autoencoder.safetensors, is one part of a model.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,122 +19,113 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from toon_core import presets
-from toon_core.layers.blocks import Upsample
+import toon_core
+from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
-from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock
-from train.data.windows import ClipWindows
+from train.data.source import open_windows
 from train.engine import loop, sheets
 from train.engine.config import RunConfig, parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
-from train.engine.result import load_part, save_part
+from train.engine.result import load_part, part_of, save_part
+from train.losses.perceptual import Perceptual, perceptual
+from train.pretrain import shape
+from train.vae_start import start_as_resize
 
 
 @dataclass(kw_only=True)
 class AutoencoderConfig(RunConfig):
-    stage: str = "plain"  # plain, or dual: the dual-reference 3D decoder on a frozen encoder
-    base: str = ""  # dual: the plain stage's autoencoder.safetensors; plain: one to go on from
-    frames: int = 2  # plain: frames taken of each window; dual: the whole window's
+    preset: str = "nano"  # the model's shape
+    shape: str = ""  # or a YAML file of one, in the released form or ToonConfig's
+    base: str = ""  # a result of this, or a complete model with the plain decoder, to go on from
+    images: int = 2  # frames taken of each window
     crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper
     kl: float = 1e-6
     edges: float = 0.5  # weight of the L1 of image gradients
-    identity_time_mix: bool = True  # start the colours' time convolution as no change
+    lambda_p: float = 0.0  # weight of LPIPS
+    perceptual: str = "auto"  # its network: auto, vgg, alex, hed or none
+    models: str = "models"  # folder of its file
+    calibrate: bool = True  # give the scaled latents unit std at the end
 
 
 class Reconstruction(nn.Module):
-    """Plain stage: the autoencoder on some frames of each window."""
+    """The autoencoder on some frames of each window."""
 
-    def __init__(self, vae: Autoencoder, config: AutoencoderConfig) -> None:
+    def __init__(
+        self, vae: Autoencoder, config: AutoencoderConfig, measure: Perceptual | None
+    ) -> None:
         super().__init__()
         self.vae, self.config = vae, config
+        self._measure = (measure,)  # no submodule: not trained
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        video = random_crop(batch["video"], self.config.crop, draws)
-        picked = draws.order(video.shape[2])[:, : self.config.frames]
+        c, (measure,) = self.config, self._measure
+        video = random_crop(batch["video"], c.crop, draws)
+        picked = draws.order(video.shape[2])[:, : c.images]
         chosen = [clip[:, order] for clip, order in zip(video, picked, strict=True)]
         images = _flat(torch.stack(chosen)).to(self.vae.quant_conv.weight.device)
         posterior = self.vae.encode(images)
         noise = noise_like(posterior.mean, draws)
         out = self.vae.decode(posterior.sample(noise).unsqueeze(2)).squeeze(2)
         kl = posterior.kl().mean()
-        error = reconstruction(out, images, self.config.edges)
-        return error + self.config.kl * kl, {"l1": _l1(out, images), "kl": kl}
-
-
-class DualReconstruction(nn.Module):
-    """Dual stage: the decoder on whole clips; the encoder is no part of what is trained."""
-
-    def __init__(self, vae: Autoencoder, config: AutoencoderConfig) -> None:
-        super().__init__()
-        self.decoder, self.config = vae.decoder, config
-        self._vae = (vae,)
-
-    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        (vae,) = self._vae
-        video = random_crop(batch["video"], self.config.crop, draws)
-        video = video.to(vae.quant_conv.weight.device)
-        with torch.no_grad():
-            z, references = encode_clip(vae, video, draws)
-        out = vae.decode(z, references)
-        error = reconstruction(_flat(out), _flat(video), self.config.edges)
-        return error, {"l1": _l1(out, video)}
+        loss = reconstruction(out, images, c.edges) + c.kl * kl
+        values = {"l1": (out - images).abs().mean().detach(), "kl": kl}
+        if measure is not None:
+            values["lpips"] = measure(out, images)
+            loss = loss + c.lambda_p * values["lpips"]
+        return loss, values
 
 
 class AutoencoderRecipe:
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.dataset = ClipWindows(config.data, seed=config.seed, items=config.steps * config.batch)
-        held_out = ClipWindows(config.data, "test", seed=0, items=config.sheet_clips)
-        self.fixed = torch.stack([held_out[i]["video"] for i in range(config.sheet_clips)]).to(
-            device
-        )
-        self.dual = config.stage == "dual"
-        self.vae = self._build().to(device)
-        kind = DualReconstruction if self.dual else Reconstruction
-        self.objectives = {"vae": kind(self.vae, config)}
-
-    def _build(self) -> Autoencoder:
-        shape = presets.nano().vae
-        plain = replace(shape, references=False, pseudo_3d=False)
-        if self.config.stage == "plain":
-            vae = Autoencoder(plain)
-            start_as_resize(vae)
-            if self.config.base:
-                vae.load_state_dict(load_part(self.config.base, "vae"))
-            return vae
-        if not self.dual:
-            raise ValueError(f"stage={self.config.stage}: expected plain or dual")
-        vae = Autoencoder(shape)
-        _take(vae, load_part(self.config.base, "vae"))
-        if self.config.identity_time_mix:
-            start_identity(vae.decoder.conv_out.time_mix_conv, train=True)
-        vae.encoder.requires_grad_(False)
-        return vae
+        check_crop(config.crop, config.height, config.width)
+        self.config = config
+        measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
+        self.measured = measure.label if measure else "none"
+        self.vae = start(config).to(device)
+        self.vae.post_quant_conv.requires_grad_(False)  # the dual-reference path does not run it
+        self.dataset = open_windows(config, items=config.steps * config.batch)
+        held_out = open_windows(config, split="test", items=config.sheet_clips)
+        videos = [held_out[i]["video"] for i in range(config.sheet_clips)]
+        self.fixed = torch.stack(videos).to(device)
+        measure = measure.to(device) if measure else None
+        self.objectives = {"vae": Reconstruction(self.vae, config, measure)}
 
     def sheet(self) -> np.ndarray:
         """Truth and reconstruction, of held-out clips."""
-        clips = []
-        for video in self.fixed:
-            z, references = encode_clip(self.vae, video[None], fixed_draws())
-            out = self.vae.decode(z, references if self.dual else None)
-            clips += [video[:, ::3], out[0, :, ::3]]
+        clips = [x[:, ::3] for video in self.fixed for x in (video, self._decoded(video))]
         return sheets.rows(clips)
 
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
-        if not self.dual:
+        if self.config.calibrate:
             calibrate(self.vae, self.fixed)
-        facts["psnr_held_out"] = self._psnr()
-        save_part(self.vae, out / "autoencoder.safetensors", "vae", self.config, facts)
+        errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
+        psnr = [float(-10 * e.square().mean().log10()) for e in errors]
+        found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
+        path = out / "autoencoder.safetensors"
+        save_part(self.vae, path, "vae", self.config, {**facts, **found})
 
-    def _psnr(self) -> float:
-        errors = []
-        for video in self.fixed:
-            z, references = encode_clip(self.vae, video[None], fixed_draws())
-            frames = self.vae.decode(z, references if self.dual else None)[0]
-            errors.append(((frames - video).clamp(-2, 2) / 2).square().mean())
-        return float(-10 * torch.stack(errors).log10().mean())
+    def _decoded(self, video: Tensor) -> Tensor:
+        return self.vae.decode(encode_clip(self.vae, video[None], fixed_draws())[0])[0]
+
+
+def start(config: AutoencoderConfig) -> Autoencoder:
+    """From nothing, or the base's; ValueError where the base has another shape or decoder."""
+    if config.base and part_of(config.base) is None:
+        vae = toon_core.load(config.base, dtype=torch.float32, expect="toon").vae
+        if not vae.config.plain:
+            raise ValueError(f"base={config.base}: its decoder is not plain; see train.decoder")
+        return vae.train().requires_grad_(True)
+    torch.manual_seed(config.seed)
+    vae = Autoencoder(plain(shape(config)).vae)
+    start_as_resize(vae)
+    if config.base:
+        try:
+            vae.load_state_dict(load_part(config.base, "vae"))
+        except RuntimeError as error:
+            raise ValueError(f"base={config.base}: another shape than preset or shape") from error
+    return vae
 
 
 def encode_clip(vae: Autoencoder, video: Tensor, draws: Draws) -> tuple[Tensor, list[Tensor]]:
@@ -178,7 +168,17 @@ def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float = 0.18215) ->
     vae.quant_conv.weight[:channels] *= k[:, None, None, None]
     vae.quant_conv.bias[:channels] *= k
     vae.quant_conv.bias[channels:] += 2 * k.log()
-    vae.decoder.conv_in.weight /= k[None, :, None, None]
+    # `post_quant_conv` stays the identity where it is one: the dual-reference path skips it.
+    before = vae.post_quant_conv.weight
+    identity = torch.equal(before[..., 0, 0], torch.eye(channels, device=before.device))
+    taken = vae.decoder.conv_in.weight if identity else before
+    taken /= k[None, :, None, None]
+
+
+def check_crop(crop: int, height: int, width: int) -> None:
+    """ValueError unless `crop` is 0 or a side on the latents' grid that fits in a frame."""
+    if crop % 8 or crop > min(height, width):
+        raise ValueError(f"crop={crop}: expected a multiple of 8, no larger than {height}x{width}")
 
 
 def random_crop(video: Tensor, side: int, draws: Draws) -> Tensor:
@@ -194,56 +194,8 @@ def _flat(video: Tensor) -> Tensor:
     return rearrange(video, "b c f h w -> (b f) c h w")
 
 
-def _l1(out: Tensor, truth: Tensor) -> Tensor:
-    return (out - truth).abs().mean().detach()
-
-
-def start_identity(conv: nn.Module, train: bool = False) -> None:
-    """Start as no change. The plain decoder's `post_quant_conv` stays so, since the
-    dual-reference path that is trained from it does not run it."""
-    with torch.no_grad():
-        nn.init.dirac_(conv.weight)
-        nn.init.zeros_(conv.bias)
-    conv.requires_grad_(train)
-
-
-@torch.no_grad()
-def start_as_resize(vae: Autoencoder) -> None:
-    """Start the plain autoencoder as little more than a smaller picture and back: residual
-    branches add nothing, shortcuts and upsampling copy channels, downsampling averages, and the
-    posterior is narrow (std exp(-3)). From the usual random start a narrow one spends most of a
-    short training on finding its colours."""
-    for module in vae.modules():
-        if isinstance(module, ResBlock):
-            nn.init.zeros_(module.conv2.weight)
-            nn.init.zeros_(module.conv2.bias)
-            if isinstance(module.nin_shortcut, nn.Conv2d):
-                start_identity(module.nin_shortcut, train=True)
-        elif isinstance(module, AttentionBlock):
-            nn.init.zeros_(module.proj_out.weight)
-        elif isinstance(module, Upsample):
-            start_identity(module.conv, train=True)
-        elif isinstance(module, Downsample):
-            start_identity(module.conv, train=True)
-            centre = module.conv.weight[..., 1, 1].clone()
-            module.conv.weight.zero_()
-            module.conv.weight[..., :2, :2] = centre[..., None, None] / 4
-    start_identity(vae.post_quant_conv)
-    vae.quant_conv.bias[vae.config.z_channels :] -= 6.0
-
-
-def _take(vae: Autoencoder, state: dict[str, Tensor]) -> None:
-    """Load a plain autoencoder; only what the plain decoder lacks may be missing."""
-    missing, surplus = vae.load_state_dict(state, strict=False)
-    new = ("time_stack", "mix_factor", "attn_refinement", "time_mix_conv")
-    wrong = [k for k in missing if not any(part in k for part in new)] + surplus
-    if wrong:
-        raise ValueError(f"base does not fit the autoencoder: {wrong[:5]}")
-
-
 def main(arguments: list[str]) -> None:
-    config = parse(AutoencoderConfig, arguments, __doc__)
-    loop.run(AutoencoderRecipe, config)
+    loop.run(AutoencoderRecipe, parse(AutoencoderConfig, arguments, __doc__))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ from torch.nn.functional import l1_loss
 
 import toon_core
 from toon_core.vae.autoencoder import Autoencoder
-from train.autoencoder import encode_clip, fixed_draws, random_crop
+from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
 from train.data.source import open_windows
-from train.decoder_start import last_layer, start_decoder
 from train.engine import loop, sheets
 from train.engine.config import RunConfig, parse
 from train.engine.draws import Draws
@@ -41,6 +40,7 @@ from train.losses.adversarial import (
 )
 from train.losses.gradients import value_and_gradient, with_gradient
 from train.losses.perceptual import Perceptual, perceptual
+from train.vae_start import last_layer, start_decoder
 
 
 @dataclass(kw_only=True)
@@ -209,10 +209,8 @@ class DecoderRecipe:
 
 def _check(config: DecoderConfig) -> None:
     """ValueError on options that cannot work, before anything is read."""
+    check_crop(config.crop, config.height, config.width)
     side = config.crop or min(config.height, config.width)
-    if config.crop % 8 or config.crop > min(config.height, config.width):
-        size = f"{config.height}x{config.width}"
-        raise ValueError(f"crop={config.crop}: expected a multiple of 8, no larger than {size}")
     if config.gan_weight and side < 2 ** (config.disc_layers + 2):
         raise ValueError(
             f"{side} pixels are too few for disc_layers={config.disc_layers}: "

@@ -24,16 +24,14 @@ from toon_core.weights.save import save
 from train import decoder
 from train.autoencoder import encode_clip
 from train.decoder import Adversary, DecoderConfig, DecoderObjective
-from train.decoder_start import VARIANTS, fold_post_quant, last_layer, start_decoder
 from train.engine.draws import Draws
 from train.losses.perceptual import Perceptual
+from train.vae_start import VARIANTS, fold_post_quant, last_layer, start_decoder
 
 ROOT = Path(__file__).parents[2]
 PLAIN = presets.plain(presets.nano())
-SHORT = (
-    "height=64 width=64 frames=4 batch=2 workers=0 threads=1 sheet_clips=1 device=cpu "
-    "disc_width=16 perceptual_frames=8"
-).split()
+SHORT = ["height=64", "width=64", "frames=4", "batch=2", "workers=0", "threads=1", "device=cpu"]
+SHORT += ["sheet_clips=1", "disc_width=16", "perceptual_frames=8"]
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +42,6 @@ def base_file(tmp_path_factory):
     with torch.no_grad():
         model.vae.post_quant_conv.bias.normal_()
     return save(model, tmp_path_factory.mktemp("base") / "base.safetensors")
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """A folder of two clips: a bright square that moves."""
-    root = tmp_path_factory.mktemp("clips")
-    for n, name in enumerate(("left", "right")):
-        (root / name).mkdir()
-        for i in range(6):
-            frame = np.full((64, 64, 3), 60 * n + 20, np.uint8)
-            x = 4 + 8 * i if n else 44 - 8 * i
-            frame[20:40, x : x + 12] = (230, 120, 40)
-            Image.fromarray(frame).save(root / name / f"frame_{i:03d}.png")
-    return root
 
 
 @pytest.fixture
@@ -233,8 +217,8 @@ def test_cached_latents_give_what_the_encoder_gives(vae, batch):
     assert cached.item() == pytest.approx(loss.item(), rel=1e-5)
 
 
-def test_a_few_steps_lower_the_loss(vae, clips):
-    frames = [np.asarray(Image.open(p)) for p in sorted((clips / "left").glob("*.png"))[:4]]
+def test_a_few_steps_lower_the_loss(vae, clip_folders):
+    frames = [np.asarray(Image.open(p)) for p in sorted((clip_folders / "right").glob("*.png"))[:4]]
     video = torch.from_numpy(np.stack(frames)).float().permute(3, 0, 1, 2)[None] / 127.5 - 1
     video = video[..., 16:48, 16:48]
     objective, _, _ = objectives(vae, gan_weight=0.0, gan_start=99)
@@ -250,10 +234,17 @@ def test_a_few_steps_lower_the_loss(vae, clips):
 
 
 @pytest.fixture(scope="module")
-def trained(base_file, clips, tmp_path_factory):
+def trained(base_file, clip_folders, tmp_path_factory):
     """Two steps of every variant through the command line, the second with the discriminator."""
     out = tmp_path_factory.mktemp("decoders")
-    common = [f"base={base_file}", f"data={clips}", "steps=2", "gan_start=1", "lr=1e-3", *SHORT]
+    common = [
+        f"base={base_file}",
+        f"data={clip_folders}",
+        "steps=2",
+        "gan_start=1",
+        "lr=1e-3",
+        *SHORT,
+    ]
     for variant in VARIANTS:
         words = [*common, f"out={out}/{variant}", f"variant={variant}", "perceptual=none"]
         decoder.main(words)
@@ -307,15 +298,22 @@ def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained, vae):
         ("perceptual=vgg", "vgg16"),
     ],
 )
-def test_bad_options_are_refused_at_once(base_file, clips, tmp_path, option, reason):
-    words = [f"base={base_file}", f"data={clips}", f"out={tmp_path}/x", *SHORT, option]
+def test_bad_options_are_refused_at_once(base_file, clip_folders, tmp_path, option, reason):
+    words = [f"base={base_file}", f"data={clip_folders}", f"out={tmp_path}/x", *SHORT, option]
     with pytest.raises(ValueError, match=reason):
         decoder.main(words)
 
 
-def test_two_processes_follow_the_same_curve(base_file, clips, tmp_path):
+def test_two_processes_follow_the_same_curve(base_file, clip_folders, tmp_path):
     """Losses, adaptive weights and the result of a run by one process and by two."""
-    words = [f"base={base_file}", f"data={clips}", "steps=2", "gan_start=0", "lr=1e-4", *SHORT]
+    words = [
+        f"base={base_file}",
+        f"data={clip_folders}",
+        "steps=2",
+        "gan_start=0",
+        "lr=1e-4",
+        *SHORT,
+    ]
     words += ["perceptual=none", "ema=0", "log_every=1"]
     decoder.main([*words, f"out={tmp_path}/one"])
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

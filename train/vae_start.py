@@ -1,5 +1,5 @@
-"""What a decoder training starts from: the variants of table 4, and a plain decoder as "no
-reference, no time" (training.md, dual-reference decoder)."""
+"""How an autoencoder starts: from nothing as a resize, or a new decoder on a plain one as "no
+reference, no time" (training.md, dual-reference decoder), in the variants of table 4."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from toon_core.layers.blocks import Upsample
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock
 
 # Name -> reference modules, pseudo-3D convolutions (paper table 4; HAR and P3D there).
 VARIANTS = {"full": (True, True), "no_pseudo3d": (True, False), "plain": (False, False)}
@@ -71,3 +73,28 @@ def last_layer(vae: Autoencoder) -> nn.Parameter:
     """The decoder's last weights, at which the adaptive weight compares gradients."""
     out = vae.decoder.conv_out
     return out.time_mix_conv.weight if vae.config.pseudo_3d else out.weight
+
+
+@torch.no_grad()
+def start_as_resize(vae: Autoencoder) -> None:
+    """Start the plain autoencoder as little more than a smaller picture and back: residual
+    branches add nothing, shortcuts and upsampling copy channels, downsampling averages, and the
+    posterior is narrow (std exp(-3)). From the usual random start a narrow one spends most of a
+    short training on finding its colours."""
+    for module in vae.modules():
+        if isinstance(module, ResBlock):
+            nn.init.zeros_(module.conv2.weight)
+            nn.init.zeros_(module.conv2.bias)
+            if isinstance(module.nin_shortcut, nn.Conv2d):
+                start_identity(module.nin_shortcut)
+        elif isinstance(module, AttentionBlock):
+            nn.init.zeros_(module.proj_out.weight)
+        elif isinstance(module, Upsample):
+            start_identity(module.conv)
+        elif isinstance(module, Downsample):
+            start_identity(module.conv)
+            centre = module.conv.weight[..., 1, 1].clone()
+            module.conv.weight.zero_()
+            module.conv.weight[..., :2, :2] = centre[..., None, None] / 4
+    start_identity(vae.post_quant_conv)
+    vae.quant_conv.bias[vae.config.z_channels :] -= 6.0

@@ -1,0 +1,128 @@
+"""The plain autoencoder's recipe: its start, its scale, what it goes on from."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.save import save
+from train import autoencoder
+from train.autoencoder import AutoencoderConfig, Reconstruction
+from train.engine.draws import Draws
+from train.vae_start import start_as_resize, start_identity
+
+PLAIN = presets.plain(presets.nano())
+SHORT = ["height=64", "width=64", "frames=4", "batch=1", "workers=0", "threads=1", "device=cpu"]
+SHORT += ["steps=1", "sheet_clips=1"]
+
+
+@pytest.fixture(scope="module")
+def run(clip_folders, tmp_path_factory):
+    """run(name, *options) -> the folder of a run by the command line."""
+    out = tmp_path_factory.mktemp("autoencoders")
+
+    def start(name, *options):
+        autoencoder.main([f"data={clip_folders}", f"out={out}/{name}", *SHORT, *options])
+        return out / name
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def first(run):
+    return run("first", "crop=32", "lambda_p=0.1", "perceptual=hed")
+
+
+def test_a_run_leaves_one_part_and_tells_how_it_was_made(first):
+    vae = Autoencoder(PLAIN.vae)
+    vae.load_state_dict(load_file(first / "autoencoder.safetensors"))
+    manifest = json.loads((first / "autoencoder.json").read_text())
+    assert manifest["perceptual_network"].startswith("LPIPS-HED")
+    assert manifest["options"]["crop"] == 32
+    assert (first / "sheets" / "step_00000001.png").is_file()
+
+
+def test_it_goes_on_from_a_part_and_from_a_model(first, run, tmp_path):
+    part = load_file(first / "autoencoder.safetensors")
+    model = ToonModel(PLAIN)
+    model.vae.load_state_dict(part)
+    save(model, tmp_path / "model.safetensors")
+    for name in (first / "autoencoder.safetensors", tmp_path / "model.safetensors"):
+        config = AutoencoderConfig(data="", out="", base=str(name))
+        state = autoencoder.start(config).state_dict()
+        assert all(torch.equal(state[k], part[k]) for k in part)
+
+
+def test_a_base_that_does_not_fit_is_refused(first, tmp_path):
+    (tmp_path / "wide.yaml").write_text(json.dumps({"vae": {"ch": 32, "norm_groups": 2}}))
+    config = AutoencoderConfig(
+        data="",
+        out="",
+        base=str(first / "autoencoder.safetensors"),
+        shape=str(tmp_path / "wide.yaml"),
+    )
+    with pytest.raises(ValueError, match="another shape"):
+        autoencoder.start(config)
+    path = save(ToonModel(presets.nano()), tmp_path / "dual.safetensors")
+    with pytest.raises(ValueError, match="decoder is not plain"):
+        autoencoder.start(AutoencoderConfig(data="", out="", base=str(path)))
+
+
+@pytest.mark.parametrize("option", ["crop=60", "crop=128"])
+def test_a_crop_that_does_not_fit_is_refused(run, option):
+    with pytest.raises(ValueError, match="multiple of 8, no larger than 64x64"):
+        run("wrong", option)
+
+
+@pytest.mark.parametrize("identity", [True, False])
+def test_calibration_changes_latents_and_no_picture(identity):
+    torch.manual_seed(0)
+    vae = Autoencoder(PLAIN.vae)
+    if identity:
+        start_identity(vae.post_quant_conv)
+    before_it = vae.post_quant_conv.weight.clone()
+    video = torch.rand(2, 3, 2, 32, 32) * 2 - 1
+    flat = video.permute(0, 2, 1, 3, 4).flatten(0, 1)
+    before = vae.decode(vae.encode(flat).mean.unsqueeze(2))
+    autoencoder.calibrate(vae, video)
+    mean = vae.encode(flat).mean
+    assert torch.allclose((0.18215 * mean).std(dim=(0, 2, 3)), torch.ones(4), atol=1e-4)
+    assert torch.allclose(vae.decode(mean.unsqueeze(2)), before, atol=1e-4)
+    assert torch.equal(vae.post_quant_conv.weight, before_it) == identity
+
+
+def test_it_starts_as_little_more_than_a_resize():
+    torch.manual_seed(0)
+    vae = Autoencoder(PLAIN.vae)
+    start_as_resize(vae)
+    level, images = vae.encoder.down[0], torch.rand(1, 3, 32, 32)
+    x = vae.encoder.conv_in(images)
+    assert torch.equal(level.block[0](x), x)
+    halved = torch.nn.functional.avg_pool2d(x, 2)
+    assert torch.allclose(level.downsample(x), halved, atol=1e-5)
+    up = vae.decoder.up[1].upsample
+    h = torch.rand(1, up.conv.in_channels, 4, 4)
+    assert torch.allclose(up(h), torch.nn.functional.interpolate(h, scale_factor=2.0))
+    assert vae.encode(images).std.log().mean().item() == pytest.approx(-3, abs=0.5)
+
+
+def test_lpips_is_an_option_and_trains_nothing():
+    torch.manual_seed(0)
+    vae = Autoencoder(PLAIN.vae)
+    batch = {"video": torch.rand(1, 3, 4, 32, 32) * 2 - 1}
+    config = AutoencoderConfig(data="", out="", lambda_p=0.5)
+
+    def blur(out, truth):
+        return (out.mean() - truth.mean()).square() + 3
+
+    plain = Reconstruction(vae, config, None)
+    both = Reconstruction(vae, config, blur)
+    draws = [Draws(0, 0, [0]) for _ in range(2)]
+    without, with_it = plain(batch, draws[0]), both(batch, draws[1])
+    difference = with_it[0] - without[0]
+    assert difference.item() == pytest.approx(0.5 * with_it[1]["lpips"].item(), rel=1e-4)
+    assert {n for n, _ in both.named_parameters()} == {n for n, _ in plain.named_parameters()}
