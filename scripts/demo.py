@@ -1,8 +1,9 @@
 """Run a bundled workflow in the real ComfyUI, without a window, and keep what it made.
 
-    python scripts/demo.py [WORKFLOW.json]
+    python scripts/demo.py [WORKFLOW.json] [--model FILE] [--lora FILE]
 
-Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/.
+Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/. --model and --lora
+are weights of one's own (`train/`), which Toon Load Model then loads instead of its first choice.
 """
 
 from __future__ import annotations
@@ -66,6 +67,20 @@ def copy_keys(graph: dict[str, Any], folder: Path) -> None:
                 shutil.copy(KEYS / name, folder / name)
 
 
+def use_weights(graph: dict[str, Any], models: Path, model: Path | None, lora: Path | None) -> None:
+    """Link the files into ComfyUI's folders, and choose them in every Toon Load Model."""
+    for place, folder, file in ((0, "checkpoints", model), (2, "loras", lora)):
+        if file is None:
+            continue
+        link = models / folder / f"demo_{file.name}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.resolve())
+        for node in graph["nodes"]:
+            if node["type"] == "ToonLoadModel":
+                node["widgets_values"][place] = link.name
+
+
 def explain(run: Run) -> str:
     """Why a run did not succeed, in the server's own words."""
     if run.status != "rejected":
@@ -107,9 +122,12 @@ def collect(server: Headless, run: Run) -> tuple[bytes, list[Image.Image]]:
     return movie, frames
 
 
-def play(workflow: Path, device: tuple[str, ...]) -> tuple[bytes, list[Image.Image]]:
+def play(
+    workflow: Path, device: tuple[str, ...], model: Path | None, lora: Path | None
+) -> tuple[bytes, list[Image.Image]]:
     graph = json.loads(workflow.read_text())
     copy_keys(graph, COMFY / "base" / "input")
+    use_weights(graph, COMFY / "base" / "models", model, lora)
     print("Starting ComfyUI ...", flush=True)
     start = time.monotonic()
     with Headless(COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log", options=device) as server:
@@ -129,14 +147,18 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workflow", nargs="?", type=Path, default=WORKFLOW)
     parser.add_argument("--output", type=Path, default=ROOT / "output")
+    parser.add_argument("--model", type=Path, help="a model file of your own")
+    parser.add_argument("--lora", type=Path, help="a LoRA file of your own")
     parser.add_argument("--gpu", action="store_true", help="let ComfyUI use the GPU")
     options = parser.parse_args(arguments)
     if not (COMFY / "ComfyUI").is_dir():
         raise SystemExit("No ComfyUI here yet: run `make setup` first.")
-    if not options.workflow.is_file():
-        raise SystemExit(f"There is no workflow {options.workflow}.")
+    for file in (options.workflow, options.model, options.lora):
+        if file is not None and not file.is_file():
+            raise SystemExit(f"There is no file {file}.")
     start = time.monotonic()
-    movie, frames = play(options.workflow, () if options.gpu else ("--cpu",))
+    device = () if options.gpu else ("--cpu",)
+    movie, frames = play(options.workflow, device, options.model, options.lora)
     options.output.mkdir(parents=True, exist_ok=True)
     name = options.workflow.stem
     video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"

@@ -1,9 +1,11 @@
-"""Every training entry from a folder of clips to a model that loads and interpolates."""
+"""Every training entry by its command line, from clips to a model that loads and interpolates."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 import toon_core
@@ -12,31 +14,27 @@ from toon_core.pipeline import interpolate
 from toon_core.presets import Recipe
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
-from train import assemble, autoencoder, cache, denoiser, prepare, sketch
-from train.engine.config import read
+from toon_core.unet.model import VideoUNet
+from train import assemble, autoencoder, decoder, pretrain, sketch
 from train.engine.draws import Draws
-from train.prepare import PrepareConfig
 
-SHORT = ["steps=1", "batch=1", "workers=0", "sheet_clips=1", "threads=1"]
+SIZE = ["height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
+SHORT = ["steps=1", "batch=1", "warmup=0", *SIZE]
 
 
 @pytest.fixture(scope="module")
-def trained(lottie_folder, tmp_path_factory):
-    """The folder of one step of every entry, run by their command lines."""
+def trained(clip_folders, tmp_path_factory):
+    """The folder of one step of every entry, each from the result of the one before."""
     out = tmp_path_factory.mktemp("trained")
-    data = f"data={out}/clips"
-    words = [f"data={lottie_folder}", f"out={out}/clips", "workers=1"]
-    prepare.prepare(read(PrepareConfig, None, words))
+    data = f"data={clip_folders}"
     autoencoder.main([data, f"out={out}/plain", *SHORT])
-    plain = f"{out}/plain/autoencoder.safetensors"
-    autoencoder.main([data, f"out={out}/dual", "stage=dual", f"base={plain}", "crop=64", *SHORT])
-    cache.main([data, f"autoencoder={plain}", f"out={out}/latents", "count=2", "workers=0"])
-    dual = f"autoencoder={out}/dual/autoencoder.safetensors"
-    latents = f"latents={out}/latents"
-    denoiser.main([data, latents, dual, f"out={out}/unet", "sheet_steps=1", *SHORT])
-    made = f"denoiser={out}/unet/denoiser.safetensors"
-    sketch.main([data, latents, dual, made, f"out={out}/sketch", "sheet_steps=1", *SHORT])
-    assemble.main([dual, made, f"out={out}/model.safetensors", "credit=nobody"])
+    plain = f"autoencoder={out}/plain/autoencoder.safetensors"
+    pretrain.main([data, plain, f"out={out}/base", "sheet_steps=1", *SHORT])
+    base = f"base={out}/base/model.safetensors"
+    decoder.main([data, base, f"out={out}/dual", "perceptual=none", "gan_weight=0", *SHORT])
+    sketch.main([data, base, f"out={out}/sketch", "sheet_steps=1", "lr=1e-3", *SHORT])
+    dual = f"decoder={out}/dual/model.safetensors"
+    assemble.main([base, dual, f"out={out}/model.safetensors", "credit=nobody"])
     return out
 
 
@@ -52,7 +50,18 @@ def test_the_result_loads_and_interpolates(trained):
     assert frames.isfinite().all()
 
 
-@pytest.mark.parametrize("run", ["plain", "dual", "unet", "sketch"])
+def test_a_file_to_ship_is_half_as_large_and_says_where_it_comes_from(trained):
+    path = trained / "model.safetensors"
+    assert load_file(path)["model.diffusion_model.out.2.weight"].dtype == torch.float16
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    assert manifest["credit"] == "nobody"
+    assert {k: v["part"] for k, v in manifest["runs"].items()} == {
+        "base": "denoiser",
+        "decoder": "decoder",
+    }
+
+
+@pytest.mark.parametrize("run", ["plain", "dual", "base", "sketch"])
 def test_a_run_leaves_sheets_logs_options_and_a_manifest(trained, run):
     folder = trained / run
     assert (folder / "sheets" / "step_00000000.png").is_file()
@@ -64,46 +73,30 @@ def test_a_run_leaves_sheets_logs_options_and_a_manifest(trained, run):
     assert "/" not in manifest["options"]["data"], "a manifest names no place of this machine"
 
 
-def test_the_dual_stage_leaves_the_encoder_alone(trained):
-    plain, dual = (
-        load_file(trained / stage / "autoencoder.safetensors") for stage in ("plain", "dual")
-    )
-    kept = [k for k in plain if k.startswith(("encoder.", "quant_conv."))]
-    assert kept and all(torch.equal(plain[k], dual[k]) for k in kept)
-    assert any(not torch.equal(plain[k], dual[k]) for k in plain if k.startswith("decoder."))
+def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):
+    path = trained / "dual" / "model.safetensors"
+    model = toon_core.load(path, dtype=torch.float32)
+    torch.nn.init.zeros_(model.vae.encoder.conv_in.weight)
+    other = toon_core.weights.save.save(model, tmp_path / "other.safetensors")
+    words = [f"base={trained}/base/model.safetensors", f"decoder={other}", f"out={tmp_path}/x"]
+    with pytest.raises(ValueError, match="trained on another encoder"):
+        assemble.main([w if not w.startswith("out") else w + ".safetensors" for w in words])
 
 
-def test_calibration_changes_latents_and_no_picture():
-    torch.manual_seed(0)
-    vae = autoencoder.Autoencoder(presets.plain(presets.nano()).vae)
-    autoencoder.start_identity(vae.post_quant_conv)
-    video = torch.rand(2, 3, 2, 32, 32) * 2 - 1
-    flat = video.permute(0, 2, 1, 3, 4).flatten(0, 1)
-    before = vae.decode(vae.encode(flat).mean.unsqueeze(2))
-    autoencoder.calibrate(vae, video)
-    mean = vae.encode(flat).mean
-    assert torch.allclose((0.18215 * mean).std(dim=(0, 2, 3)), torch.ones(4), atol=1e-4)
-    assert torch.allclose(vae.decode(mean.unsqueeze(2)), before, atol=1e-4)
-
-
-def test_latents_of_another_autoencoder_are_refused(trained, tmp_path):
-    with pytest.raises(ValueError, match="another autoencoder"):
-        state = autoencoder.load_part(trained / "plain" / "autoencoder.safetensors", "vae")
-        vae = autoencoder.Autoencoder(presets.plain(presets.nano()).vae)
-        vae.load_state_dict(state)
-        torch.nn.init.zeros_(vae.encoder.conv_in.weight)
-        autoencoder.save_part(
-            vae, tmp_path / "other.safetensors", "vae", autoencoder.AutoencoderConfig(), {}
-        )
-        denoiser.main(
-            [
-                f"data={trained}/clips",
-                f"latents={trained}/latents",
-                f"autoencoder={tmp_path}/other.safetensors",
-                f"out={tmp_path}/run",
-                *SHORT,
-            ]
-        )
+def test_pretraining_goes_on_from_a_model_of_the_same_shape_only(trained, clip_folders, tmp_path):
+    words = [f"data={clip_folders}", f"out={tmp_path}/more", "sheet_steps=1", *SHORT]
+    words += [f"autoencoder={trained}/plain/autoencoder.safetensors"]
+    init = trained / "model.safetensors"
+    pretrain.main([*words, f"init={init}", "lr=0"])
+    more = load_file(tmp_path / "more" / "model.safetensors")
+    before = load_file(init)
+    name = "model.diffusion_model.out.2.weight"
+    assert torch.equal(more[name].half(), before[name])
+    wider = replace(presets.nano().unet, model_channels=64)
+    shape = tmp_path / "shape.yaml"
+    OmegaConf.save(replace(presets.nano(), unet=wider).to_dict(), shape)
+    with pytest.raises(ValueError, match="another shape"):
+        pretrain.main([*words, f"init={init}", f"shape={shape}", f"out={tmp_path}/other"])
 
 
 def test_bisection_gives_the_published_frames():
@@ -114,16 +107,15 @@ def test_bisection_gives_the_published_frames():
 
 def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
     sets = {tuple(sketch.bisected(1, 16, n)) for n in range(1, 5)}
-    keep = sketch.chosen(16, 0.8, Draws(0, 0, range(400)))
+    keep = sketch.chosen(Draws(0, 0, range(400)), 16, 0.8)
     drawn = [tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep]
-    share = sum(d in sets for d in drawn) / 400
-    assert 0.72 < share < 0.9
+    assert 0.72 < sum(d in sets for d in drawn) / 400 < 0.9
+    assert sets <= set(drawn), "every depth is drawn"
 
 
 def test_the_sketch_encoder_starts_as_the_denoisers_and_as_no_change():
     torch.manual_seed(0)
-    shape = presets.nano()
-    unet = denoiser.VideoUNet(shape.unet)
+    unet = VideoUNet(presets.nano().unet)
     encoder = sketch.start_from(unet, SketchEncoder(presets.nano_sketch()))
     own, theirs = encoder.state_dict(), unet.state_dict()
     name = "input_blocks.1.0.in_layers.2.weight"
@@ -137,3 +129,23 @@ def test_the_sketch_encoder_starts_as_the_denoisers_and_as_no_change():
     context = torch.randn(1, 109, 48)
     features = encoder(x, encoder.hint(sketches), torch.tensor([5]), context)
     assert all(f.abs().max() == 0 for f in features)
+
+
+def test_the_encoder_s_shape_follows_the_denoiser_s():
+    assert presets.sketch_for(presets.official_512().unet) == presets.official_sketch()
+
+
+def test_zero_gate_leaves_frames_without_a_sketch_alone():
+    torch.manual_seed(0)
+    encoder = SketchEncoder(presets.nano_sketch())
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    sketches = torch.zeros(1, 1, 3, 64, 64)
+    sketches[:, :, 1, 20:30] = 1
+    x, t, context = torch.randn(2, 4, 3, 8, 8), torch.tensor([5, 5]), torch.randn(2, 109, 48)
+    for gate, acting in ((False, [True, True, True]), (True, [False, True, False])):
+        control = SketchControl(encoder, sketches, zero_gate=gate)
+        maps = control.features(x, t, control.tokens(context))
+        for m in maps:
+            found = m.unflatten(0, (2, 3)).abs().amax(dim=(0, 2, 3, 4)) > 0
+            assert found.tolist() == acting

@@ -50,9 +50,6 @@ def test_variants_train_what_the_paper_says(released, outer: bool) -> None:
         assert trained(projector) == (set() if variant == "I" else everything), variant
 
 
-
-
-
 def test_an_unknown_variant_is_refused(released) -> None:
     with pytest.raises(ValueError, match="variant=VI: expected one of I, II"):
         select(*released, "VI")
