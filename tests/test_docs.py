@@ -188,7 +188,7 @@ def check_input(row: list[str], kind: str, options: dict[str, Any]) -> None:
         assert default == f"`{shown}`" if shown else default
     if "min" in options:
         wanted = [options["min"], "2^64 - 1" if options["max"] == BIG else options["max"]]
-        found = re.match(r"([\d.]+) (?:to|\u5230) (2\^64 - 1|[\d.]+)", limits).groups()
+        found = re.match(r"(-?[\d.]+) (?:to|\u5230) (2\^64 - 1|[\d.]+)", limits).groups()
         assert [str(w) for w in wanted] == list(found)
     if "options" in options and "file" not in row[3] and "`" in limits:
         assert re.findall(r"`([^`]+)`", limits) == options["options"]
