@@ -41,8 +41,8 @@ def run(build: Build, config: RunConfig) -> Run:
     if config.checkpointing:
         for objective in recipe.objectives.values():
             recompute(objective)
-    if accelerator.is_main_process:
-        estimate.report(recipe, config, accelerator.num_processes)
+    # On every process, since a loss may hold what all must do together; the first's is logged.
+    estimate.report(recipe, config, accelerator.num_processes)
     job = Run(recipe, config, accelerator, build)
     if not config.dry_run:
         job.train()

@@ -6,6 +6,7 @@ backward runs, and one backward through each of them serves every use of its gra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,18 @@ def value_and_gradient(
     loss: Loss, images: Tensor, *truth: Tensor, at_once: int = 0
 ) -> tuple[Tensor, Tensor]:
     """A loss that is a mean over the first axis, and its gradient at `images`, both float32 and
-    detached. `at_once` items at a time (0: all), which changes memory and not the result."""
+    detached. `at_once` items at a time (0: all), which changes memory and not the result.
+
+    The gradient of a mean over all pixels is tiny. It is taken of a multiple, by a power of two,
+    which is exact, so that layers in half precision do not lose it."""
     size, total = at_once or len(images), len(images)
+    scale = 2.0 ** round(math.log2(images.numel()))
     value, gradients = torch.zeros((), device=images.device), []
     for piece, *others in zip(*(x.split(size) for x in (images, *truth)), strict=True):
         leaf = piece.detach().float().requires_grad_()
         with torch.enable_grad():
             part = loss(leaf, *others).float() * (len(piece) / total)
-        gradients += torch.autograd.grad(part, [leaf])
+        gradients.append(torch.autograd.grad(scale * part, leaf)[0] / scale)
         value = value + part.detach()
     return value, torch.cat(gradients)
 
