@@ -25,13 +25,13 @@ def make_optimizer(parameters: Sequence[nn.Parameter], config: RunConfig) -> tor
         fused = config.dtype != "fp16" and all(p.is_cuda for p in parameters)
         return torch.optim.AdamW(parameters, fused=fused, **options)
     try:
-        from bitsandbytes.optim import AdamW8bit
+        import bitsandbytes
     except ImportError as error:
         raise ValueError(
             "optimizer=adamw8bit needs the package bitsandbytes: "
             "pip install bitsandbytes, or give optimizer=adamw"
         ) from error
-    return AdamW8bit(parameters, **options)
+    return bitsandbytes.optim.AdamW8bit(parameters, **options)
 
 
 def learning_rate(config: RunConfig, step: int) -> float:
