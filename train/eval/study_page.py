@@ -1,0 +1,130 @@
+"""The page of a user study: blind names, moving pictures, and the key that tells them apart."""
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from toon_core.presets import RELEASED, Recipe
+
+from .clips import Clip, pixels, read_clip, read_testset
+from .store import write_json
+from .systems import System, read_spec, run_system
+
+TEMPLATE = Path(__file__).with_name("study.html")
+COLUMNS = 4  # frames side by side in a picture: WebP ends at 16383 pixels
+CRITERIA = {
+    "motion_quality": ("Motion quality", "Which clip moves best?"),
+    "temporal_coherence": ("Temporal coherence", "Which clip holds together best over time?"),
+    "frame_fidelity": ("Frame fidelity", "Which clip's single pictures look best?"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What to show. `size` is the clips' shorter side in pixels."""
+
+    testset: Path
+    out: Path
+    systems: tuple[str, ...]
+    clips: int = 12
+    seed: int = 123
+    size: int = 256
+    recipe: Recipe = RELEASED
+    device: str = "cpu"
+
+
+def make(study: Study) -> Path:
+    """Write out/page and out/key.json -> the page; ValueError before long work.
+
+    What is made already is kept, so an interrupted run goes on.
+    """
+    specs = [read_spec(system) for system in study.systems]
+    names = [spec.name for spec in specs]
+    if not 2 <= len(specs) <= 9 or len(set(names)) < len(names):
+        raise ValueError(f"systems {names}: a study compares 2 to 9 of different names")
+    if study.clips < 1 or study.size < 16:
+        raise ValueError(f"clips {study.clips}, size {study.size}: at least 1 clip of size 16")
+    folders = read_testset(study.testset)
+    chosen = sorted(random.Random(study.seed).sample(folders, min(study.clips, len(folders))))
+    clips = [read_clip(folder, study.size) for folder in chosen]
+    systems = [spec.open(study.device) for spec in specs]
+    media = study.out / "page" / "media"
+    media.mkdir(parents=True, exist_ok=True)
+    shown = [_show(clip, systems, study, media) for clip in tqdm(clips, "clips", unit="clip")]
+    return _write(study, names, clips, shown)
+
+
+def _show(clip: Clip, systems: Sequence[System], study: Study, media: Path) -> dict[str, str]:
+    """{system: blind name} of the clip's pictures, which are made where they are missing."""
+    keys = clip.frames[[0, -1]]
+    _picture(keys, media / f"{_blind(study, clip.digest())}.webp")
+    blind = {}
+    for system in systems:
+        made = f"{system.name} {clip.digest()} {system.fingerprint(clip, study.recipe)}"
+        blind[system.name] = _blind(study, made)
+        file = media / f"{blind[system.name]}.webp"
+        if not file.is_file():
+            _picture(run_system(system, clip, study.recipe), file)
+    return blind
+
+
+def _blind(study: Study, content: str) -> str:
+    return hashlib.sha256(f"{study.seed} {content}".encode()).hexdigest()[:12]
+
+
+def _picture(frames: Tensor, file: Path) -> None:
+    """Frames (f 3 h w) in [0, 1], lossless, in rows of `COLUMNS`."""
+    levels = pixels(frames)
+    height, width = levels.shape[1:3]
+    columns, rows = min(COLUMNS, len(levels)), -(-len(levels) // COLUMNS)
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for i, frame in enumerate(levels):
+        row, column = divmod(i, COLUMNS)
+        sheet.paste(Image.fromarray(frame), (column * width, row * height))
+    part = file.with_suffix(".part")
+    sheet.save(part, "WEBP", lossless=True)
+    part.replace(file)
+
+
+def _write(
+    study: Study, names: Sequence[str], clips: Sequence[Clip], shown: Sequence[dict[str, str]]
+) -> Path:
+    questions = [
+        {
+            "id": f"c{number:02d}",
+            "prompt": clip.prompt,
+            "keys": _blind(study, clip.digest()),
+            "media": sorted(blind.values()),
+            "frames": len(clip.frames),
+            "height": clip.size[0],
+            "width": clip.size[1],
+        }
+        for number, (clip, blind) in enumerate(zip(clips, shown, strict=True))
+    ]
+    facts = {"clips": questions, "criteria": CRITERIA, "columns": COLUMNS}
+    facts["study"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    key = {
+        "study": facts["study"],
+        "systems": list(names),
+        "clips": {q["id"]: clip.name for q, clip in zip(questions, clips, strict=True)},
+        "media": {
+            name: {"clip": q["id"], "system": system}
+            for q, blind in zip(questions, shown, strict=True)
+            for system, name in blind.items()
+        },
+        "seed": study.seed,
+        "size": study.size,
+    }
+    write_json(study.out / "key.json", key)
+    page = study.out / "page" / "index.html"
+    # "</" would end the script in which the facts stand.
+    text = json.dumps(facts).replace("</", "<\\/")
+    page.write_text(TEMPLATE.read_text("utf-8").replace("@FACTS@", text), encoding="utf-8")
+    return page
