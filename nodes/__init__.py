@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .cast import ToonLoadCast
+from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
@@ -33,6 +34,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonRescaleGuidance,
     ToonSetSchedule,
     ToonGuideBranches,
+    ToonCompareClips,
 ]
 
 

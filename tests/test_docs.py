@@ -24,6 +24,7 @@ OTHERS = ("ComfyUI/", "models/")  # folders of the user's ComfyUI
 PYTHON = ".venv/bin/python"
 MACHINE = r"/home/|/root/|/tmp/|/work/|localhost|https?://(?!creativecommons\.org)"
 BIG = 2**64 - 1
+SHOWN = ("required", "optional")  # an output node has hidden inputs too
 
 
 def text_of(name: str) -> str:
@@ -176,7 +177,7 @@ def rows(page: str, columns: int) -> dict[str, list[str]]:
 
 
 def inputs_of(info: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    return {k: (v[0], v[1]) for group in info["input"].values() for k, v in group.items()}
+    return {k: (v[0], v[1]) for kind in SHOWN for k, v in info["input"].get(kind, {}).items()}
 
 
 def check_input(row: list[str], kind: str, options: dict[str, Any]) -> None:

@@ -52,7 +52,8 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
     missing = []
     for name, info in infos(comfy).items():
         assert info["category"].split("/")[0] == "ToonTween" and info["description"]
-        for group in info["input"].values():
+        for kind in ("required", "optional"):
+            group = info["input"].get(kind, {})
             missing += [f"{name}.{k}" for k, v in group.items() if not v[1].get("tooltip")]
         outputs = info["output_tooltips"]
         assert len(outputs) == len(info["output"])
