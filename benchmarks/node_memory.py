@@ -10,9 +10,11 @@ their work is small beside their weights.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -20,10 +22,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from toon_core.model import ToonModel
-from toon_core.presets import official_512, official_sketch
-from toon_core.sketch.encoder import SketchEncoder
-from toon_core.vae.autoencoder import stack_references
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from toon_core.model import ToonModel  # noqa: E402
+from toon_core.presets import official_512, official_sketch  # noqa: E402
+from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
+from toon_core.vae.autoencoder import stack_references  # noqa: E402
 
 HEIGHT, WIDTH, FRAMES = 320, 512, 16
 DTYPE = torch.bfloat16
@@ -38,16 +42,15 @@ class Peak(TorchDispatchMode):
         self.seen: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = _storages((args, kwargs))  # a view of a weight is no new memory
         out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor):
-                self._watch(tensor.untyped_storage())
+        for key, storage in _storages(out).items():
+            if key not in given and key not in self.seen:
+                self._watch(key, storage)
         return out
 
-    def _watch(self, storage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.seen:
-            return
+    def _watch(self, key: int, storage: torch.UntypedStorage) -> None:
+        size = storage.nbytes()
         self.seen.add(key)
         self.alive += size
         self.most = max(self.most, self.alive)
@@ -56,6 +59,11 @@ class Peak(TorchDispatchMode):
     def _gone(self, key: int, size: int) -> None:
         self.seen.discard(key)
         self.alive -= size
+
+
+def _storages(tree: object) -> dict[int, torch.UntypedStorage]:
+    tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
+    return {s._cdata: s for s in (tensor.untyped_storage() for tensor in tensors)}
 
 
 class FusedAttention(TorchFunctionMode):

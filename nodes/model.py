@@ -24,8 +24,8 @@ from .sketch_patch import sketches_of
 from .types import TOKENS_KEY
 
 # Live activations of one UNet call, in elements for each latent place and base channel. Measured
-# by benchmarks/node_memory.py on the official configuration.
-UNET_ELEMENTS = 72.0
+# (32.4) by benchmarks/node_memory.py on the official configuration, and a tenth for fragmentation.
+UNET_ELEMENTS = 36.0
 
 OUR_ENCODER = (
     "Connect a CONDITIONING of Toon Encode Keys: this model needs the image tokens and the key "
