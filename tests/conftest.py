@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from place import chromium, comfyui_folder, make_base
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headless import Headless
     from inprocess import Comfy
 
-DEPTHS = ("comfy", "server", "browser")  # the order of running: the quick ones first
+DEPTHS = ("comfy", "chrome", "server", "browser")  # the order of running: the quick ones first
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,18 @@ def browser(server: Headless) -> Iterator[Browser]:
     browser = Browser(server.url, chromium())
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """A bare Chromium, for pages of our own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        yield browser
+        browser.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,8 +9,6 @@ from threading import Thread
 
 import pytest
 import torch
-from place import chromium
-from playwright.sync_api import sync_playwright
 
 from train import study
 from train.eval import study_tally
@@ -36,16 +34,6 @@ def made(tmp_path_factory) -> Path:
     return folder / "out"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def served(made):
     """The page's address on a web server; a file's canvas cannot be read."""
@@ -56,8 +44,8 @@ def served(made):
         server.shutdown()
 
 
-def visit(browser, made, rater, address=None):
-    context = browser.new_context(accept_downloads=True)
+def visit(chrome, made, rater, address=None):
+    context = chrome.new_context(accept_downloads=True)
     page = context.new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
@@ -94,10 +82,10 @@ def media(made: Path, key: dict) -> list[Path]:
     return [file for file in files if file.stem in key["media"]]
 
 
-def test_three_raters_by_keyboard_make_table_2(made, browser, tmp_path):
+def test_three_raters_by_keyboard_make_table_2(made, chrome, tmp_path):
     files, orders = [], set()
     for rater, choice in (("ann", "good"), ("bob", "good"), ("cy", "bad")):
-        page = visit(browser, made, rater)
+        page = visit(chrome, made, rater)
         orders.add(page.evaluate("questions.map(q => q.id + q.media).join()"))
         prefer(page, made, choice, 9)
         files.append(save(page, tmp_path / f"{rater}.json"))
@@ -115,8 +103,8 @@ def test_three_raters_by_keyboard_make_table_2(made, browser, tmp_path):
         study_tally.tally(made, [files[0], files[0]])
 
 
-def test_answers_survive_a_reload_and_can_be_changed(made, browser, tmp_path):
-    page = visit(browser, made, "dee")
+def test_answers_survive_a_reload_and_can_be_changed(made, chrome, tmp_path):
+    page = visit(chrome, made, "dee")
     prefer(page, made, "bad", 4)
     page.reload()
     assert page.locator("#question").inner_text().startswith("5 of 9")
@@ -130,8 +118,8 @@ def test_answers_survive_a_reload_and_can_be_changed(made, browser, tmp_path):
     assert chosen == ["bad"] * 3 + ["good"] * 6
 
 
-def test_the_clips_play_together_and_pause_on_a_web_server(made, browser, served):
-    page = visit(browser, made, "eve", served)
+def test_the_clips_play_together_and_pause_on_a_web_server(made, chrome, served):
+    page = visit(chrome, made, "eve", served)
     page.wait_for_function(f"({RED})(0) > 0 && ({RED})(1) > 0")
     page.keyboard.press("Space")
     both = [page.evaluate(RED, i) for i in (0, 1)]
@@ -141,12 +129,12 @@ def test_the_clips_play_together_and_pause_on_a_web_server(made, browser, served
     assert page.faults == []
 
 
-def test_a_missing_picture_is_said(made, browser, tmp_path):
+def test_a_missing_picture_is_said(made, chrome, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(made, copy)
     for file in (copy / "page" / "media").iterdir():
         file.unlink()
-    page = visit(browser, copy, "fay")
+    page = visit(chrome, copy, "fay")
     page.locator("#fault").wait_for(state="visible")
 
 

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from toon_core.presets import RELEASED, Recipe
 
-from .clips import Clip, pixels, read_clip, read_testset
+from .clips import Clip, read_clip, read_testset
 from .store import write_json
+from .strips import COLUMNS, strip
 from .systems import System, read_spec, run_system
 
 TEMPLATE = Path(__file__).with_name("study.html")
-COLUMNS = 4  # frames side by side in a picture: WebP ends at 16383 pixels
 CRITERIA = {
     "motion_quality": ("Motion quality", "Which clip moves best?"),
     "temporal_coherence": ("Temporal coherence", "Which clip holds together best over time?"),
@@ -80,16 +79,9 @@ def _blind(study: Study, content: str) -> str:
 
 
 def _picture(frames: Tensor, file: Path) -> None:
-    """Frames (f 3 h w) in [0, 1], lossless, in rows of `COLUMNS`."""
-    levels = pixels(frames)
-    height, width = levels.shape[1:3]
-    columns, rows = min(COLUMNS, len(levels)), -(-len(levels) // COLUMNS)
-    sheet = Image.new("RGB", (columns * width, rows * height))
-    for i, frame in enumerate(levels):
-        row, column = divmod(i, COLUMNS)
-        sheet.paste(Image.fromarray(frame), (column * width, row * height))
+    """Frames (f 3 h w) in [0, 1] as a lossless strip, whole or not at all."""
     part = file.with_suffix(".part")
-    sheet.save(part, "WEBP", lossless=True)
+    strip(frames).save(part, "WEBP", lossless=True)
     part.replace(file)
 
 
