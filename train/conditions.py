@@ -11,20 +11,31 @@ from torch import Tensor, nn
 from toon_core.conditioning.encode import join
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
-from toon_core.vae.autoencoder import Autoencoder
+from toon_core.vae.autoencoder import Autoencoder, Posterior
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 
 
-@torch.no_grad()
 def clip_latents(vae: Autoencoder, video: Tensor, draws: Draws, scale: float) -> Tensor:
     """video (b 3 f h w) in [-1, 1] -> scaled posterior samples (b z f h/8 w/8), each frame for
     itself."""
-    frames = video.shape[2]
+    return scale * sampled(clip_moments(vae, video), draws)
+
+
+@torch.no_grad()
+def clip_moments(vae: Autoencoder, video: Tensor) -> Tensor:
+    """Mean and log variance of the unscaled latents of every frame, (b 2 z f h/8 w/8)."""
     posterior = vae.encode(rearrange(video, "b c f h w -> (b f) c h w"))
-    noise = draws.normal(frames, *posterior.mean.shape[1:]).flatten(0, 1)
-    z = posterior.sample(noise.to(posterior.mean))
-    return scale * rearrange(z, "(b f) z h w -> b z f h w", f=frames)
+    both = torch.stack([posterior.mean, posterior.logvar], 1)
+    return rearrange(both, "(b f) m z h w -> b m z f h w", f=video.shape[2])
+
+
+def sampled(moments: Tensor, draws: Draws) -> Tensor:
+    """Unscaled samples (b z f h w) of `clip_moments`, computed now or read from a cache: both
+    draw the same noise."""
+    mean, logvar = moments.float().unbind(1)
+    noise = draws.normal(*rearrange(mean, "b z f h w -> b f z h w").shape[1:])
+    return Posterior(mean, logvar).sample(rearrange(noise, "b f z h w -> b z f h w").to(mean))
 
 
 def rates(batch: Batch, device: torch.device) -> Tensor:

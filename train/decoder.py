@@ -26,6 +26,7 @@ from torch.nn.functional import l1_loss
 import toon_core
 from toon_core.vae.autoencoder import Autoencoder
 from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
+from train.conditions import sampled
 from train.data.source import open_windows
 from train.engine import loop, sheets
 from train.engine.config import RunConfig, parse
@@ -79,7 +80,7 @@ class DecoderObjective(nn.Module):
         adversary: Adversary | None,
     ) -> None:
         super().__init__()
-        self.decoder, self.config, self.scale_factor = vae.decoder, config, scale_factor
+        self.decoder, self.config = vae.decoder, config
         self._others = (vae, measure, adversary)  # no submodules: not trained here
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
@@ -97,16 +98,16 @@ class DecoderObjective(nn.Module):
         return with_gradient(out, loss, gradient), values
 
     def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The frames, their unscaled latents, and both keys' features. Cached latents serve
+        """The frames, their unscaled latents, and both keys' features. Cached posteriors serve
         whole frames; then only the keys pass the encoder."""
         vae, device = self._others[0], self.decoder.conv_in.weight.device
         video = random_crop(batch["video"], self.config.crop, draws).to(device)
-        if "latents" not in batch or self.config.crop:
+        if "moments" not in batch or self.config.crop:
             return video, *encode_clip(vae, video, draws)
         keys = rearrange(video[:, :, [0, -1]], "b c k h w -> (b k) c h w")
         features = vae.encode_with_features(keys)[1]
         references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
-        return video, batch["latents"].to(device) / self.scale_factor, references
+        return video, sampled(batch["moments"].to(device), draws), references
 
     def _reconstruction(
         self, out: Tensor, video: Tensor
@@ -162,10 +163,12 @@ class DecoderRecipe:
         self.config, self.device = config, device
         measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
         self.measured = measure.label if measure else "none"
-        self.dataset = open_windows(config, items=config.steps * config.batch)
+        self.model = toon_core.load(config.base, expect="toon")
+        parts = ("video",) if config.crop else ("video", "moments")
+        items = config.steps * config.batch
+        self.dataset = open_windows(config, "train", items, parts, self.model)
         held_out = open_windows(config, split="test", items=config.sheet_clips)
         self.fixed = [held_out[i]["video"].to(device) for i in range(config.sheet_clips)]
-        self.model = toon_core.load(config.base, expect="toon")
         torch.manual_seed(config.seed)
         self.vae = start_decoder(
             self.model.vae,

@@ -14,7 +14,7 @@ from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate
 from toon_core.presets import RELEASED
 from toon_core.sketch.control import SketchControl
-from train.conditions import Tokens, clip_latents, rates
+from train.conditions import Tokens, clip_latents, rates, sampled
 from train.data.source import open_windows
 from train.engine import sheets
 from train.engine.config import RunConfig
@@ -53,11 +53,11 @@ class DenoiserObjective(nn.Module):
 
 
 def batch_latents(model: ToonModel, batch: Batch, draws: Draws) -> Tensor:
-    """Cached ones, or the video's."""
-    device = next(model.unet.parameters()).device
-    if "latents" in batch:
-        return batch["latents"].to(device, torch.float32)
-    return clip_latents(model.vae, batch["video"].to(device), draws, model.config.scale_factor)
+    """Scaled samples (b z f h w): of cached posteriors, or of the video's."""
+    device, scale = next(model.unet.parameters()).device, model.config.scale_factor
+    if "moments" in batch:
+        return scale * sampled(batch["moments"].to(device), draws)
+    return clip_latents(model.vae, batch["video"].to(device), draws, scale)
 
 
 class Samples:
@@ -91,14 +91,18 @@ class Samples:
 
 class DenoiserRecipe:
     """A model whose denoiser is trained; recipes differ in what of it they train. What they do
-    not train stays in eval mode."""
+    not train stays in eval mode. `parts` is what they take of a cache's items: all that the
+    frozen networks give."""
+
+    parts: tuple[str, ...] = ("moments", "text", "image")
 
     def __init__(
         self, config: DenoisingConfig, model: ToonModel, device: torch.device, objective: nn.Module
     ) -> None:
         self.config, self.model = config, model.eval()
         self.objectives = {"denoiser": objective}
-        self.dataset = open_windows(config, "train", config.steps * config.batch)
+        items = config.steps * config.batch
+        self.dataset = open_windows(config, "train", items, self.parts, self.model)
         self.samples = Samples(config, device)
 
     def sheet(self) -> np.ndarray:

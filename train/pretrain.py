@@ -4,13 +4,14 @@
         [preset=nano | shape=FILE.yaml] [init=RUN3/model.safetensors]
 
 For small models of one's own, as nano is. The loss is that of `train.rectify` (paper eq. 2); the
-result is a whole model file.
+result is a whole model file. data= may be what `train.cache autoencoder=...` made.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from omegaconf import MISSING, OmegaConf
@@ -19,6 +20,7 @@ import toon_core
 from toon_core import presets
 from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
+from toon_core.vae.autoencoder import Autoencoder
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import loop
 from train.engine.config import parse
@@ -37,6 +39,8 @@ class PretrainConfig(DenoisingConfig):
 
 
 class PretrainRecipe(DenoiserRecipe):
+    parts = ("moments", "first")  # the towers are trained, and see pictures and words
+
     def __init__(self, config: PretrainConfig, device: torch.device) -> None:
         model = new_model(config).to(device)
         if config.init:
@@ -46,17 +50,28 @@ class PretrainRecipe(DenoiserRecipe):
 
 
 def new_model(config: PretrainConfig) -> ToonModel:
-    """Untrained but for the autoencoder; the decoder's kind shows in the file."""
-    state = load_part(config.autoencoder, "vae")
+    """Untrained but for the autoencoder."""
     chosen = shape(config)
-    if REFERENCES not in state:
-        chosen = presets.plain(chosen)
-    model = ToonModel(chosen)
-    model.vae.load_state_dict(state)
+    vae = load_autoencoder(config.autoencoder, chosen)
+    model = ToonModel(replace(chosen, vae=vae.config))
+    model.vae = vae
     return model
 
 
-def shape(config: PretrainConfig) -> ToonConfig:
+def load_autoencoder(path: str, chosen: ToonConfig) -> Autoencoder:
+    """A result of `train.autoencoder`; the decoder's kind shows in the file. ValueError where it
+    has another shape."""
+    state = load_part(path, "vae")
+    vae = Autoencoder((chosen if REFERENCES in state else presets.plain(chosen)).vae)
+    try:
+        vae.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"autoencoder={path}: another shape than preset or shape") from error
+    return vae
+
+
+def shape(config: Any) -> ToonConfig:
+    """That of the options `preset` and `shape`."""
     if config.shape:
         return ToonConfig.from_dict(OmegaConf.to_container(OmegaConf.load(config.shape)))
     if config.preset not in PRESETS:

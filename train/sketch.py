@@ -5,7 +5,8 @@
 It starts as a copy of the denoiser's own spatial encoder with zero convolutions. Sketches stand
 on a few frames, the others get the empty one, and every frame's error counts: no frame of the
 encoder sees another. With gate=true the encoder's output is zero on frames without a sketch (the
-paper's ZeroGate ablation). The defaults are the paper's.
+paper's ZeroGate ablation). The defaults are the paper's. Sketches are those that `train.prepare`
+or `train.cache` stored, and XDoG's where there are none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import torch
 from einops import rearrange
 from omegaconf import MISSING
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 import toon_core
 from toon_core.model import ToonModel
@@ -39,12 +39,14 @@ from train.engine.result import save_model
 from train.losses.diffusion import ends_only, noised, v_loss
 
 DEEPEST = 4
+PARTS = ("moments", "text", "image", "sketches")  # of a cache's items
 
 
 @dataclass(kw_only=True)
 class SketchTrainConfig(DenoisingConfig):
     base: str = MISSING  # a full model file; it is not changed
     encoder: str = ""  # a sketch encoder to go on from
+    sketch: str = "stored"  # or auto, anime2sketch, hed, xdog: see train.data.sketcher
     bisection: float = 0.8  # share of clips whose sketched frames come by bisection
     scale: float = 1.0  # control scale in training
     gate: bool = False  # ZeroGate
@@ -82,20 +84,6 @@ class SketchObjective(nn.Module):
         return loss, {**values, "sketched": keep.float().mean()}
 
 
-class Sketched(Dataset):
-    """Windows whose items have `sketches` (1 f h w): the data's own, or XDoG's."""
-
-    def __init__(self, windows: Dataset) -> None:
-        self.windows = windows
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __getitem__(self, index: int) -> dict:
-        item = self.windows[index]
-        return item if "sketches" in item else {**item, "sketches": lines(item["video"])}
-
-
 def lines(video: Tensor) -> Tensor:
     """XDoG of every frame: (3 f h w) in [-1, 1] -> (1 f h w) in [0, 1]."""
     sketches = xdog(rearrange(video, "c f h w -> f c h w"))
@@ -109,7 +97,7 @@ class SketchRecipe:
         self.model.requires_grad_(False)
         self.encoder = _encoder(config, self.model).to(device)
         self.objectives = {"sketch": SketchObjective(self.model, self.encoder, config)}
-        self.dataset = Sketched(open_windows(config, "train", config.steps * config.batch))
+        self.dataset = open_windows(config, "train", config.steps * config.batch, PARTS, self.model)
         self.samples = Samples(config, device)
 
     def sheet(self) -> np.ndarray:

@@ -255,6 +255,10 @@ def test_split_holds_out_whole_groups_and_is_deterministic():
     assert {r.id for r in other if r.split == "test"} != {r.id for r in test}
 
 
+def test_a_single_group_is_in_both_splits():
+    assert {record.split for record in assign_splits(records(3), SplitConfig())} == {"both"}
+
+
 def test_split_grows_until_it_has_enough_large_windows():
     config = SplitConfig(test_share=0.1, least_large=90)
     test = [r for r in assign_splits(records(300), config) if r.split == "test"]

@@ -91,7 +91,8 @@ def _write_shards(
             record = replace(record, split=split[name].split, group=split[name].group)
         if record.kept:
             part = _part(work_file(out, name, ".tar"), record.places)
-            record = _stored(writers[record.split], record, part)
+            writer = writers["train" if record.split == "both" else record.split]
+            record = _stored(writer, record, part)
         finished.append(record)
     for writer in writers.values():
         writer.close()

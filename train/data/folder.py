@@ -8,7 +8,7 @@ import numpy as np
 from train.data.frames import FrameCache, decode_frame
 from train.data.media import image_files, sequence_fps
 from train.data.names import prompt_of
-from train.data.store import Record, select_split, stable_hash
+from train.data.store import Record, select_split, stable_hash, to_line
 
 TEST_SHARE = 8  # one clip in so many is held out, where there are as many
 
@@ -58,6 +58,15 @@ class FolderStore:
     def split(self, name: str) -> list[Record]:
         """The records of one split, "train" or "test"."""
         return select_split(self.records, name)
+
+    def stamp(self) -> list[str]:
+        """Another list for other clips: what is known of each, and the sizes of its files."""
+        sizes = [
+            f"{file.parent.name}/{file.name} {file.stat().st_size}"
+            for files in self._files.values()
+            for file in files
+        ]
+        return [to_line(record) for record in self.records] + sizes
 
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""

@@ -1,10 +1,13 @@
-"""The one door of training data: `open_windows(config, split, items)`."""
+"""The one door of training data: `open_windows(config, split, items, parts, model)`."""
 
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from torch.utils.data import Dataset
 
+from train.data.cached import CachedWindows
+from train.data.cachefile import FACTS
 from train.data.folder import FolderStore
 from train.data.store import INDEX, Store
 from train.data.windows import ClipWindows
@@ -17,12 +20,28 @@ def open_store(data: str | Path) -> Store | FolderStore:
     return Store(data) if (Path(data) / INDEX).is_file() else FolderStore(data)
 
 
-def open_windows(config: Any, split: str = "train", items: int = 100_000) -> Dataset:
-    """Windows of `config.data`, a folder of shards or of clips, as `ClipWindows` items.
+def open_windows(
+    config: Any,
+    split: str = "train",
+    items: int = 100_000,
+    parts: tuple[str, ...] = ("video",),
+    model: nn.Module | None = None,
+) -> Dataset:
+    """Windows of `config.data`: shards, a folder of clips, or what `train.cache` made of either.
 
-    Uses `data`, `height`, `width`, `frames` and `seed` of the options. ValueError where the data
-    hold no window of that length.
+    Shards and folders give `video` whatever `parts` says, and `sketches` where it is one of them,
+    by the drawer `config.sketch`. A cache gives the parts asked for, and refuses a `model` whose
+    encoders are not those that it was made with. Uses `data`, `height`, `width`, `frames` and
+    `seed` of the options, of which a cache has its own seed. ValueError where the data hold no
+    window of that length, or a cache has not what is asked for.
     """
+    if (Path(config.data) / FACTS).is_file():
+        return CachedWindows.opened(config, split, items, parts, model)
+    return make_windows(config, split, items, sketched="sketches" in parts)
+
+
+def make_windows(config: Any, split: str, items: int, sketched: bool = False) -> ClipWindows:
+    """Windows of shards or of a folder of clips."""
     return ClipWindows(
         open_store(config.data),
         split,
@@ -31,4 +50,5 @@ def open_windows(config: Any, split: str = "train", items: int = 100_000) -> Dat
         width=config.width,
         seed=config.seed if split == "train" else TEST_SEED,
         items=items,
+        sketch=config.sketch if sketched else "",
     )

@@ -39,11 +39,14 @@ def large_windows(
 def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record]:
     """Records with their split set: groups in hash order are held out until the test split is full.
 
-    Groups that alone would fill over an eighth of the test split stay in training.
+    Groups that alone would fill over an eighth of the test split stay in training. A single group
+    is "both": there is nothing to hold out.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.group, []).append(record)
+    if len(groups) == 1:
+        return [replace(record, split="both") for record in records]
     wanted = config.test_share * len(records)
     held_out: set[str] = set()
     clips = large = 0

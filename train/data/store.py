@@ -162,6 +162,10 @@ class Store:
         """The records of one split, "train" or "test"."""
         return select_split(self.records, name)
 
+    def stamp(self) -> list[str]:
+        """Another list for other clips."""
+        return [to_line(record) for record in self.records]
+
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
         return self._images(record, "frames", decode_frame, indices)

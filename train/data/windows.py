@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -17,6 +18,7 @@ from train.data.backgrounds import paint_background
 from train.data.canvas import random_colour
 from train.data.compose import as_layer, covering, opaque, outlined, over, panned, placed
 from train.data.motion import Motion, WindowRules, is_good, window_stats
+from train.data.sketcher import WindowSketcher
 from train.data.store import Record
 
 log = logging.getLogger("toon.data")
@@ -30,7 +32,13 @@ class ClipStore(Protocol):
 
     def split(self, name: str) -> list[Record]: ...
 
+    def stamp(self) -> list[str]: ...
+
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray: ...
+
+    def sketches(
+        self, record: Record, indices: Sequence[int] | None = None
+    ) -> np.ndarray | None: ...
 
     def motion(self, record: Record) -> Motion | None: ...
 
@@ -70,8 +78,10 @@ class ClipWindows(Dataset):
     Any index from 0 on is a fresh draw, so a run resumes at index step * batch;
     `range(start, stop)` serves as the sampler. An item is a dict: `video` (3 t h w) float32 in
     [-1, 1], `prompt` str, `fs` int (frames per second after striding), `name` str, `start` int
-    (first frame in the clip), `stride` int. Where a clip cannot be read, another one is drawn.
-    Raises ValueError where the split has no window of that length.
+    (first frame in the clip), `stride` int; with `sketch` also `sketches` (1 t h w) in [0, 1]:
+    "stored" takes the store's for clips that fill their frame and XDoG's elsewhere, "auto" the
+    best drawer's elsewhere, and a drawer's name draws all of them. Where a clip cannot be read,
+    another one is drawn. Raises ValueError where the split has no window of that length.
     """
 
     def __init__(
@@ -84,10 +94,12 @@ class ClipWindows(Dataset):
         seed: int = 0,
         items: int = 100_000,
         config: WindowConfig | None = None,
+        sketch: str = "",
     ):
         self.store, self.frames, self.seed, self.items = store, frames, seed, items
         self.shape, self.unit = (height, width), min(height, width) / 128
         self.config = config or WindowConfig()
+        self.sketcher = WindowSketcher(sketch) if sketch else None
         self.windows = {}
         records = []
         for record in store.split(split):
@@ -116,16 +128,19 @@ class ClipWindows(Dataset):
     def _drawn(self, seeds: list[int]) -> dict:
         rng = np.random.default_rng(seeds)
         choice = self._choose(rng)
-        video = self.render(choice, rng)
+        planes = self.render(choice, rng)
         if choice.record.alpha and rng.random() < self.config.reverse:
-            video = video.flip(0)
-        return self._item(choice, video)
+            planes = planes.flip(0)
+        item = self._item(choice, planes[:, :3])
+        if self.sketcher:
+            item["sketches"] = self.sketcher(planes).movedim(1, 0).contiguous()
+        return item
 
     def render(self, choice: _Choice, rng: Rng) -> Tensor:
-        """The composed window (t 3 h w) in [0, 1]."""
+        """The composed window (t 3 h w) in [0, 1]; a fourth plane where its sketch is stored."""
         layer = self._layer(choice, rng)
         if not choice.record.alpha:
-            return covering(layer[:, :3], self.shape)
+            return covering(layer, self.shape)
         layer = self._staged(layer, rng)
         if rng.random() < self.config.second:
             layer = self._with_second(layer, rng)
@@ -160,12 +175,16 @@ class ClipWindows(Dataset):
         return _Choice(record=record, stride=stride, start=int(rng.choice(windows[stride])))
 
     def _layer(self, choice: _Choice, rng: Rng) -> Tensor:
-        """The window of a clip (t 4 h w), mirrored and recoloured as chance has it."""
+        """The window of a clip, mirrored and recoloured as chance has it: (t 4 h w), or where it
+        fills its frame the colours, and its sketch where that is stored."""
         stop = choice.start + (self.frames - 1) * choice.stride + 1
         numbers = range(choice.start, stop, choice.stride)
         layer = as_layer(self.store.frames(choice.record, numbers))
         if not choice.record.alpha:
-            layer = opaque(layer)
+            layer = opaque(layer)[:, :3]
+            if self.sketcher and self.sketcher.takes(choice.record):
+                lines = as_layer(self.store.sketches(choice.record, numbers)[..., None])
+                layer = torch.cat([layer, lines], 1)
         if rng.random() < self.config.flip:
             layer = layer.flip(-1)
         if choice.record.alpha and rng.random() < self.config.recolour:

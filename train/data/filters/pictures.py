@@ -50,7 +50,7 @@ class Static:
 
 @dataclass(frozen=True)
 class Blurred:
-    """Drops what has no sharp edge: the steepest half per cent against the contrast."""
+    """Drops what has no sharp edge: the steepest step of a thousand against the contrast."""
 
     limit: float
     name: str = "blurred"
@@ -68,7 +68,7 @@ class Blurred:
 def _sharpness(luma: np.ndarray) -> float:
     contrast = float(np.ptp(np.percentile(luma, (1, 99))))
     across, down = np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma, axis=0))
-    steepest = max(float(np.percentile(side, 99.5)) for side in (across, down))
+    steepest = max(float(np.percentile(side, 99.9)) for side in (across, down))
     return steepest / max(contrast, 16.0)
 
 

@@ -1,0 +1,265 @@
+"""`train.cache`: a recipe learns from it what it would learn without; it resumes; it is checked."""
+
+import json
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import toon_core
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.weights.save import save
+from train import cache, denoising, rectify
+from train.cache import CacheConfig, build
+from train.conditions import Tokens, clip_moments
+from train.data.cached import CachedWindows
+from train.data.cachefile import TEXT
+from train.data.source import open_windows
+from train.decoder import DecoderConfig, DecoderRecipe
+from train.engine.batches import collate
+from train.engine.draws import Draws
+from train.engine.result import save_part
+from train.pretrain import PretrainConfig, PretrainRecipe
+from train.rectify import RectifyConfig, RectifyRecipe
+from train.sketch import SketchRecipe, SketchTrainConfig
+
+SHAPE = {"height": 64, "width": 64}
+RUN = {"steps": 2, "batch": 2, "seed": 3, "workers": 0, "sheet_clips": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A random model of nano's shape, none of its layers zero."""
+    torch.manual_seed(0)
+    model = ToonModel(presets.nano())
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    return save(model, tmp_path_factory.mktemp("base") / "model.safetensors", dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def autoencoder(base, tmp_path_factory):
+    """The plain autoencoder of the same encoder."""
+    torch.manual_seed(0)
+    vae = ToonModel(presets.plain(presets.nano())).vae
+    vae.load_state_dict(toon_core.load(base, dtype=torch.float32).vae.state_dict(), strict=False)
+    path = tmp_path_factory.mktemp("vae") / "autoencoder.safetensors"
+    save_part(vae, path, "vae", CacheConfig(), {})
+    return path
+
+
+def options(data, out, **changes) -> CacheConfig:
+    given = {"count": 5, "shard_items": 2, "seed": 3, "held_out": 1, "workers": 0, "device": "cpu"}
+    return CacheConfig(data=str(data), out=str(out), **(given | SHAPE | changes))
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory, base, clip_folders):
+    """Everything that can be stored."""
+    out = tmp_path_factory.mktemp("cache")
+    build(options(clip_folders, out, base=str(base), precision="fp32", video=True))
+    return out
+
+
+def losses(recipe, first=0, steps=2) -> list[float]:
+    """Of the first steps' batches, without training; of later windows with another `first`."""
+    (objective,) = (o for name, o in recipe.objectives.items() if name != "discriminator")
+    found = []
+    for step in range(steps):
+        indices = range(2 * step, 2 * step + 2)
+        batch = collate([recipe.dataset[i + first] for i in indices])
+        torch.manual_seed(step)
+        found.append(objective(batch, Draws(3, step, indices))[0].item())
+    return found
+
+
+def no_encoder(monkeypatch):
+    """Nothing but the empty prompt and the grey image may be encoded."""
+    seen = Tokens._seen
+
+    def grey_only(self, pictures):
+        assert pictures.shape[-1] == 224 and not pictures.any()
+        return seen(self, pictures)
+
+    def forbidden(*_):
+        raise AssertionError("the autoencoder has run")
+
+    monkeypatch.setattr(Tokens, "_seen", grey_only)
+    monkeypatch.setattr(denoising, "clip_latents", forbidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [(RectifyRecipe, RectifyConfig), (SketchRecipe, SketchTrainConfig)],
+)
+def test_losses_are_those_without_a_cache(cached, base, clip_folders, monkeypatch, kind, config):
+    def made(data):
+        chosen = config(data=str(data), out="", base=str(base), drop=0.3, **SHAPE, **RUN)
+        recipe = kind(chosen, torch.device("cpu"))
+        if kind is SketchRecipe:  # its output starts at zero, which hides the sketch
+            torch.manual_seed(1)
+            for parameter in recipe.encoder.parameters():
+                nn.init.normal_(parameter, std=0.05)
+        return recipe
+
+    expected = losses(made(clip_folders))
+    recipe = made(cached)
+    assert "video" not in recipe.dataset[0]
+    no_encoder(monkeypatch)
+    assert losses(recipe) == pytest.approx(expected, rel=1e-5)
+    assert losses(recipe, 1, 1) != pytest.approx(expected[:1], rel=1e-4), "other windows differ"
+
+
+def test_pretraining_takes_a_cache_of_an_autoencoder_alone(
+    autoencoder, base, clip_folders, tmp_path, monkeypatch
+):
+    build(options(clip_folders, tmp_path, autoencoder=str(autoencoder), sketch="none"))
+
+    def made(data):
+        torch.manual_seed(2)
+        given = {"autoencoder": str(autoencoder), "init": str(base), "data": str(data)}
+        return PretrainRecipe(PretrainConfig(out="", **given, **SHAPE, **RUN), torch.device("cpu"))
+
+    expected = losses(made(clip_folders))
+    recipe = made(tmp_path)
+    assert set(recipe.dataset[0]) >= {"moments", "first"}
+    assert not {"text", "image", "video"} & set(recipe.dataset[0]), "its towers train"
+    monkeypatch.setattr(denoising, "clip_latents", None)
+    assert losses(recipe) == pytest.approx(expected, rel=2e-3), "stored in half precision"
+    with pytest.raises(ValueError, match="without text: .*train.cache` with base=MODEL"):
+        config = RectifyConfig(data=str(tmp_path), out="", base=str(base), **SHAPE, **RUN)
+        RectifyRecipe(config, torch.device("cpu"))
+
+
+def test_the_decoder_takes_pictures_and_posteriors(cached, base, clip_folders):
+    given = {"base": str(base), "perceptual": "none", "gan_weight": 0.0}
+    config = DecoderConfig(data=str(cached), out="", **given, **SHAPE, **RUN)
+    recipe = DecoderRecipe(config, torch.device("cpu"))
+    item, plain = recipe.dataset[1], open_windows(replace(config, data=str(clip_folders)))[1]
+    assert torch.allclose(item["video"], plain["video"], atol=1e-6), "clips of 8 bits as they are"
+    moments = clip_moments(recipe.vae, plain["video"][None])[0]
+    assert torch.allclose(item["moments"], moments, rtol=1e-4, atol=1e-5)
+    assert {k: item[k] for k in TEXT} == {k: plain[k] for k in TEXT}
+
+
+def test_a_run_by_its_command_needs_the_cache_alone(cached, base, tmp_path):
+    words = [f"{k}={v}" for k, v in (SHAPE | RUN | {"steps": 1, "batch": 1}).items()]
+    short = ["sheet_steps=1", "threads=1", "variant=V", "lr=1e-3", "warmup=0"]
+    rectify.main([f"base={base}", f"data={cached}", f"out={tmp_path}", *words, *short])
+    result = load_file(tmp_path / "model.safetensors")
+    name = "image_proj_model.proj_in.weight"
+    assert not torch.equal(result[name], load_file(base)[name])
+    assert len(list((tmp_path / "sheets").iterdir())) == 2
+
+
+def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
+    cached, base, clip_folders, tmp_path, monkeypatch
+):
+    """Killed before one file gets its name after the other, with the files of the kill before."""
+    config = options(clip_folders, tmp_path, base=str(base), precision="fp32", video=True)
+    encoders, replace_file, left = cache.Encoders(config, torch.device("cpu")), os.replace, [0]
+
+    def killed(source, target):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        replace_file(source, target)
+
+    monkeypatch.setattr(cache, "Encoders", lambda *_: encoders)
+    monkeypatch.setattr(os, "replace", killed)
+    for files in (1, 2, 3, 4):  # the first is cache.json, then a shard's places and the shard
+        left[0] = files
+        with pytest.raises(KeyboardInterrupt):
+            build(config)
+        with pytest.raises(ValueError, match="not finished"):
+            CachedWindows(tmp_path, "train", 1, ())
+    assert (tmp_path / "train-000001.tar").exists() and not (tmp_path / "test-000000.tar").exists()
+    left[0] = 99
+    build(config)
+    assert contents(tmp_path) == contents(cached)
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_cache_grows_to_the_same_bytes(cached, base, clip_folders, tmp_path):
+    given = {"base": str(base), "precision": "fp32", "video": True}
+    build(options(clip_folders, tmp_path, count=3, **given))
+    written = (tmp_path / "train-000000.tar").stat().st_mtime_ns
+    build(options(clip_folders, tmp_path, **given))
+    assert (tmp_path / "train-000000.tar").stat().st_mtime_ns == written
+    assert contents(tmp_path) == contents(cached)
+    with pytest.raises(ValueError, match="count=5 already"):
+        build(options(clip_folders, tmp_path, count=4, **given))
+
+
+def test_another_model_is_refused_by_its_hash(cached, base, tmp_path):
+    other = toon_core.load(base, dtype=torch.float32)
+    nn.init.ones_(other.vae.decoder.conv_in.weight)
+    config = RectifyConfig(data=str(cached), out="", base="other.safetensors", **SHAPE, **RUN)
+    parts = ("moments", "text", "image")
+    open_windows(config, "train", 1, parts, other)  # the decoder is no matter of the cache
+    stored = json.loads((cached / "cache.json").read_text())["encoders"]
+    for name, weights in (
+        ("image", other.image.model.visual.conv1.weight),
+        ("text", other.text.model.positional_embedding),
+        ("autoencoder", other.vae.quant_conv.weight),
+    ):
+        nn.init.ones_(weights)
+        wrong = rf"made by model.safetensors, whose {name} encoder is {stored[name]}"
+        with pytest.raises(ValueError, match=wrong + r".*base=other.safetensors is \w{16}:"):
+            open_windows(config, "train", 1, parts, other)
+    open_windows(config, "train", 1, ("video",), other)
+
+
+def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
+    config = SimpleNamespace(data=str(cached), frames=16, sketch="stored", **SHAPE)
+    wider = SimpleNamespace(**(vars(config) | {"width": 128}))
+    with pytest.raises(ValueError, match="width=128, but .*width=64"):
+        open_windows(wider)
+    with pytest.raises(ValueError, match="sketch=hed, but .*sketch=stored"):
+        open_windows(SimpleNamespace(**(vars(config) | {"sketch": "hed"})), parts=("sketches",))
+    with pytest.raises(ValueError, match="1 held-out windows, 2 are wanted"):
+        open_windows(config, "test", 2)
+    shard = cached / "train-000001.tar"
+    whole = shard.read_bytes()
+    try:
+        shard.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ValueError, match=r"train-000001.tar is cut short.*same train.cache"):
+            open_windows(config)
+    finally:
+        shard.write_bytes(whole)
+    given = {"base": str(base), "precision": "fp32", "video": True}
+    with pytest.raises(ValueError, match=r"another height 64 \(now 128\)"):
+        build(options(clip_folders, cached, **{**given, "height": 128}))
+    moved = tmp_path / "clips"
+    moved.symlink_to(clip_folders / "right")
+    with pytest.raises(ValueError, match="another clips"):
+        build(options(moved, cached, **given))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "give base=.* or autoencoder="),
+        ({"base": "m", "precision": "fp8"}, "fp16 or fp32"),
+        ({"base": "m", "count": 0}, "count=0"),
+    ],
+)
+def test_bad_options_are_named(clip_folders, tmp_path, given, reason):
+    with pytest.raises(ValueError, match=reason):
+        build(options(clip_folders, tmp_path / "out", **given))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pruned_base_needs_tokens_false(clip_folders, tmp_path):
+    path = save(ToonModel(replace(presets.nano(), clip=None)), tmp_path / "pruned.safetensors")
+    with pytest.raises(ValueError, match="no CLIP towers.*tokens=false"):
+        build(options(clip_folders, tmp_path / "out", base=str(path)))

@@ -1,0 +1,174 @@
+"""What `train.cache` stores, read as a data set and checked against a run (see cachefile)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from train.data.cachefile import numbered, read_facts, read_places, shard_name, spans
+from train.data.frames import decode_frame, decode_grey
+
+log = logging.getLogger("toon.data")
+
+SAME = ("height", "width", "frames")
+ENCODERS = {"moments": "autoencoder", "text": "text", "image": "image"}  # of every stored part
+MADE_BY = {
+    "text": "with base=MODEL, a whole model file, and tokens=true",
+    "image": "with base=MODEL, a whole model file, and tokens=true",
+    "sketches": "with sketch=stored",
+    "video": "with video=true",
+}
+Read = Callable[[str], bytes]
+
+
+class CachedWindows(Dataset):
+    """Items of a finished cache; item i is the stored one i modulo their count.
+
+    An item has `prompt`, `fs`, `name`, `start`, `stride`, and of these, all float32, the `parts`
+    asked for: `moments` (2 z t h/8 w/8), mean and log variance of the latents before scaling,
+    `text` (77 d) and `image` (257 d) tokens of the towers, `first` (3 h w) and `video` (3 t h w)
+    in [-1, 1], and `sketches` (1 t h w) in [0, 1]. Held-out windows have `video` alone.
+    ValueError where the cache is not finished.
+    """
+
+    def __init__(self, root: str | Path, split: str, items: int, parts: Iterable[str]) -> None:
+        self.root, self.split, self.items, self.parts = Path(root), split, items, tuple(parts)
+        self.facts: dict[str, Any] = read_facts(self.root)
+        if not self.facts["complete"]:
+            raise ValueError(f"data={root}: not finished; run the same train.cache again")
+        windows = self.facts["count" if split == "train" else "held_out"]
+        self._places = [
+            places
+            for number in range(len(spans(windows, self.facts["shard_items"])))
+            for places in read_places(self.root, shard_name(split, number))
+        ]
+
+    @classmethod
+    def opened(
+        cls, config: Any, split: str, items: int, parts: tuple[str, ...], model: nn.Module | None
+    ) -> CachedWindows:
+        """Checked against the options of a run and the model it trains."""
+        cache = cls(config.data, split, items, parts if split == "train" else ("video",))
+        cache._check_options(config)
+        if split == "train":
+            cache._check_parts(config)
+            if model is not None:
+                cache._check_encoders(config, model)
+        elif items > cache.facts["held_out"]:
+            raise ValueError(
+                f"data={config.data} has {cache.facts['held_out']} held-out windows, {items} are "
+                f"wanted: give sheet_clips={cache.facts['held_out']}, or run train.cache again "
+                f"with held_out={items} into another folder"
+            )
+        if split == "train" and items > cache.facts["count"]:
+            times = items / cache.facts["count"]
+            log.info("%s: each of its windows is used about %.1f times", config.data, times)
+        return cache
+
+    def _check_options(self, config: Any) -> None:
+        for name in SAME:
+            if self.facts[name] != getattr(config, name):
+                raise ValueError(
+                    f"{name}={getattr(config, name)}, but data={self.root} was made with "
+                    f"{name}={self.facts[name]}: give the same, or make another cache"
+                )
+
+    def _check_parts(self, config: Any) -> None:
+        for part in self.parts:
+            if part in MADE_BY and part not in self.facts["parts"]:
+                raise ValueError(
+                    f"data={self.root} was made without {part}: make another cache with "
+                    f"`python -m train.cache` {MADE_BY[part]}"
+                )
+        wanted = getattr(config, "sketch", "stored") if "sketches" in self.parts else "stored"
+        if wanted not in ("stored", self.facts["sketch"]):
+            raise ValueError(
+                f"sketch={wanted}, but data={self.root} was made with "
+                f"sketch={self.facts['sketch']}: leave it out, or make another cache"
+            )
+
+    def _check_encoders(self, config: Any, model: nn.Module) -> None:
+        used = {ENCODERS[part] for part in self.parts if part in ENCODERS}
+        option = "base" if hasattr(config, "base") else "autoencoder"
+        given = f"{option}={getattr(config, option, '')}"
+        for name, value in encoder_hashes(model, used).items():
+            stored = self.facts["encoders"][name]
+            if value != stored:
+                raise ValueError(
+                    f"data={self.root} was made by {self.facts['base']}, whose {name} encoder is "
+                    f"{stored}, but that of {given} is {value}: make another cache with "
+                    f"`python -m train.cache {given} ...`, or give the model it was made by"
+                )
+
+    def __len__(self) -> int:
+        return self.items
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < self.items:
+            raise IndexError(f"item {index} of {self.items}")
+        stored = index % len(self._places)
+        shard = self.root / shard_name(self.split, stored // self.facts["shard_items"])
+        places = self._places[stored]
+        try:
+            with open(shard, "rb") as file:
+
+                def read(name: str) -> bytes:
+                    start, size = places[name]
+                    return os.pread(file.fileno(), size, start)
+
+                return self._item(read, places)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{shard}, window {stored}: cannot be read ({error})") from error
+
+    def _item(self, read: Read, places: Iterable[str]) -> dict:
+        item = json.loads(read("json"))
+        for name in self.parts:
+            if name in ENCODERS:
+                array = np.load(io.BytesIO(read(f"{name}.npy")), allow_pickle=False)
+                item[name] = torch.from_numpy(array.astype(np.float32))
+        if "first" in self.parts:
+            item["first"] = _picture(read("first.webp"))
+        if "video" in self.parts:
+            names = numbered(places, ".webp")
+            item["video"] = torch.stack([_picture(read(n)) for n in names], 1)
+        if "sketches" in self.parts:
+            lines = [decode_grey(read(n)) for n in numbered(places, ".sketch.webp")]
+            item["sketches"] = torch.from_numpy(np.stack(lines)).float()[None] / 255
+        return item
+
+
+def _picture(data: bytes) -> Tensor:
+    pixels = torch.from_numpy(np.array(decode_frame(data)[..., :3]))
+    return (pixels.float() / 127.5 - 1).movedim(-1, 0)
+
+
+def encoder_hashes(model: Any, wanted: Iterable[str]) -> dict[str, str]:
+    """What stored values depend on, by name, of those parts of a model that are there; its
+    decoder is none of them."""
+    parts = {
+        "autoencoder": (model.vae.encoder, model.vae.quant_conv),
+        "text": (model.text,),
+        "image": (model.image,),
+    }
+    return {k: _hash(m) for k, m in parts.items() if k in wanted and m[0] is not None}
+
+
+def _hash(modules: Iterable[nn.Module]) -> str:
+    """Of the weights in float16, in which files are shipped."""
+    digest = hashlib.sha256()
+    for module in modules:
+        for name, value in sorted(module.state_dict().items()):
+            weights = value.detach().half().cpu().contiguous().numpy()
+            digest.update(name.encode() + weights.tobytes())
+    return digest.hexdigest()[:16]
