@@ -59,6 +59,10 @@ class DecoderConfig(RunConfig):
     perceptual: str = "auto"  # or vgg, alex, hed, none
     lambda_p: float = 0.1  # weight of LPIPS
     perceptual_frames: int = 32  # frames in LPIPS at a time: memory, not the result
+    perceptual_drawn: int = 0  # so many of a clip's frames in LPIPS, drawn at random (0: all)
+    latent_noise: float = (
+        0.0  # up to this std on scaled latents, as a denoiser errs (not the paper)
+    )
     gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
     gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
     disc_dims: int = 2  # the discriminator sees frames, or (3) clips
@@ -80,15 +84,16 @@ class DecoderObjective(nn.Module):
         adversary: Adversary | None,
     ) -> None:
         super().__init__()
-        self.decoder, self.config = vae.decoder, config
+        self.decoder, self.config, self.scale_factor = vae.decoder, config, scale_factor
         self._others = (vae, measure, adversary)  # no submodules: not trained here
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         vae, _, adversary = self._others
         with torch.no_grad():
             video, z, references = self._encoded(batch, draws)
+            z = self._disturbed(z, draws)
         out = vae.decode(z, references if vae.config.references else None)
-        loss, gradient, values = self._reconstruction(out, video)
+        loss, gradient, values = self._reconstruction(out, video, draws)
         if adversary is not None and draws.step >= self.config.gan_start:
             gan, gan_gradient = value_and_gradient(lambda x: hinge_generator(adversary(x)), out)
             weight = self.config.gan_weight * self._balance(out, gradient, gan_gradient)
@@ -109,18 +114,35 @@ class DecoderObjective(nn.Module):
         references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
         return video, sampled(batch["moments"].to(device), draws), references
 
+    def _disturbed(self, z: Tensor, draws: Draws) -> Tensor:
+        """Latents (b z f h w) with noise of a strength that each clip draws."""
+        if not self.config.latent_noise:
+            return z
+        strength = self.config.latent_noise * draws.uniform(1, 1, 1, 1) / self.scale_factor
+        return z + (strength * draws.normal(*z.shape[1:])).to(z)
+
     def _reconstruction(
-        self, out: Tensor, video: Tensor
+        self, out: Tensor, video: Tensor, draws: Draws
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Value and gradient of L1 + lambda_p LPIPS over all frames."""
         measure, c = self._others[1], self.config
         l1, gradient = value_and_gradient(l1_loss, out, video)
         if measure is None or not c.lambda_p:
             return l1, gradient, {"l1": l1}
-        frames, truth = _flat(out), _flat(video)
+        rows, drawn = self._drawn(out, draws)
+        frames, truth = (x.transpose(1, 2)[rows, drawn].flatten(0, 1) for x in (out, video))
         lpips, part = value_and_gradient(measure, frames, truth, at_once=c.perceptual_frames)
-        part = rearrange(part, "(b f) c h w -> b c f h w", f=out.shape[2])
-        return l1 + c.lambda_p * lpips, gradient + c.lambda_p * part, {"l1": l1, "lpips": lpips}
+        of_frames = torch.zeros_like(gradient).transpose(1, 2)
+        of_frames[rows, drawn] = part.unflatten(0, drawn.shape)
+        gradient = gradient + c.lambda_p * of_frames.transpose(1, 2)
+        return l1 + c.lambda_p * lpips, gradient, {"l1": l1, "lpips": lpips}
+
+    def _drawn(self, clip: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Index of the frames (b n) of clips (b c f h w) that LPIPS sees."""
+        b, f = clip.shape[0], clip.shape[2]
+        count = min(self.config.perceptual_drawn or f, f)
+        drawn = draws.order(f)[:, :count] if count < f else torch.arange(f).expand(b, f)
+        return torch.arange(b, device=clip.device)[:, None], drawn.to(clip.device)
 
     def _balance(self, out: Tensor, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
         """The adaptive weight, from gradients carried on to the last layer. Those at the output
@@ -147,7 +169,7 @@ class Adversary(nn.Module):
     def forward(
         self, batch: Batch | Tensor, draws: Draws | None = None
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """As an objective; or of a clip alone, its logits (one door, where shards are gathered)."""
+        """As an objective; or of a clip alone, its logits: one door, where shards are gathered."""
         if isinstance(batch, Tensor):
             return self.net(batch)
         if not self.pairs:  # before gan_start
@@ -221,10 +243,6 @@ def _check(config: DecoderConfig) -> None:
         )
     if not Path(config.base).is_file():
         raise ValueError(f"base={config.base}: no such file; give a complete model file")
-
-
-def _flat(video: Tensor) -> Tensor:
-    return rearrange(video, "b c f h w -> (b f) c h w")
 
 
 def main(arguments: list[str]) -> None:

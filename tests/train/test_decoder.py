@@ -218,6 +218,35 @@ def test_cached_latents_give_what_the_encoder_gives(vae, batch):
     assert cached.item() == pytest.approx(loss.item(), rel=1e-5) != other.item()
 
 
+def test_lpips_of_drawn_frames_reaches_these_alone(vae, batch):
+    torch.manual_seed(0)
+    measure = Perceptual(LPIPS(Edges(), [torch.rand(8)]), "edges")
+
+    def gradient(lambda_p):
+        options = {"gan_weight": 0.0, "lambda_p": lambda_p, "perceptual_drawn": 1}
+        objective, _, started = objectives(vae, "full", measure, **options)
+        out, draws = decoded(started, batch["video"]).detach(), Draws(0, 0, range(2))
+        return objective._reconstruction(out, batch["video"], draws)[1]
+
+    changed = (gradient(1.0) - gradient(0.0)).abs().amax(dim=(1, 3, 4)) > 0
+    assert changed.sum(dim=1).tolist() == [1, 1]
+
+
+def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch):
+    trained = start_decoder(vae, "full")
+    quiet, noisy = (
+        DecoderObjective(trained, DecoderConfig(latent_noise=s), 0.18215, None, None)
+        for s in (0.0, 0.3)
+    )
+    z = torch.zeros(2, 4, 16, 8, 8)
+    assert torch.equal(quiet._disturbed(z, Draws(0, 0, [0, 1])), z)
+    strengths = torch.stack(
+        [noisy._disturbed(z, Draws(0, step, [0, 1])).std(dim=(1, 2, 3, 4)) for step in range(40)]
+    )
+    strengths = strengths * 0.18215
+    assert strengths.max() < 0.33 and strengths.max() > 0.25 and strengths.min() < 0.05
+
+
 def test_a_few_steps_lower_the_loss(vae, clip_folders):
     frames = [np.asarray(Image.open(p)) for p in sorted((clip_folders / "right").glob("*.png"))[:4]]
     video = torch.from_numpy(np.stack(frames)).float().permute(3, 0, 1, 2)[None] / 127.5 - 1
