@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from train.eval.bench import ClipScores, Settings, open_bench, score_parallel
 from train.eval.clips import Clip, read_clip, read_testset
-from train.eval.report import Run, Scores, markdown, summarise
-from train.eval.scores import report_models
+from train.eval.columns import Measure
+from train.eval.report import Run, Scores, markdown, summarise, truth_means
+from train.eval.scores import Scored
 from train.eval.sheets import draw_sheet, pick, stack
 from train.eval.store import Store, write_json
 from train.eval.systems import Spec, read_recipe, read_spec
@@ -58,6 +59,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--size", type=int, default=128, help="shorter side of the clips in pixels")
     add("--device", default="cpu", help="where networks run, as cuda (default: cpu)")
     add("--workers", type=int, default=_workers(), help="processes (default: %(default)s)")
+    add("--models", type=Path, default=Path("models"), help="folder of networks that measure")
+    add(
+        "--kvd-kernel",
+        choices=("polynomial", "gaussian"),
+        default="polynomial",
+        help="kernel of KVD (default: %(default)s, as published)",
+    )
+    add("--every-frame", action="store_true", help="networks look at all inner frames")
     options = parser.parse_args(arguments)
     for name, least in (("limit", 1), ("size", 16), ("workers", 1)):
         value = getattr(options, name)
@@ -93,27 +102,30 @@ def report(
 ) -> dict[str, object]:
     """Write results.json, clips.json, table.md and the sheets from the clips' scores."""
     clips = sorted(scored, key=lambda clip: clip.name)
+    truth = {clip.name: clip.truth for clip in clips}
+    scores: Scores = {
+        system: {clip.name: clip.systems[system] for clip in clips} for system in clips[0].systems
+    }
     run = Run(
         testset=testset.resolve().name,
         clips=len(clips),
         frames=clips[0].frames,
         size=settings.size,
         recipe=settings.recipe,
-        truth={
-            "motion_ratio": 1.0,
-            "crossfade_residual": sum(clip.residual for clip in clips) / len(clips),
-        },
+        measure=settings.measure(),
+        truth=truth_means(truth),
     )
-    scores: Scores = {
-        system: {clip.name: clip.systems[system] for clip in clips} for system in clips[0].systems
-    }
-    summary = summarise(scores, report_models())
+    summary = summarise(scores, truth, run.measure)
     results = {"systems": summary, "seed": run.recipe.seed, "size": run.size}
     write_json(settings.out / "results.json", results)
-    write_json(settings.out / "clips.json", scores)
+    write_json(settings.out / "clips.json", _values(scores))
     (settings.out / "table.md").write_text(markdown(summary, run), encoding="utf-8")
-    _write_sheets(folders, scores, settings)
+    _write_sheets(folders, scores, settings, run.measure)
     return results
+
+
+def _values(scores: Scores) -> dict[str, dict[str, dict[str, float]]]:
+    return {s: {name: c.values for name, c in clips.items()} for s, clips in scores.items()}
 
 
 def _specs(systems: Sequence[str]) -> list[Spec]:
@@ -124,24 +136,32 @@ def _specs(systems: Sequence[str]) -> list[Spec]:
     return specs
 
 
-def _write_sheets(folders: Sequence[Path], scores: Scores, settings: Settings) -> None:
+def _write_sheets(
+    folders: Sequence[Path], scores: Scores, settings: Settings, measure: Measure
+) -> None:
     """Best, median and worst clips by the perceptual distance of the first system."""
     paths = {folder.name: folder for folder in folders}
     store = Store(settings.out, settings.recipe)
     ranked = next(iter(scores.values()))
-    groups = pick({name: values["lpips_hed"] for name, values in ranked.items()})
+    groups = pick({name: _distance(scored, measure) for name, scored in ranked.items()})
     for group, names in groups.items():
         clips = [read_clip(paths[name], settings.size) for name in names]
-        sheets = [_sheet(clip, group, scores, store) for clip in clips]
+        sheets = [_sheet(clip, group, scores, store, measure) for clip in clips]
         stack(sheets).save(settings.out / f"sheet_{group}.png", optimize=True)
 
 
-def _sheet(clip: Clip, group: str, scores: Scores, store: Store) -> Image.Image:
+def _distance(scored: Scored, measure: Measure) -> float:
+    """LPIPS, or where no network is there what SSIM lacks."""
+    return scored.values.get(measure.perceptual, 1 - scored.values["ssim"])
+
+
+def _sheet(clip: Clip, group: str, scores: Scores, store: Store, measure: Measure) -> Image.Image:
     rows = {"truth": clip.frames}
     for system, clips in scores.items():
-        values = clips[clip.name]
-        label = f"{system}\nLPIPS-HED {values['lpips_hed']:.3f}\nPSNR {values['psnr']:.1f}"
-        rows[label] = store.frames(clip, system)
+        values = clips[clip.name].values
+        shown = [m for m in measure.columns() if m.key in (measure.perceptual, "psnr")]
+        found = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in shown if m.key in values]
+        rows["\n".join([system, *found])] = store.frames(clip, system)
     prompt = f' "{clip.prompt}"' if clip.prompt else ""
     return draw_sheet(f"{clip.name}{prompt} ({group} of {next(iter(scores))})", rows)
 
@@ -155,6 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             recipe=read_recipe(options.recipe, options.seed),
             size=options.size,
             device=options.device,
+            models=options.models,
+            kernel=options.kvd_kernel,
+            every_frame=options.every_frame,
         )
         evaluate(specs, options.testset, settings, limit=options.limit, workers=options.workers)
     except ValueError as error:

@@ -48,8 +48,11 @@ class HedTrunk(nn.Module):
     def edges(self, frames: Tensor) -> Tensor:
         """Probability of a line at each pixel: (f 3 h w) in [0, 1] -> (f 1 h w) in [0, 1]."""
         check_frames(frames)
-        size = frames.shape[-2:]
-        sides = [side(x) for side, x in zip(self.sides, self(frames), strict=True)]
+        return self.lines(self(frames), frames.shape[-2:])
+
+    def lines(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """As `edges`, from the maps of frames of that size, so that one pass serves LPIPS too."""
+        sides = [side(x) for side, x in zip(self.sides, maps, strict=True)]
         sides = [F.interpolate(s, size, mode="bilinear", align_corners=False) for s in sides]
         return torch.sigmoid(self.fuse(torch.cat(sides, dim=1)))
 

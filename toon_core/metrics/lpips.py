@@ -37,7 +37,7 @@ class LPIPS(nn.Module):
         """Unit-normalised maps of the frames, which `compare` takes; cache them for the truth.
 
         Gradients pass, and are finite also where a map is zero; float32 is needed (1e-10)."""
-        return [m / (m.norm(dim=1, keepdim=True) + 1e-10) for m in self.trunk(frames)]
+        return unit_maps(self.trunk(frames))
 
     def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distance per frame (f) of two lists made by `features`."""
@@ -52,6 +52,11 @@ class LPIPS(nn.Module):
         """Distance of each frame: (f 3 h w), (f 3 h w) in [0, 1] -> (f)."""
         check_pair(frames, truth)
         return self.compare(self.features(frames), self.features(truth))
+
+
+def unit_maps(maps: list[Tensor]) -> list[Tensor]:
+    """A trunk's maps (f d h w), of unit length over the channels."""
+    return [m / (m.norm(dim=1, keepdim=True) + 1e-10) for m in maps]
 
 
 def load_heads(net: Net = "vgg", path: Path | None = None) -> list[Tensor]:

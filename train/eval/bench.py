@@ -10,32 +10,46 @@ from pathlib import Path
 
 import torch
 
+from toon_core.metrics.kvd import Kernel
 from toon_core.presets import RELEASED, Recipe
 
 from .clips import Clip, read_clip
-from .scores import Scorer, residual
+from .columns import Measure
+from .networks import find_networks
+from .scores import Scored, Scorer, scores_digest
 from .store import Store
 from .systems import Spec, System, run_system
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How clips are made and scored. `size` is their shorter side in pixels."""
+    """How clips are made and scored. `size` is their shorter side in pixels.
+
+    Networks that measure are looked for in `models`. `kernel` is that of KVD; `every_frame` lets
+    the networks look at all inner frames.
+    """
 
     out: Path
     recipe: Recipe = RELEASED
     size: int = 128
     device: str = "cpu"
+    models: Path = Path("models")
+    kernel: Kernel = "polynomial"
+    every_frame: bool = False
+
+    def measure(self) -> Measure:
+        found = find_networks(self.models)
+        return Measure(networks=found, kernel=self.kernel, every_frame=self.every_frame)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScores:
-    """Scores {system: {metric: value}}; `residual` is the cross-fade residual of the truth."""
+    """The scores of a clip by each system, and those of the truth itself."""
 
     name: str
     frames: int
-    residual: float
-    systems: dict[str, dict[str, float]]
+    truth: Scored
+    systems: dict[str, Scored]
 
 
 class Bench:
@@ -43,27 +57,28 @@ class Bench:
 
     def __init__(self, systems: Sequence[System], settings: Settings) -> None:
         self.systems, self.settings = systems, settings
-        self.store = Store(settings.out, settings.recipe)
-        self.scorer = Scorer(settings.device)
+        measure = settings.measure()
+        self.store = Store(settings.out, settings.recipe, scores_digest(measure))
+        self.scorer = Scorer(measure, settings.device)
 
     def score(self, folder: Path) -> ClipScores:
         clip = read_clip(folder, self.settings.size)
         return ClipScores(
             name=clip.name,
             frames=len(clip.frames),
-            residual=residual(clip, clip.frames),
+            truth=self.store.truth(clip, self.scorer.score_truth),
             systems={system.name: self._score(clip, system) for system in self.systems},
         )
 
-    def _score(self, clip: Clip, system: System) -> dict[str, float]:
+    def _score(self, clip: Clip, system: System) -> Scored:
         key = self.store.key(clip, system)
         kept = self.store.get(clip, system, key)
         if kept is not None:
             return kept
         frames = run_system(system, clip, self.settings.recipe)
-        scores = self.scorer.score(clip, frames)
-        self.store.put(clip, system, key, frames, scores)
-        return scores
+        scored = self.scorer.score(clip, frames)
+        self.store.put(clip, system, key, frames, scored)
+        return scored
 
 
 def score_parallel(

@@ -1,19 +1,19 @@
 """Means with bootstrap intervals, and the table in Markdown."""
 
-import math
 from dataclasses import dataclass, fields
-
-import numpy as np
+from statistics import fmean as mean
 
 from toon_core.presets import RELEASED, Recipe
 
-from .scores import METRICS, TRUTH, Metric, perceptual_frames
+from .columns import NO_MODEL, TRUTH, Measure, Metric
+from .intervals import EMPTY, Entry, interval
+from .looks import network_frames
+from .scores import Scored
+from .sets import set_entry
 
-RESAMPLES = 2000
-
-# system -> clip -> metric -> value
-Scores = dict[str, dict[str, dict[str, float]]]
-Summary = dict[str, dict[str, dict[str, object]]]
+# system -> clip -> what was scored; the truth's own is apart
+Scores = dict[str, dict[str, Scored]]
+Summary = dict[str, dict[str, Entry]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,40 +25,47 @@ class Run:
     frames: int
     size: int
     recipe: Recipe
+    measure: Measure
     truth: dict[str, float]
 
 
-def summarise(scores: Scores, models: dict[str, str]) -> Summary:
+def summarise(scores: Scores, truth: dict[str, Scored], measure: Measure) -> Summary:
     """{system: {metric: {mean, lo, hi, n, model}}} over the clips, with 95 % intervals.
 
-    Values that have no meaning for a clip (NaN) are left out and lower n. `model` names the
-    network a metric was measured with, None where there is none.
+    Clips for which a metric has no meaning lower n. `model` names the network a metric was
+    measured with, None where there is none, "no model" (and n 0) where it is absent. A metric that
+    no clip has, as that of the sketches on a set without any, is left out.
     """
+    columns = measure.columns()
+    held = {key for clips in scores.values() for c in clips.values() for key in c.values}
+    shown = [m for m in columns if m.of_set or m.model == NO_MODEL or m.key in held]
     return {
-        system: {
-            metric.key: _interval([c[metric.key] for c in clips.values() if metric.key in c])
-            | {"model": models.get(metric.key)}
-            for metric in METRICS
-            if any(metric.key in c for c in clips.values())
-        }
+        system: {metric.key: _entry(metric, clips, truth, measure) for metric in shown}
         for system, clips in scores.items()
     }
 
 
-def _interval(values: list[float]) -> dict[str, object]:
-    """Mean and the 2.5 and 97.5 % points of the means of resampled clips (Efron, 1979)."""
-    kept = np.array([v for v in values if math.isfinite(v)])
-    if not len(kept):
-        return {"mean": None, "lo": None, "hi": None, "n": 0}
-    # The same draws for every system, so that their intervals are comparable.
-    draws = np.random.default_rng(0).integers(len(kept), size=(RESAMPLES, len(kept)))
-    lo, hi = np.percentile(kept[draws].mean(axis=1), [2.5, 97.5])
-    return {"mean": float(kept.mean()), "lo": float(lo), "hi": float(hi), "n": len(kept)}
+def _entry(
+    metric: Metric, clips: dict[str, Scored], truth: dict[str, Scored], measure: Measure
+) -> Entry:
+    if metric.model == NO_MODEL:
+        return EMPTY | {"model": NO_MODEL}
+    if metric.of_set:
+        made, true = ({n: c.features for n, c in held.items()} for held in (clips, truth))
+        return set_entry(measure, metric, made, true)
+    values = [c.values[metric.key] for c in clips.values() if metric.key in c.values]
+    return interval(values) | {"model": metric.model}
+
+
+def truth_means(truth: dict[str, Scored]) -> dict[str, float]:
+    """Means of the truth's own values, the marks of the table."""
+    keys = {key for scored in truth.values() for key in scored.values}
+    return {k: mean(s.values[k] for s in truth.values() if k in s.values) for k in sorted(keys)}
 
 
 def markdown(summary: Summary, run: Run) -> str:
     """The table with a line on each metric."""
-    metrics = [m for m in METRICS if any(m.key in row for row in summary.values())]
+    metrics = [m for m in run.measure.columns() if any(m.key in row for row in summary.values())]
     lines = [
         f"# {run.clips} clips of {run.testset}",
         "",
@@ -94,17 +101,24 @@ def _recipe(recipe: Recipe) -> str:
 
 def _line(metric: Metric, run: Run) -> str:
     text = f"- **{metric.title}** ({metric.better}): {metric.meaning}"
-    if metric.key == "lpips_hed":
-        chosen = ", ".join(str(i) for i in perceptual_frames(run.frames))
-        text += f" Inner frames {chosen} of 0 to {run.frames - 1}."
+    if metric.sampled and metric.model != NO_MODEL:
+        chosen = network_frames(run.frames, run.measure.every_frame)
+        text += f" Inner frames {', '.join(map(str, chosen))} of 0 to {run.frames - 1}."
     return text
 
 
-def _cell(entry: dict[str, object] | None, metric: Metric, best: bool) -> str:
+def _cell(entry: Entry | None, metric: Metric, best: bool) -> str:
     if entry is None or entry["mean"] is None:
-        return "-"
-    mean, lo, hi = (f"{entry[k]:.{metric.digits}f}" for k in ("mean", "lo", "hi"))
-    return f"{f'**{mean}**' if best else mean} [{lo}, {hi}]"
+        return _why_empty(entry)
+    middle, lo, hi = (f"{entry[k]:.{metric.digits}f}" for k in ("mean", "lo", "hi"))
+    return f"{f'**{middle}**' if best else middle} [{lo}, {hi}]"
+
+
+def _why_empty(entry: Entry | None) -> str:
+    model = str(entry["model"]) if entry else ""
+    if model == NO_MODEL:
+        return NO_MODEL
+    return model.split("; ")[-1] if "too few clips" in model else "-"
 
 
 def _best(summary: Summary, metric: Metric, truth: dict[str, float]) -> set[str]:
@@ -114,8 +128,8 @@ def _best(summary: Summary, metric: Metric, truth: dict[str, float]) -> set[str]
     return {s for s, rank in ranks.items() if rank == min(ranks.values())}
 
 
-def _badness(mean: float, metric: Metric, truth: dict[str, float]) -> float:
-    shown = round(mean, metric.digits)
+def _badness(value: float, metric: Metric, truth: dict[str, float]) -> float:
+    shown = round(value, metric.digits)
     if metric.better == TRUTH:
         return round(abs(shown - round(truth[metric.key], metric.digits)), metric.digits)
     return shown if metric.better.startswith("lower") else -shown

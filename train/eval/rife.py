@@ -28,12 +28,26 @@ class Rife:
     def between(self, first: Tensor, last: Tensor, time: float) -> Tensor:
         """Frame at time in (0, 1) between two keys (3 h w) in [0, 1], same shape and range."""
         height, width = first.shape[-2:]
-        pair = torch.cat([first, last])[None].to(self.device)
+        _, merged = self._run(first[None], last[None], time)
+        return merged[0, :, :height, :width].clamp(0, 1).to(first.device)
+
+    @torch.no_grad()
+    def middle_flow(self, now: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow from halfway to both of two images (n 3 h w) in [0, 1], two (n 2 h w) in pixels.
+
+        Halfway, because RIFE's flow at the times of the images themselves is poor."""
+        height, width = now.shape[-2:]
+        flow, _ = self._run(now, later, 0.5)
+        return flow[:, :2, :height, :width], flow[:, 2:4, :height, :width]
+
+    def _run(self, first: Tensor, last: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        height, width = first.shape[-2:]
+        pair = torch.cat([first, last], dim=1).to(self.device)
         # The flow is estimated at 1/32 of the size, so both sides must divide by 32.
         padded = F.pad(pair, (0, -width % 32, 0, -height % 32), mode="replicate")
         # A fresh list each call: the net doubles its entries in place where motion is large.
-        _, _, merged = self.net(padded, time, scale_list=[8, 4, 2, 1])
-        return merged[-1][0, :, :height, :width].clamp(0, 1).to(first.device)
+        flows, _, merged = self.net(padded, time, scale_list=[8, 4, 2, 1])
+        return flows[-1], merged[-1]
 
 
 def load_flownet(device: torch.device) -> nn.Module:

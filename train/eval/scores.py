@@ -1,154 +1,98 @@
-"""The metrics of the table, and one clip's scores by one system."""
+"""One clip's scores by one system, and the values of the truth itself."""
 
 import hashlib
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from toon_core import metrics
+from toon_core.metrics.colour_drift import colour_drift
+from toon_core.metrics.cpbd import BLOCK, cpbd
 from toon_core.metrics.crossfade_residual import crossfade_residual
 from toon_core.metrics.end_frame_error import end_frame_error
-from toon_core.metrics.hed import load_lpips_hed, lpips_hed_label
+from toon_core.metrics.line_sharpness import line_sharpness_kept
 from toon_core.metrics.motion_ratio import motion_ratio
 from toon_core.metrics.psnr import psnr
 from toon_core.metrics.sketch_agreement import sketch_agreement
 from toon_core.metrics.ssim import ssim
 
 from .clips import Clip
-
-HIGHER, LOWER, TRUTH = "higher is better", "lower is better", "nearer to the truth is better"
+from .columns import Measure
+from .looks import Look, Networks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One column of the table."""
+class Scored:
+    """Metric -> value, without those that have no meaning for the clip; features of the video."""
 
-    key: str
-    title: str
-    better: str
-    digits: int
-    meaning: str
-
-
-METRICS = (
-    Metric(
-        key="psnr",
-        title="PSNR (dB)",
-        better=HIGHER,
-        digits=2,
-        meaning="pixel error against the true frame. A blur or a ghost between two poses can win "
-        "it, so it misleads on its own.",
-    ),
-    Metric(
-        key="ssim",
-        title="SSIM",
-        better=HIGHER,
-        digits=3,
-        meaning="likeness of local structure (Gaussian window 11, sigma 1.5), at most 1.",
-    ),
-    Metric(
-        key="lpips_hed",
-        title="LPIPS-HED",
-        better=LOWER,
-        digits=3,
-        meaning="perceptual distance on the trunk of the HED edge network with the published VGG "
-        "heads, on a subset of the inner frames. Not the LPIPS of the literature: never compare "
-        "it with published values.",
-    ),
-    Metric(
-        key="motion_ratio",
-        title="motion ratio",
-        better=TRUTH,
-        digits=2,
-        meaning="mean change between neighbouring inner frames over that of the truth. Below 1 "
-        "stands still or fades, above 1 flickers or jumps.",
-    ),
-    Metric(
-        key="crossfade_residual",
-        title="cross-fade residual",
-        better=TRUTH,
-        digits=3,
-        meaning="distance (RMS) of each inner frame to the best blend of the two keys. 0 is a pure "
-        "cross-fade or a held key; the truth's own value is the mark.",
-    ),
-    Metric(
-        key="sketch_f",
-        title="sketch F",
-        better=HIGHER,
-        digits=3,
-        meaning="share of lines that agree with the given sketch within 2 pixels (F-score of "
-        "Canny edges), only on frames that have a sketch. Sketches are not shown to the systems.",
-    ),
-    Metric(
-        key="end_frame_error",
-        title="end-frame error",
-        better=LOWER,
-        digits=4,
-        meaning="mean absolute difference of the two end frames from the keys, apart from the "
-        "inner frames.",
-    ),
-)
+    values: dict[str, float]
+    features: list[float]
 
 
 class Scorer:
-    """Scores frames against a clip; keeps the network and the last clip's features of the truth."""
+    """Scores frames against a clip; keeps the networks and what they saw in the last clip's truth.
 
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
-        self.lpips = load_lpips_hed().to(device, memory_format=torch.channels_last)
-        self._truth: tuple[str, list[Tensor]] = ("", [])
+    Frames are (f 3 h w) in [0, 1] with both ends; only `end_frame_error` looks at the ends. Where a
+    metric needs neighbours (video features, flicker), the keys stand in their place.
+    """
 
-    def score(self, clip: Clip, frames: Tensor) -> dict[str, float]:
-        """Metric -> value, for frames (f 3 h w) in [0, 1] with both ends."""
+    def __init__(self, measure: Measure, device: str = "cpu") -> None:
+        self.measure, self.device = measure, device
+        self._truth: tuple[Tensor, Look] | None = None
+
+    @cached_property
+    def networks(self) -> Networks:
+        """Loaded when first needed: never where everything is kept from an earlier run."""
+        return Networks(self.measure, self.device)
+
+    def score(self, clip: Clip, frames: Tensor) -> Scored:
         inner, truth = frames[1:-1], clip.frames[1:-1]
         scores = {
             "psnr": psnr(inner, truth).mean().item(),
             "ssim": ssim(inner, truth).mean().item(),
-            "lpips_hed": self._perceptual(clip, frames),
             "motion_ratio": motion_ratio(inner, truth),
-            "crossfade_residual": residual(clip, frames),
+            "line_sharpness": line_sharpness_kept(inner, truth).nanmean().item(),
+            "colour_drift": colour_drift(inner, truth).mean().item(),
             "end_frame_error": end_frame_error(frames, clip.first, clip.last),
         }
-        return scores | _sketch_scores(clip, frames)
+        look = self.networks.look(clip, frames)
+        scores |= self.networks.compare(look, self._look_at_truth(clip))
+        return self._finish(clip, frames, look, scores)
 
-    def _perceptual(self, clip: Clip, frames: Tensor) -> float:
-        chosen = perceptual_frames(len(frames))
-        key = f"{clip.name} {id(clip.frames)}"
-        if self._truth[0] != key:
-            self._truth = (key, self._features(clip.frames[chosen]))
-        return self.lpips.compare(self._features(frames[chosen]), self._truth[1]).mean().item()
+    def score_truth(self, clip: Clip) -> Scored:
+        """The marks of the table: what the true frames themselves get."""
+        marks = {"motion_ratio": 1.0, "line_sharpness": 1.0}
+        return self._finish(clip, clip.frames, self._look_at_truth(clip), marks)
 
-    def _features(self, frames: Tensor) -> list[Tensor]:
-        placed = frames.to(self.device, memory_format=torch.channels_last)
-        return self.lpips.features(placed)
+    def _finish(self, clip: Clip, frames: Tensor, look: Look, scores: dict[str, float]) -> Scored:
+        """Adds what can be said without the true frames."""
+        scores |= _alone(clip, frames) | self.networks.judge(clip, frames, look)
+        kept = {key: value for key, value in scores.items() if math.isfinite(value)}
+        return Scored(values=kept, features=self.networks.features(clip, frames))
 
-
-def perceptual_frames(count: int) -> list[int]:
-    """Inner frames the network metric looks at: 3, 6, 9, 12 of 16 frames, all of short clips."""
-    if count <= 6:
-        return list(range(1, count - 1))
-    return [round(i * (count - 1) / 5) for i in range(1, 5)]
-
-
-def residual(clip: Clip, frames: Tensor) -> float:
-    """Mean cross-fade residual of the inner frames."""
-    return crossfade_residual(frames[1:-1], clip.first, clip.last).mean().item()
+    def _look_at_truth(self, clip: Clip) -> Look:
+        if self._truth is None or self._truth[0] is not clip.frames:
+            self._truth = (clip.frames, self.networks.look(clip, clip.frames))
+        return self._truth[1]
 
 
-def _sketch_scores(clip: Clip, frames: Tensor) -> dict[str, float]:
+def _alone(clip: Clip, frames: Tensor) -> dict[str, float]:
+    inner = frames[1:-1]
+    scores = {"crossfade_residual": crossfade_residual(inner, clip.first, clip.last).mean().item()}
+    if min(clip.size) >= BLOCK:
+        scores["cpbd"] = cpbd(inner).mean().item()
     found = [sketch_agreement(frames[i], s).f_score for i, s in clip.sketches.items()]
-    return {"sketch_f": sum(found) / len(found)} if found else {}
+    return scores | ({"sketch_f": sum(found) / len(found)} if found else {})
 
 
-def report_models() -> dict[str, str]:
-    """Metric -> the networks it is measured with, for those that use one."""
-    return {"lpips_hed": lpips_hed_label()}
-
-
-def scores_digest() -> str:
-    """Hash of the code that scores, part of the cache key."""
-    folder = Path(metrics.__file__).parent
-    sources = [*sorted(folder.glob("*.py")), Path(__file__)]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+def scores_digest(measure: Measure) -> str:
+    """Hash of the code and the networks that score, part of the cache key."""
+    folder = Path(__file__).parent
+    sources = [*sorted(Path(metrics.__file__).parent.glob("*.py"))]
+    sources += [folder / name for name in ("looks.py", "rife.py", "scores.py")]
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    code.update(f"{sorted(measure.networks.labels.items())} {measure.every_frame}".encode())
+    return code.hexdigest()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
@@ -11,39 +12,43 @@ from torch import Tensor
 from toon_core.presets import Recipe
 
 from .clips import Clip, read_frames, write_frames
-from .scores import scores_digest
+from .scores import Scored
 from .systems import System
 
 
 class Store:
-    """Frames and scores of each clip by each system, under OUT/frames and OUT/cache.
+    """Frames and scores of each clip by each system, under OUT/frames and OUT/cache, and the
+    truth's own under OUT/truth.
 
-    OUT/frames/SYSTEM is itself a folder of frames that can be scored as a system.
+    OUT/frames/SYSTEM is itself a folder of frames that can be scored as a system. `version` is
+    that of the metrics, from `scores_digest`.
     """
 
-    def __init__(self, out: Path, recipe: Recipe) -> None:
-        self.out, self.recipe = out, recipe
-        self.scores_version = scores_digest()
+    def __init__(self, out: Path, recipe: Recipe, version: str = "") -> None:
+        self.out, self.recipe, self.version = out, recipe, version
 
     def key(self, clip: Clip, system: System) -> str:
         """Hash of the clip, the system's weights and code, the metrics and the recipe."""
         made = system.fingerprint(clip, self.recipe)
-        return hashlib.sha256(f"{clip.digest()} {made} {self.scores_version}".encode()).hexdigest()
+        return hashlib.sha256(f"{clip.digest()} {made} {self.version}".encode()).hexdigest()
 
-    def get(self, clip: Clip, system: System, key: str) -> dict[str, float] | None:
+    def get(self, clip: Clip, system: System, key: str) -> Scored | None:
         """The kept scores, or None if there are none for this key."""
-        path = self._record(clip.name, system.name)
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            return None
-        return record["scores"] if record.get("key") == key else None
+        return _read(self._record(clip.name, system.name), key)
 
-    def put(
-        self, clip: Clip, system: System, key: str, frames: Tensor, scores: dict[str, float]
-    ) -> None:
+    def put(self, clip: Clip, system: System, key: str, frames: Tensor, scored: Scored) -> None:
         write_frames(frames, self._frames(clip.name, system.name))
-        write_json(self._record(clip.name, system.name), {"key": key, "scores": scores})
+        _write(self._record(clip.name, system.name), key, scored)
+
+    def truth(self, clip: Clip, score: Callable[[Clip], Scored]) -> Scored:
+        """The truth's own scores: those kept, else made by `score` and kept."""
+        key = hashlib.sha256(f"{clip.digest()} {self.version}".encode()).hexdigest()
+        path = self.out / "truth" / f"{_safe(clip.name)}.json"
+        kept = _read(path, key)
+        if kept is None:
+            kept = score(clip)
+            _write(path, key, kept)
+        return kept
 
     def frames(self, clip: Clip, system: str) -> Tensor:
         """The kept frames (f 3 h w) in [0, 1] of a clip that `get` or `put` has seen."""
@@ -56,6 +61,20 @@ class Store:
 
     def _frames(self, clip: str, system: str) -> Path:
         return self.out / "frames" / _safe(system) / _safe(clip)
+
+
+def _read(path: Path, key: str) -> Scored | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    if record.get("key") != key:
+        return None
+    return Scored(values=record["scores"], features=record["features"])
+
+
+def _write(path: Path, key: str, scored: Scored) -> None:
+    write_json(path, {"key": key, "scores": scored.values, "features": scored.features})
 
 
 def write_json(path: Path, content: object) -> None:

@@ -1,0 +1,87 @@
+"""CLIP_img and CLIP_txt: likeness of a frame to the true image, or to the words, by OpenCLIP.
+
+The files are looked for in a folder and never fetched.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .frames import check_frames
+
+FOLDER = "open_clip"  # inside the models folder: OpenCLIP's files as its model pages have them
+CONFIG = "open_clip_config.json"
+WEIGHTS = (
+    "open_clip_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)
+
+
+class ClipSimilarity(nn.Module):
+    """Cosine similarity in the joint space of an OpenCLIP model; higher is better, at most 1.
+
+    Radford et al., "Learning transferable visual models from natural language supervision", 2021;
+    for text, Hessel et al., "CLIPScore", 2021, without its factor 2.5. `mean` and `std` are the
+    model's own, of RGB in [0, 1].
+    """
+
+    def __init__(self, model: nn.Module, tokenize, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.model, self.tokenize = model, tokenize
+        size = model.visual.image_size
+        self.size: int = size[0] if isinstance(size, tuple) else size
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+
+    @torch.no_grad()
+    def image_features(self, frames: Tensor) -> Tensor:
+        """RGB frames (f 3 h w) in [0, 1] -> unit vectors (f d); keep them for the truth.
+
+        The frames are resized to the model's size at the shorter side and cropped in the middle.
+        """
+        check_frames(frames)
+        scale = self.size / min(frames.shape[-2:])
+        size = [max(self.size, round(n * scale)) for n in frames.shape[-2:]]
+        x = F.interpolate(frames.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
+        top, left = ((n - self.size) // 2 for n in size)
+        x = x[..., top : top + self.size, left : left + self.size]
+        return self.model.encode_image((x - self.mean) / self.std, normalize=True)
+
+    @torch.no_grad()
+    def text_features(self, prompt: str) -> Tensor:
+        """A prompt -> unit vector (1 d)."""
+        tokens = self.tokenize([prompt]).to(self.mean.device)
+        return self.model.encode_text(tokens, normalize=True)
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine of the rows of unit vectors (f d), (f d) or (1 d) -> (f)."""
+    return (a * b).sum(dim=1)
+
+
+def find_clip(models: Path) -> Path | None:
+    """The folder of an OpenCLIP model, MODELS/open_clip with its configuration and weights."""
+    folder = models / FOLDER
+    held = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return folder if held else None
+
+
+def load_clip(folder: Path) -> ClipSimilarity:
+    """The model in a folder of OpenCLIP's form; ValueError if its files do not fit together."""
+    import open_clip
+
+    try:
+        model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
+        tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+        given = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("preprocess_cfg", {})
+    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder} holds no OpenCLIP model: {error}") from error
+    mean = given.get("mean", open_clip.OPENAI_DATASET_MEAN)
+    std = given.get("std", open_clip.OPENAI_DATASET_STD)
+    return ClipSimilarity(model.eval().requires_grad_(False), tokenize, mean, std)
