@@ -1,0 +1,178 @@
+"""The ablation at a tiny size: every stage, going on after a stop, and what the tables hold."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
+from train import ablate
+from train.ablation import running, tables
+from train.ablation.plan import AblateConfig, Places, plan
+from train.eval import bench
+from train.eval.networks import Networks
+
+FRAMES = 4
+RECTIFIED = ("II", "III", "IV")  # of several seeds
+TINY = ToonConfig(
+    unet=UNetConfig(
+        model_channels=8,
+        channel_mult=(1, 2),
+        num_res_blocks=1,
+        num_head_channels=4,
+        attention_resolutions=(2,),
+        context_dim=16,
+        dropout=0.0,
+        norm_groups=2,
+    ),
+    vae=VAEConfig(ch=4, ch_mult=(1, 1, 2, 2), num_res_blocks=1, norm_groups=2),
+    resampler=ResamplerConfig(
+        dim=16, depth=1, dim_head=8, heads=2, embedding_dim=16, output_dim=16, video_length=FRAMES
+    ),
+    clip=CLIPConfig(
+        embed_dim=16,
+        text_width=16,
+        text_heads=2,
+        text_layers=2,
+        vision_width=16,
+        vision_layers=2,
+        vision_head_width=8,
+        image_size=28,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def config(clip_folders, tmp_path_factory) -> AblateConfig:
+    root = tmp_path_factory.mktemp("ablation")
+    OmegaConf.save(TINY.to_dict(), root / "shape.yaml")
+    for name in ("right", "down"):
+        (root / "testset" / name).mkdir(parents=True)
+        for i in range(FRAMES):
+            frame = clip_folders / name / f"frame_{6 * i:03d}.png"
+            shutil.copy(frame, root / "testset" / name / f"frame_{i:03d}.png")
+    short = {"threads": 1, "workers": 0, "sheet_clips": 1, "batch": 1, "steps": 1, "ema": 0.0}
+    shape = {"shape": str(root / "shape.yaml")}
+    return AblateConfig(
+        data=str(clip_folders),
+        out=str(root / "out"),
+        testset=str(root / "testset"),
+        seeds=1,
+        trial_steps=1,
+        figure_clips=1,
+        sketch_clips=2,
+        frames=FRAMES,
+        natural={"clips": 9, "frames": 6},
+        sampling={"steps": 2, "cfg_scale": 1.0},
+        perceptual="none",
+        common=short,
+        autoencoder=shape,
+        pretrain={**shape, "sheet_steps": 1},
+        rectify={"sheet_steps": 1, "checkpointing": False},
+        decoder={"gan_weight": 0.0, "lambda_p": 0.0, "perceptual": "none"},
+        sketch={"sheet_steps": 1, "checkpointing": False},
+    )
+
+
+@pytest.fixture(scope="module")
+def done(config, request):
+    """The folder after a stop in the middle and a second call, and which runs each trained."""
+    trained: list[list[str]] = [[], []]
+    original = running.train
+
+    def train(run, places, *more):
+        if "trial" not in places.out.parts:
+            trained[-1 if stopped else 0].append(run.name)
+        if run.name == "rectify/IV_0" and "trial" not in places.out.parts and not stopped:
+            raise KeyboardInterrupt
+        return original(run, places, *more)
+
+    stopped = False
+    patch = pytest.MonkeyPatch()
+    request.addfinalizer(patch.undo)
+    patch.setattr(running, "train", train)
+    patch.setattr(bench, "find_networks", lambda models: Networks(models=models))  # none: quicker
+    with pytest.raises(KeyboardInterrupt):
+        ablate.ablate(config)
+    stopped = True
+    ablate.ablate(config)
+    return Places(config).out, trained
+
+
+def records(path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_it_goes_on_where_it_was_stopped(done):
+    _, (first, second) = done
+    assert first == ["base/autoencoder", "base/denoiser", *(f"rectify/{v}_0" for v in RECTIFIED)]
+    assert second[:2] == ["rectify/IV_0", "rectify/V_0"] and len(second) == 7
+
+
+def test_the_tables_have_the_papers_rows(done):
+    out, _ = done
+    rows = records(out / "table_3.csv")
+    assert [row["variant"] for row in rows] == ["I", "II", "III", "IV", "V"]
+    assert all(float(row["psnr"]) > 0 for row in rows)
+    rows = records(out / "table_4.csv")
+    assert [row["variant"] for row in rows] == ["full", "no_pseudo3d", "plain"]
+    assert all(0 < float(row["ssim"]) <= 1 for row in rows)
+    curve = records(out / "figure_10.csv")
+    assert [int(row["frame"]) for row in curve] == [*range(FRAMES)] * 3
+    whole = sum(float(row["psnr"]) for row in curve if row["variant"] == "full") / FRAMES
+    assert whole == pytest.approx(float(rows[0]["psnr"]))
+    sketches = [row["variant"] for row in records(out / "table_sketch.csv")]
+    assert sketches == ["independent", "zero_gate", "none"]
+
+
+def test_the_report_names_every_figure_and_the_budget(done):
+    out, _ = done
+    report = (out / "report.md").read_text()
+    for number in (6, 7, 8, 9, 10):
+        assert f"(figure_{number}.png)" in report
+        with Image.open(out / f"figure_{number}.png") as picture:
+            assert picture.width > 400
+    assert "| **total** |" in report and "Not done yet" not in report
+    assert {"II", "IV"} <= set(report.split("best first: ")[1].split(".")[0].split(", "))
+    costs = json.loads((out / "budget.json").read_text())
+    by_work = {cost["what"]: cost for cost in costs}
+    rectify = by_work["train.rectify: steps of 4 runs"]
+    assert rectify["times"] == 4 and rectify["core_seconds"] > 0
+
+
+def test_an_ablation_of_other_options_or_that_costs_too_much_is_refused(config, done):
+    with pytest.raises(ValueError, match="begun with sampling="):
+        ablate.ablate(replace(config, sampling={"steps": 3}))
+    with pytest.raises(ValueError, match="core_hours=1e-06 allows less"):
+        ablate.ablate(replace(config, core_hours=1e-6))
+
+
+def test_the_plan_has_every_variant_and_seed():
+    config = AblateConfig(data="d", out="o")
+    runs = plan(config, Places(config))
+    names = [run.name for run in runs]
+    assert len(set(names)) == 2 + 10 + 9 + 2
+    assert {f"rectify/{v}_{s}" for v in RECTIFIED for s in range(3)} <= set(names)
+    assert {f"decoder/{v}_2" for v in ("full", "no_pseudo3d", "plain")} <= set(names)
+    assert "rectify/V_0" in names and "rectify/V_1" not in names
+    steps = {run.words[2:] for run in runs if run.recipe == "rectify" and run.variant == "II"}
+    assert len(steps) == 1, "seeds differ in nothing else"
+    assert (
+        names.index("rectify/IV_0")
+        < names.index("sketch/zero_gate_0")
+        < names.index("rectify/II_1")
+    )
+
+
+def test_tables_show_mean_spread_and_both_orders(tmp_path):
+    column = tables.Column(key="x", title="X", digits=1, better=-1, paper={"a": 1.0, "b": 2.0})
+    found = {"x": {"a": [4.0, 6.0], "b": [3.0]}}
+    text = tables.write_table(tmp_path / "t", {"a": "first", "b": "second"}, [column], found)
+    assert "| first | 5.0 \u00b1 1.4 | 1 | 2 |" in text and "| second | 3.0 | 2 | 1 |" in text
+    assert "- X, best first: b, a; in the paper: a, b." in text
+    rows = records(tmp_path / "t.csv")
+    assert [row["x"] for row in rows] == ["4.0", "6.0", "3.0"]

@@ -1,0 +1,122 @@
+"""The paper's ablations at a small scale: rectification, decoder and sketch encoder.
+
+    python -m train.ablate --config train/configs/ablate_cpu.yaml data=CLIPS out=DIR [--dry-run]
+
+Trains a base that has never seen a cartoon (`train.natural`), from it the rectification variants I
+to V and the decoder variants, and from the rectified model both sketch encoders: equal steps,
+several seeds. Then Tables 3 and 4, the curve of figure 10 and sheets as figures 6 to 9 are written
+on fixed held-out clips, all named in out/report.md. What it will cost is measured and written
+first. It goes on where it was stopped or killed; docs/ablation.md says what is compared.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from train.ablation import budget, reconstruction, rectification, running, sketches
+from train.ablation.plan import AblateConfig, Places, Run, plan
+from train.ablation.tables import write_text
+from train.data.splits import SplitConfig
+from train.engine.config import parse
+from train.heldout import HeldoutConfig, write_heldout
+from train.natural import RenderConfig, render
+
+log = logging.getLogger("toon.ablate")
+
+SECTIONS: dict[str, Callable[[AblateConfig, Places, list[Run]], str]] = {
+    "rectify": rectification.report,
+    "decoder": reconstruction.report,
+    "sketch": sketches.report,
+}
+FREE = ("core_hours", "dry_run", "report_only", "figure_clips")  # may differ when it goes on
+
+
+def ablate(config: AblateConfig) -> Path | None:
+    """All of it, or what is left of it; the report, None after a dry run. ValueError for options
+    that cannot work or cost too much, before any training."""
+    places = Places(config)
+    _keep_options(config, places.out / "ablation.yaml")
+    runs = plan(config, places)
+    for run in runs:
+        running.options(run, places)
+    if config.report_only:
+        return report(config, places, runs)
+    _testset(config, places)
+    budget.stated(config, places)
+    if config.dry_run:
+        return None
+    render(RenderConfig(out=str(places.natural), size=config.size, **config.natural))
+    for run in runs:
+        running.finish(run, places)
+    return report(config, places, runs)
+
+
+def _keep_options(config: AblateConfig, file: Path) -> None:
+    """A folder holds runs of one set of options only."""
+    given = OmegaConf.to_container(OmegaConf.structured(config))
+    wanted = {key: value for key, value in given.items() if key not in FREE}
+    if file.is_file():
+        before = OmegaConf.to_container(OmegaConf.load(file))
+        changed = sorted(key for key in wanted if wanted[key] != before.get(key))
+        if changed:
+            raise ValueError(
+                f"out={file.parent} was begun with {changed[0]}={before.get(changed[0])}: give "
+                "that again, or another out folder"
+            )
+    write_text(file, OmegaConf.to_yaml(wanted))
+
+
+def _testset(config: AblateConfig, places: Places) -> None:
+    """The held-out windows of the data, once."""
+    if places.testset.is_dir():
+        return
+    if config.testset:
+        raise ValueError(f"testset={config.testset}: no such folder; see train.heldout")
+    unfinished = places.out / "testset.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_heldout(
+        HeldoutConfig(
+            data=config.data,
+            out=str(unfinished),
+            height=config.size,
+            width=config.size,
+            count=config.testset_clips,
+            windows=SplitConfig(length=config.frames),
+        )
+    )
+    os.replace(unfinished, places.testset)
+
+
+def report(config: AblateConfig, places: Places, runs: list[Run]) -> Path:
+    """report.md of the runs that are done; says which are not."""
+    done = [run for run in runs if running.is_done(run, places)]
+    parts = ["# Ablation\n", "## Budget\n", (places.out / "budget.md").read_text()]
+    if left := [run.name for run in runs if run not in done]:
+        parts.append(f"Not done yet: {', '.join(left)}.\n")
+    for recipe, section in SECTIONS.items():
+        if any(run.recipe == recipe for run in done):
+            parts.append(section(config, places, done))
+    file = places.out / "report.md"
+    write_text(file, "\n".join(parts))
+    log.info("%s", file)
+    return file
+
+
+def main(arguments: list[str]) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    config = parse(AblateConfig, arguments, __doc__)
+    try:
+        ablate(config)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,41 @@
+"""Figure 10: a curve over the frame index for each variant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from train.ablation.tables import Column
+
+matplotlib.use("Agg")  # no window
+from matplotlib import pyplot  # noqa: E402 (after the choice of what draws)
+
+Found = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
+
+
+def draw_curves(
+    path: Path, found: Found, names: Mapping[str, str], columns: Sequence[Column]
+) -> None:
+    """found {metric: {variant: seeds x frames}}: one panel a metric; lines are means over the
+    seeds, bands go from the least to the most of them."""
+    shown = [column for column in columns if column.key in found]
+    figure, panels = pyplot.subplots(1, len(shown), figsize=(5 * len(shown), 4), squeeze=False)
+    for column, panel in zip(shown, panels[0], strict=True):
+        for variant, seeds in found[column.key].items():
+            rows = np.array(seeds)
+            frames = np.arange(rows.shape[1])
+            [line] = panel.plot(frames, rows.mean(0), marker="o", ms=3, label=names[variant])
+            band = rows.min(0), rows.max(0)
+            panel.fill_between(frames, *band, color=line.get_color(), alpha=0.2)
+        panel.set(xlabel="frame", ylabel=column.title)
+        panel.grid(alpha=0.3)
+    panels[0][0].legend(fontsize="small")
+    figure.tight_layout()
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, dpi=120, format="png", metadata={"Software": None})
+    pyplot.close(figure)
+    os.replace(part, path)

@@ -1,0 +1,147 @@
+"""The ablation as a list of runs: which recipe, on what, from the result of which run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+RECTIFIED = ("II", "III", "IV", "V")  # I is the base as it is
+DECODERS = ("full", "no_pseudo3d", "plain")
+SKETCHES = {"independent": False, "zero_gate": True}  # name -> gate=
+ONE_SEED = ("V", *SKETCHES)
+Options = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class AblateConfig:
+    """Options of `train.ablate`. The last five are options of the recipes: steps, batch, lr ..."""
+
+    data: str = MISSING  # cartoon clips, shards or a folder
+    out: str = MISSING
+    testset: str = ""  # folder of `train.heldout`; empty: made of the held-out clips of data=
+    testset_clips: int = 60
+    figure_clips: int = 3  # clips on each contact sheet, the first of the test set
+    sketch_clips: int = 12  # clips of the sketch table
+    size: int = 64  # pixels of a side
+    frames: int = 16
+    seeds: int = 3  # of II to IV and of the decoders; V and the sketch encoders have one
+    core_hours: float = 12.0  # the most it may cost; what it will is measured first
+    trial_steps: int = 3  # steps that are timed
+    dry_run: bool = False  # measure and write the budget, but run nothing
+    report_only: bool = False  # tables and figures of the runs that are done
+    natural: Options = field(default_factory=dict)  # of train.natural: clips ...
+    sampling: Options = field(default_factory=dict)  # of the clips that are scored: steps ...
+    perceptual: str = "auto"  # LPIPS of the decoder's tables, and folder of its file
+    models: str = "models"
+    common: Options = field(default_factory=dict)  # of every recipe
+    autoencoder: Options = field(default_factory=dict)
+    pretrain: Options = field(default_factory=dict)
+    rectify: Options = field(default_factory=dict)
+    decoder: Options = field(default_factory=dict)
+    sketch: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training: `words` are its recipe's options, `result` is the file it ends with."""
+
+    name: str  # its folder below the ablation's
+    recipe: str
+    words: tuple[str, ...]
+    result: str = "model.safetensors"
+    variant: str = ""
+    seed: int = 0
+
+
+class Places:
+    """Where everything of an ablation lies."""
+
+    def __init__(self, config: AblateConfig, out: Path | None = None) -> None:
+        self.out = out or Path(config.out)
+        self.natural = Path(config.out) / "natural"
+        self.testset = Path(config.testset or Path(config.out) / "testset")
+        self.autoencoder = self.out / "base/autoencoder/autoencoder.safetensors"
+        self.base = self.out / "base/denoiser/model.safetensors"
+
+    def result(self, run: Run) -> Path:
+        return self.out / run.name / run.result
+
+
+def plan(config: AblateConfig, places: Places) -> list[Run]:
+    """All runs in an order in which each finds what it needs; the first seed of every variant
+    comes before any second one."""
+    runs = base_runs(config, places)
+    for seed in range(config.seeds):
+        runs += [
+            *(rectify_run(config, places, v, seed) for v in RECTIFIED if _wanted(v, seed)),
+            *(decoder_run(config, places, v, seed) for v in DECODERS),
+            *(sketch_run(config, places, v, seed) for v in SKETCHES if _wanted(v, seed)),
+        ]
+    return runs
+
+
+def _wanted(variant: str, seed: int) -> bool:
+    return seed == 0 or variant not in ONE_SEED
+
+
+def base_runs(config: AblateConfig, places: Places) -> list[Run]:
+    """The base that has never seen a cartoon: its autoencoder, then the rest of it."""
+    data = f"data={places.natural}"
+    coded = Run(
+        name="base/autoencoder",
+        recipe="autoencoder",
+        words=(data, *_words(config, config.autoencoder)),
+        result="autoencoder.safetensors",
+    )
+    start = f"autoencoder={places.autoencoder}"
+    words = (data, start, *_words(config, config.pretrain))
+    return [coded, Run(name="base/denoiser", recipe="pretrain", words=words)]
+
+
+def rectify_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
+    words = (f"base={places.base}", f"variant={variant}", *_words(config, config.rectify))
+    return _run(config, "rectify", variant, seed, words)
+
+
+def decoder_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
+    words = (f"base={places.base}", f"variant={variant}", *_words(config, config.decoder))
+    return _run(config, "decoder", variant, seed, words)
+
+
+def sketch_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
+    """On the rectified model of the first seed."""
+    base = places.out / "rectify/IV_0/model.safetensors"
+    gate = f"gate={str(SKETCHES[variant]).lower()}"
+    words = (f"base={base}", gate, *_words(config, config.sketch))
+    return _run(config, "sketch", variant, seed, words, "sketch_encoder.safetensors")
+
+
+def _run(
+    config: AblateConfig,
+    recipe: str,
+    variant: str,
+    seed: int,
+    words: tuple[str, ...],
+    result: str = "model.safetensors",
+) -> Run:
+    return Run(
+        name=f"{recipe}/{variant}_{seed}",
+        recipe=recipe,
+        words=(f"data={config.data}", f"seed={seed}", *words),
+        result=result,
+        variant=variant,
+        seed=seed,
+    )
+
+
+def _words(config: AblateConfig, own: Mapping[str, Any]) -> tuple[str, ...]:
+    shape = {"height": config.size, "width": config.size, "frames": config.frames}
+    return tuple(f"{k}={_text(v)}" for k, v in {**shape, **config.common, **own}.items())
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

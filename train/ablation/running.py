@@ -1,0 +1,80 @@
+"""Running one run of the plan: from its last checkpoint, or not at all where it is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from train import autoencoder, decoder, pretrain, rectify, sketch
+from train.ablation.plan import Places, Run
+from train.engine import loop
+from train.engine.config import RunConfig, read
+
+log = logging.getLogger("toon.ablate")
+
+RECIPES = {
+    "autoencoder": (autoencoder.AutoencoderConfig, autoencoder.AutoencoderRecipe),
+    "pretrain": (pretrain.PretrainConfig, pretrain.PretrainRecipe),
+    "rectify": (rectify.RectifyConfig, rectify.RectifyRecipe),
+    "decoder": (decoder.DecoderConfig, decoder.DecoderRecipe),
+    "sketch": (sketch.SketchTrainConfig, sketch.SketchRecipe),
+}
+
+
+def options(run: Run, places: Places, *more: str) -> RunConfig:
+    """Its recipe's options; ValueError naming the run where one is wrong."""
+    try:
+        words = [f"out={places.out / run.name}", *run.words, *more]
+        return read(RECIPES[run.recipe][0], None, words)
+    except ValueError as error:
+        raise ValueError(f"{run.name}: {error}") from error
+
+
+def train(run: Run, places: Places, *more: str) -> loop.Run:
+    """Go on with it to its last step. SystemExit where it was told to stop."""
+    config = options(run, places, *more)
+    return loop.run(RECIPES[run.recipe][1], config)
+
+
+def is_done(run: Run, places: Places) -> bool:
+    """Whether its result is there: the manifest beside it is written last."""
+    manifest = places.result(run).with_suffix(".json")
+    try:
+        return json.loads(manifest.read_text())["step"] >= options(run, places).steps
+    except (OSError, json.JSONDecodeError):
+        return False
+
+
+def finish(run: Run, places: Places) -> None:
+    """Train it if it is not done; its checkpoints go when it is."""
+    if not is_done(run, places):
+        log.info("%s", run.name)
+        train(run, places)
+    shutil.rmtree(places.out / run.name / "checkpoints", ignore_errors=True)
+
+
+@dataclass
+class Spent:
+    """Seconds on the clock and of the processor, own and of processes that have ended."""
+
+    wall: float = 0.0
+    core: float = 0.0
+
+
+@contextmanager
+def spent() -> Iterator[Spent]:
+    """What the block takes; filled in when it ends."""
+    found, wall, core = Spent(), time.monotonic(), _core()
+    yield found
+    found.wall, found.core = time.monotonic() - wall, _core() - core
+
+
+def _core() -> float:
+    usages = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
