@@ -143,14 +143,18 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
-def main(arguments: list[str]) -> None:
+def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workflow", nargs="?", type=Path, default=WORKFLOW)
     parser.add_argument("--output", type=Path, default=ROOT / "output")
     parser.add_argument("--model", type=Path, help="a model file of your own")
     parser.add_argument("--lora", type=Path, help="a LoRA file of your own")
     parser.add_argument("--gpu", action="store_true", help="let ComfyUI use the GPU")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> None:
+    options = read_options(arguments)
     if not (COMFY / "ComfyUI").is_dir():
         raise SystemExit("No ComfyUI here yet: run `make setup` first.")
     for file in (options.workflow, options.model, options.lora):

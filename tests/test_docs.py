@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from place import ROOT
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def check_options(module: str, words: list[str]) -> None:
     assert '__name__ == "__main__"' in text_of(module.replace(".", "/") + ".py")
     schemas = [v for v in vars(import_module(module)).values() if is_dataclass(v)]
     options = {field.name for schema in schemas for field in fields(schema)}
+    if words[:1] == ["--config"]:
+        assert exists(words[1]) and set(yaml.safe_load(text_of(words[1]))) <= options, words[1]
+        words = words[2:]
     for word in words:
         key, value = word.split("=", 1)
         assert key in options, word
@@ -127,6 +131,8 @@ def test_commands_exist(name: str) -> None:
         f"{PYTHON} scripts/nothing.py",
         f"{PYTHON} -m train.prepare dat=cast/clips",
         f"{PYTHON} -m train.prepare data=cast/nothing",
+        f"{PYTHON} -m train.rectify --config train/configs/nothing.yaml",
+        f"{PYTHON} -m train.prepare --config train/configs/trial.yaml",
     ],
 )
 def test_wrong_commands_are_noticed(command: str) -> None:

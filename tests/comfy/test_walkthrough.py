@@ -1,0 +1,72 @@
+"""The README's trial, its own commands and YAML, from the cast to a run of the demo workflow."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import demo
+from graph_to_prompt import prompt_from_graph
+from place import ROOT
+
+if TYPE_CHECKING:
+    import pytest
+    from headless import Headless
+
+SECTION = "### A trial on the project's own cast"
+# Fewer steps, smaller pictures, and no networks that filter or draw: the same way in less time.
+SHORTER = {
+    "train.prepare": [
+        "workers=0",
+        "size=64",
+        "filters.shots=none",
+        "filters.text=0",
+        "filters.sketch=none",
+    ],
+    "train.rectify": [
+        *("steps=1", "batch=1", "height=64", "width=64"),
+        *("sheet_clips=1", "sheet_steps=1", "workers=0", "threads=1"),
+    ],
+}
+
+
+def commands() -> list[list[str]]:
+    """The words of each command in the section's block."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split(SECTION)[1]
+    return [shlex.split(line) for line in section.split("```\n")[1].splitlines()]
+
+
+def test_the_trial_trains_on_the_cast_and_its_model_runs_in_the_demo(
+    server: Headless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("cast", "weights", "train"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
+    *training, last = commands()
+    assert [words[:3] for words in training] == [
+        [".venv/bin/python", "-m", name] for name in SHORTER
+    ]
+    for _, _, name, *words in training:
+        import_module(name).main([*words, *SHORTER[name]])
+    assert last[:2] == [".venv/bin/python", "scripts/demo.py"]
+    options = demo.read_options(last[2:])
+    assert options.model.is_file(), "what the second command made is what the third one takes"
+    manifest = json.loads(options.model.with_suffix(".json").read_text())
+    assert manifest["step"] == 1 and manifest["options"]["variant"] == "IV"
+
+    graph = json.loads(options.workflow.read_text())
+    demo.copy_keys(graph, server.base / "input")
+    demo.use_weights(graph, server.base / "models", options.model, options.lora)
+    prompt = prompt_from_graph(graph, server.get("/object_info"))
+    for node in prompt.values():
+        if node["class_type"] == "ToonLoadModel":
+            assert node["inputs"]["file"] == "demo_model.safetensors"
+        if node["class_type"] == "ToonSample":
+            node["inputs"]["steps"] = 2
+    run = server.run(prompt)
+    assert run.status == "success", demo.explain(run)
+    _, frames = demo.collect(server, run)
+    assert len(frames) == 16
