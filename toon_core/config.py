@@ -131,6 +131,8 @@ class VAEConfig(_Part):
     references: bool = True
     pseudo_3d: bool = True
     norm_groups: int = 32
+    reference_heads: int = 8  # of the cross-attention to the keys, whatever the channel count
+    reference_head_width: int = 64
 
     @property
     def plain(self) -> bool:

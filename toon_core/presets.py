@@ -65,7 +65,14 @@ def nano() -> ToonConfig:
             dropout=0.0,
             norm_groups=4,
         ),
-        vae=VAEConfig(ch=16, ch_mult=(1, 2, 4, 6), num_res_blocks=1, norm_groups=2),
+        vae=VAEConfig(
+            ch=16,
+            ch_mult=(1, 2, 4, 6),
+            num_res_blocks=1,
+            norm_groups=2,
+            reference_heads=2,
+            reference_head_width=32,
+        ),
         resampler=ResamplerConfig(
             dim=context, depth=2, dim_head=16, heads=3, embedding_dim=64, output_dim=context
         ),

@@ -110,7 +110,7 @@ class Decoder(nn.Module):
             levels.insert(0, level)
         self.up = nn.ModuleList(levels)
         if config.references:
-            self.attn_refinement = reference_modules(widths, ops)
+            self.attn_refinement = reference_modules(widths, config, ops)
         self.norm_out = ops.group_norm(dim, 1e-6)
         self.conv_out = ops.Conv2d(dim, config.out_ch, 3, padding=1)
         if config.pseudo_3d:

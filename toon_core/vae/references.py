@@ -5,12 +5,12 @@ from __future__ import annotations
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..config import VAEConfig
 from ..layers.attention import attend_frames
 from ..ops import Ops, zero
 from .frames import Span
 
 ATTENTION_LEVELS = (2, 3)  # of the decoder, 0 being full resolution
-HEADS, HEAD_WIDTH = 8, 64  # of the cross-attention, whatever the channel count
 
 
 class EndpointAdder(nn.Module):
@@ -35,9 +35,10 @@ class EndpointAdder(nn.Module):
 class ReferenceAttention(nn.Module):
     """Cross-attention of every frame to the places of both keys."""
 
-    def __init__(self, dim: int, ops: Ops) -> None:
+    def __init__(self, dim: int, heads: int, head_width: int, ops: Ops) -> None:
         super().__init__()
-        inner = HEADS * HEAD_WIDTH
+        inner = heads * head_width
+        self.heads = heads
         self.norm = ops.group_norm(dim, 1e-6)
         self.to_q = ops.Linear(dim, inner, bias=False)
         self.to_k = ops.Linear(dim, inner, bias=False)
@@ -47,14 +48,15 @@ class ReferenceAttention(nn.Module):
     def forward(self, x: Tensor, span: Span, reference: Tensor) -> Tensor:
         q = self.to_q(rearrange(self.norm(x), "n c h w -> n (h w) c"))
         tokens = rearrange(reference, "b c k h w -> b (k h w) c")
-        out = attend_frames(q, (self.to_k(tokens), self.to_v(tokens)), HEADS)
+        out = attend_frames(q, (self.to_k(tokens), self.to_v(tokens)), self.heads)
         return x + rearrange(self.to_out(out), "n (h w) c -> n c h w", h=x.shape[-2])
 
 
-def reference_modules(widths: list[int], ops: Ops) -> nn.ModuleList:
+def reference_modules(widths: list[int], config: VAEConfig, ops: Ops) -> nn.ModuleList:
     """One a level, high resolution first, and one before the output convolution."""
+    heads = config.reference_heads, config.reference_head_width
     modules = [
-        ReferenceAttention(dim, ops) if i in ATTENTION_LEVELS else EndpointAdder(dim, ops)
+        ReferenceAttention(dim, *heads, ops) if i in ATTENTION_LEVELS else EndpointAdder(dim, ops)
         for i, dim in enumerate(widths)
     ]
     return nn.ModuleList([*modules, EndpointAdder(widths[0], ops)])
