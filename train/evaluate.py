@@ -1,27 +1,28 @@
-"""Score interpolation systems on a test set: results.json, table.md and contact sheets.
+"""Score interpolation systems on a test set: results, tables, contact sheets and a page.
 
     python -m train.evaluate --testset DIR --system nano --system crossfade --out OUT
 
 DIR holds one folder per clip with frame_000.png, frame_001.png, ...; the first and the last are
-the keys, the frames between are the truth. An interrupted run goes on where it stopped.
+the keys, the frames between are the truth. It may also be shards of `train.prepare`, of whose
+held-out clips `train.heldout` then makes OUT/testset. An interrupted run goes on where it stopped.
+
+OUT receives results.json, table.md and table.csv, report.html (one file with plots and playing
+clips), clips.json, groups.json (clips in which something enters or leaves apart),
+frame_index.json, sheets of the best, median and worst clips, and manifest.json.
 """
 
 import argparse
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
-from train.eval.bench import ClipScores, Settings, open_bench, score_parallel
-from train.eval.clips import Clip, read_clip, read_testset
-from train.eval.columns import Measure
-from train.eval.report import Run, Scores, markdown, summarise, truth_means
-from train.eval.scores import Scored
-from train.eval.sheets import draw_sheet, pick, stack
-from train.eval.store import Store, write_json
+from train.eval.bench import Settings, open_bench, score_parallel
+from train.eval.clips import read_testset
+from train.eval.output import gather, write
 from train.eval.systems import Spec, read_recipe, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
@@ -87,45 +88,28 @@ def evaluate(
 
     ValueError for a bad test set, an unknown system or two of one name, before long work.
     """
-    folders = read_testset(testset, limit)
+    folders = read_testset(_as_folders(testset, settings.out), limit)
     specs = _specs(systems)
     if workers > 1:
         scored = score_parallel(specs, settings, folders, min(workers, len(folders)))
     else:
         scored = map(open_bench(specs, settings).score, folders)
     names = " ".join(spec.name for spec in specs)
-    return report(testset, folders, tqdm(scored, names, len(folders), unit="clip"), settings)
+    scored = tqdm(scored, names, len(folders), unit="clip")
+    return write(gather(testset.resolve().name, folders, specs, scored, settings))
 
 
-def report(
-    testset: Path, folders: Sequence[Path], scored: Iterable[ClipScores], settings: Settings
-) -> dict[str, object]:
-    """Write results.json, clips.json, table.md and the sheets from the clips' scores."""
-    clips = sorted(scored, key=lambda clip: clip.name)
-    truth = {clip.name: clip.truth for clip in clips}
-    scores: Scores = {
-        system: {clip.name: clip.systems[system] for clip in clips} for system in clips[0].systems
-    }
-    run = Run(
-        testset=testset.resolve().name,
-        clips=len(clips),
-        frames=clips[0].frames,
-        size=settings.size,
-        recipe=settings.recipe,
-        measure=settings.measure(),
-        truth=truth_means(truth),
-    )
-    summary = summarise(scores, truth, run.measure)
-    results = {"systems": summary, "seed": run.recipe.seed, "size": run.size}
-    write_json(settings.out / "results.json", results)
-    write_json(settings.out / "clips.json", _values(scores))
-    (settings.out / "table.md").write_text(markdown(summary, run), encoding="utf-8")
-    _write_sheets(folders, scores, settings, run.measure)
-    return results
+def _as_folders(testset: Path, out: Path) -> Path:
+    """The test set itself; of shards, the folders made from them."""
+    if not (testset / "index.jsonl").is_file():
+        return testset
+    from train.heldout import HeldoutConfig, write_heldout
 
-
-def _values(scores: Scores) -> dict[str, dict[str, dict[str, float]]]:
-    return {s: {name: c.values for name, c in clips.items()} for s, clips in scores.items()}
+    made = out / "testset"
+    if not (made / "testset.json").is_file():
+        shutil.rmtree(made, ignore_errors=True)
+        write_heldout(HeldoutConfig(data=str(testset), out=str(made)))
+    return made
 
 
 def _specs(systems: Sequence[str]) -> list[Spec]:
@@ -134,36 +118,6 @@ def _specs(systems: Sequence[str]) -> list[Spec]:
     if len(set(names)) < len(names):
         raise ValueError(f"two systems have one name in {names}; write LABEL=SYSTEM for one")
     return specs
-
-
-def _write_sheets(
-    folders: Sequence[Path], scores: Scores, settings: Settings, measure: Measure
-) -> None:
-    """Best, median and worst clips by the perceptual distance of the first system."""
-    paths = {folder.name: folder for folder in folders}
-    store = Store(settings.out, settings.recipe)
-    ranked = next(iter(scores.values()))
-    groups = pick({name: _distance(scored, measure) for name, scored in ranked.items()})
-    for group, names in groups.items():
-        clips = [read_clip(paths[name], settings.size) for name in names]
-        sheets = [_sheet(clip, group, scores, store, measure) for clip in clips]
-        stack(sheets).save(settings.out / f"sheet_{group}.png", optimize=True)
-
-
-def _distance(scored: Scored, measure: Measure) -> float:
-    """LPIPS, or where no network is there what SSIM lacks."""
-    return scored.values.get(measure.perceptual, 1 - scored.values["ssim"])
-
-
-def _sheet(clip: Clip, group: str, scores: Scores, store: Store, measure: Measure) -> Image.Image:
-    rows = {"truth": clip.frames}
-    for system, clips in scores.items():
-        values = clips[clip.name].values
-        shown = [m for m in measure.columns() if m.key in (measure.perceptual, "psnr")]
-        found = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in shown if m.key in values]
-        rows["\n".join([system, *found])] = store.frames(clip, system)
-    prompt = f' "{clip.prompt}"' if clip.prompt else ""
-    return draw_sheet(f"{clip.name}{prompt} ({group} of {next(iter(scores))})", rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -183,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     print((options.out / "table.md").read_text(encoding="utf-8"))
-    print(f"results, table and contact sheets: {options.out}")
+    print(f"results, tables, sheets and page: {options.out}")
 
 
 if __name__ == "__main__":

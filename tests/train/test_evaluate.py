@@ -1,7 +1,9 @@
 """`python -m train.evaluate` on a small test set, with the real networks."""
 
+import csv
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -40,7 +42,7 @@ def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:
 
 
 def make_testset(folder: Path) -> Path:
-    for name, step in (("slow", 2.0), ("middle", 4.0), ("fast", 6.0)):
+    for name, step in (("slow", 2.0), ("middle", 4.0), ("fast", 9.0)):
         write_frames(disc(6, step), folder / name)
     (folder / "fast" / "prompt.txt").write_text("a disc\n")
     (folder / "fast" / "fps.txt").write_text("24\n")
@@ -139,6 +141,47 @@ def test_table_and_sheets(evaluated: Path) -> None:
     sheets = [Image.open(evaluated / f"sheet_{g}.png") for g in ("best", "median", "worst")]
     assert {sheet.size for sheet in sheets} == {sheets[0].size}
     assert sheets[0].height > 3 * 3 * 128
+
+
+def test_clips_in_which_something_leaves_are_reported_apart(evaluated: Path) -> None:
+    groups = json.loads((evaluated / "groups.json").read_text())
+    assert {name: group["n"] for name, group in groups.items()} == {
+        "something enters or leaves": 1,
+        "nothing enters or leaves": 2,
+    }
+    clips = json.loads((evaluated / "clips.json").read_text())["nearest"]
+    leaving = groups["something enters or leaves"]["systems"]["nearest"]["psnr"]
+    assert leaving["mean"] == pytest.approx(clips["fast"]["psnr"])
+    assert "## 1 of these clips: something enters or leaves" in (evaluated / "table.md").read_text()
+
+
+def test_the_curve_over_the_frame_index_falls_to_the_middle(evaluated: Path) -> None:
+    curves = json.loads((evaluated / "frame_index.json").read_text())["systems"]
+    fade = curves["crossfade"]
+    assert len(fade) == 6 and min(fade[0], fade[-1]) > 55 > 40 > max(fade[1:-1])
+    assert max(fade[2:4]) < min(fade[1], fade[4])
+
+
+def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
+    with (evaluated / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    results = json.loads((evaluated / "results.json").read_text())["systems"]
+    assert len(rows) == sum(len(row) for row in results.values())
+    psnr = next(r for r in rows if (r["system"], r["metric"]) == ("nearest", "psnr"))
+    assert float(psnr["mean"]) == results["nearest"]["psnr"]["mean"]
+    manifest = json.loads((evaluated / "manifest.json").read_text())
+    assert list(manifest["clips"]) == ["fast", "middle", "slow"]
+    assert manifest["systems"]["truth"]["frames"] == "held_out"
+    assert manifest["recipe"]["seed"] == 123 and manifest["versions"]["torch"] == torch.__version__
+
+
+def test_the_page_holds_every_clip_of_every_system(evaluated: Path) -> None:
+    page = (evaluated / "report.html").read_text()
+    facts = re.search(r'<script type="application/json" id="facts">(.*?)</script>', page).group(1)
+    facts = json.loads(facts)
+    assert set(facts["media"]) == {"fast", "middle", "slow"}
+    for media in facts["media"].values():
+        assert set(media["rows"]) == {"truth", "crossfade", "nearest"} and media["frames"] == 6
 
 
 def test_only_inner_frames_are_scored(testset: Path, settings: Settings) -> None:

@@ -65,15 +65,24 @@ def truth_means(truth: dict[str, Scored]) -> dict[str, float]:
 
 def markdown(summary: Summary, run: Run) -> str:
     """The table with a line on each metric."""
-    metrics = [m for m in run.measure.columns() if any(m.key in row for row in summary.values())]
-    lines = [
-        f"# {run.clips} clips of {run.testset}",
-        "",
+    lines = [_line(m, run) for m in _shown(summary, run)]
+    head = f"# {run.clips} clips of {run.testset}\n\n{told(run)}\n\n"
+    return head + table(summary, run) + "\n" + "\n".join(lines) + "\n"
+
+
+def told(run: Run) -> str:
+    """How the figures were made."""
+    return (
         f"{run.frames} frames a clip, shorter side {run.size} pixels, seed {run.recipe.seed}. "
         "Means over the clips with 95 % bootstrap intervals in brackets; the best mean is bold. "
         "Only inner frames are scored, except in the end-frame error. Every system was given the "
-        "two keys at the size of the test set. " + _recipe(run.recipe),
-        "",
+        "two keys at the size of the test set. " + _recipe(run.recipe)
+    )
+
+
+def table(summary: Summary, run: Run) -> str:
+    metrics = _shown(summary, run)
+    lines = [
         "| system | " + " | ".join(m.title for m in metrics) + " |",
         "| --- |" + " ---: |" * len(metrics),
     ]
@@ -82,8 +91,11 @@ def markdown(summary: Summary, run: Run) -> str:
         cells = [_cell(row.get(m.key), m, system in best[m.key]) for m in metrics]
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
     marks = [f"{run.truth[m.key]:.{m.digits}f}" if m.key in run.truth else "" for m in metrics]
-    lines += ["| *truth* | " + " | ".join(marks) + " |", ""]
-    return "\n".join(lines + [_line(m, run) for m in metrics]) + "\n"
+    return "\n".join([*lines, "| *truth* | " + " | ".join(marks) + " |"]) + "\n"
+
+
+def _shown(summary: Summary, run: Run) -> list[Metric]:
+    return [m for m in run.measure.columns() if any(m.key in row for row in summary.values())]
 
 
 def _recipe(recipe: Recipe) -> str:
