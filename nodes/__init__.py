@@ -18,6 +18,7 @@ from .native import (
     ToonSetSchedule,
 )
 from .sampling import ToonSample
+from .score import ToonScoreClip
 from .sketch import ToonApplySketch
 
 NODES: list[type[io.ComfyNode]] = [
@@ -35,6 +36,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonSetSchedule,
     ToonGuideBranches,
     ToonCompareClips,
+    ToonScoreClip,
 ]
 
 

@@ -1,0 +1,156 @@
+"""Toon Score Clip: a clip against its keys, the true frames and a sketch, in figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import torch
+from comfy_api.latest import io, ui
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional
+
+from ..toon_core.metrics.colour_drift import colour_drift
+from ..toon_core.metrics.cpbd import BLOCK, cpbd
+from ..toon_core.metrics.crossfade_residual import crossfade_residual
+from ..toon_core.metrics.end_frame_error import end_frame_error
+from ..toon_core.metrics.line_sharpness import line_sharpness_kept
+from ..toon_core.metrics.motion_ratio import motion_ratio
+from ..toon_core.metrics.psnr import psnr
+from ..toon_core.metrics.sketch_agreement import sketch_agreement
+from ..toon_core.metrics.ssim import ssim
+from .tensors import checked
+
+# Name -> digits, and what a good value is.
+MEANING = {
+    "psnr": (2, "dB, higher is nearer; a blur can win it"),
+    "ssim": (3, "higher is nearer, at most 1"),
+    "motion_ratio": (2, "movement over the true movement: 1 is right, below it fades or rests"),
+    "line_sharpness": (3, "steepness of edges over the true one: 1 is right, below it is blurred"),
+    "colour_drift": (2, "CIE delta E of the mean colour, lower is nearer"),
+    "end_frame_error": (4, "difference of the end frames from the keys, 0 is exact"),
+    "crossfade_residual": (3, "distance to the best blend of the keys: 0 is a pure cross-fade"),
+    "cpbd": (3, "share of edges that look sharp, higher is sharper"),
+    "sketch_f": (3, "lines that agree with the sketch, at most 1"),
+}
+
+
+class ToonScoreClip(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToonScoreClip",
+            display_name="Toon Score Clip",
+            category="ToonTween/evaluation",
+            description="Figures of a clip: against its keys, against true frames where you have "
+            "them, and against a sketch. The same measures as train.evaluate.",
+            inputs=[
+                io.Image.Input("images", tooltip="The clip, key frames included."),
+                io.Image.Input(
+                    "truth", optional=True, tooltip="The true frames, as many as the clip has."
+                ),
+                io.Image.Input(
+                    "first_image",
+                    optional=True,
+                    tooltip="The first key. Without it, the first frame of truth, else of images.",
+                ),
+                io.Image.Input(
+                    "last_image",
+                    optional=True,
+                    tooltip="The last key. Without it, the last frame of truth, else of images.",
+                ),
+                io.Image.Input("sketch", optional=True, tooltip="A line drawing of one frame."),
+                io.Int.Input(
+                    "sketch_frame",
+                    default=7,
+                    min=0,
+                    max=4095,
+                    optional=True,
+                    tooltip="Which frame the sketch is of, counted from 0.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="A Markdown table of the figures."),
+                io.String.Output(display_name="scores", tooltip="The figures as JSON."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: Tensor,
+        truth: Tensor | None = None,
+        first_image: Tensor | None = None,
+        last_image: Tensor | None = None,
+        sketch: Tensor | None = None,
+        sketch_frame: int = 7,
+    ) -> io.NodeOutput:
+        frames = _clip(images, "images")
+        if len(frames) < 4:
+            raise ValueError(f"images: {len(frames)} frames; a clip needs 2 keys and 2 inner ones.")
+        size = frames.shape[-2:]
+        true = None if truth is None else _true_frames(truth, frames)
+        held = frames if true is None else true
+        first = held[0] if first_image is None else _clip(first_image, "first_image", size)[0]
+        last = held[-1] if last_image is None else _clip(last_image, "last_image", size)[0]
+        scores = dict(against_keys(frames, first, last))
+        if true is not None:
+            scores |= against_truth(frames, true)
+        if sketch is not None:
+            scores |= {"sketch_f": _lines(frames, _clip(sketch, "sketch", size)[0], sketch_frame)}
+        report = markdown(scores)
+        return io.NodeOutput(report, json.dumps(scores), ui=ui.PreviewText(report))
+
+
+def against_keys(frames: Tensor, first: Tensor, last: Tensor) -> Iterator[tuple[str, float]]:
+    """What can be said of frames (f 3 h w) in [0, 1] without the truth."""
+    yield "end_frame_error", end_frame_error(frames, first, last)
+    yield "crossfade_residual", crossfade_residual(frames[1:-1], first, last).mean().item()
+    if min(frames.shape[-2:]) >= BLOCK:
+        yield "cpbd", cpbd(frames[1:-1]).mean().item()
+
+
+def against_truth(frames: Tensor, truth: Tensor) -> dict[str, float]:
+    """Of the inner frames; values that have no meaning for the clip are left out."""
+    inner, true = frames[1:-1], truth[1:-1]
+    found = {
+        "psnr": psnr(inner, true).mean().item(),
+        "ssim": ssim(inner, true).mean().item(),
+        "motion_ratio": motion_ratio(inner, true),
+        "line_sharpness": line_sharpness_kept(inner, true).nanmean().item(),
+        "colour_drift": colour_drift(inner, true).mean().item(),
+    }
+    return {name: value for name, value in found.items() if value == value}
+
+
+def markdown(scores: dict[str, float]) -> str:
+    lines = ["| measure | value | meaning |", "| --- | ---: | --- |"]
+    for name, (digits, meaning) in MEANING.items():
+        if name in scores:
+            lines.append(f"| {name} | {scores[name]:.{digits}f} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _clip(images: Tensor, name: str, size: torch.Size | None = None) -> Tensor:
+    """IMAGE -> (f 3 h w) in [0, 1] on the CPU, resized where a size is given."""
+    clip = rearrange(checked(images, name).float().cpu(), "f h w c -> f c h w").contiguous()
+    if size is not None and clip.shape[-2:] != size:
+        clip = functional.interpolate(clip, size, mode="bicubic", antialias=True)
+    return clip.clamp(0, 1)
+
+
+def _true_frames(truth: Tensor, frames: Tensor) -> Tensor:
+    true = _clip(truth, "truth", frames.shape[-2:])
+    if len(true) != len(frames):
+        raise ValueError(
+            f"truth has {len(true)} frames and images {len(frames)}: give clips of one length."
+        )
+    return true
+
+
+def _lines(frames: Tensor, sketch: Tensor, number: int) -> float:
+    if number >= len(frames):
+        raise ValueError(f"sketch_frame {number}: the clip has the frames 0 to {len(frames) - 1}.")
+    return sketch_agreement(frames[number], sketch).f_score
