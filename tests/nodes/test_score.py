@@ -40,7 +40,7 @@ def test_the_truth_gets_full_marks_and_a_fade_does_not(comfy: Comfy) -> None:
     found, report = score(comfy, images=fade, truth=truth)
     assert best["ssim"] == pytest.approx(1) and best["motion_ratio"] == best["line_sharpness"] == 1
     assert found["psnr"] < 30 < best["psnr"] and found["motion_ratio"] < 0.9
-    assert found["crossfade_residual"] == pytest.approx(0, abs=1e-5) < best["crossfade_residual"]
+    assert found["crossfade_residual"] < 1e-3 < 0.01 < best["crossfade_residual"]
     assert f"| psnr | {found['psnr']:.2f} |" in report
 
 
