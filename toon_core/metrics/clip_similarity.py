@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,17 +42,19 @@ class ClipSimilarity(nn.Module):
 
     @torch.no_grad()
     def image_features(self, frames: Tensor) -> Tensor:
-        """RGB frames (f 3 h w) in [0, 1] -> unit vectors (f d); keep them for the truth.
-
-        The frames are resized to the model's size at the shorter side and cropped in the middle.
-        """
+        """RGB frames (f 3 h w) in [0, 1] -> unit vectors (f d); keep them for the truth."""
         check_frames(frames)
-        scale = self.size / min(frames.shape[-2:])
-        size = [max(self.size, round(n * scale)) for n in frames.shape[-2:]]
+        return self.model.encode_image(self.prepare(frames), normalize=True)
+
+    def prepare(self, frames: Tensor) -> Tensor:
+        """Resized to the model's size at the shorter side, cropped in the middle, normalised."""
+        # Rounded as torchvision does, which the published preparation is made of.
+        short = min(frames.shape[-2:])
+        size = [self.size * n // short for n in frames.shape[-2:]]
         x = F.interpolate(frames.float(), size, mode="bicubic", antialias=True).clamp(0, 1)
-        top, left = ((n - self.size) // 2 for n in size)
+        top, left = (round((n - self.size) / 2) for n in size)
         x = x[..., top : top + self.size, left : left + self.size]
-        return self.model.encode_image((x - self.mean) / self.std, normalize=True)
+        return (x - self.mean) / self.std
 
     @torch.no_grad()
     def text_features(self, prompt: str) -> Tensor:
@@ -80,7 +83,7 @@ def load_clip(folder: Path) -> ClipSimilarity:
         model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
         tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
         given = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("preprocess_cfg", {})
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, ValueError, KeyError, SafetensorError) as error:
         raise ValueError(f"{folder} holds no OpenCLIP model: {error}") from error
     mean = given.get("mean", open_clip.OPENAI_DATASET_MEAN)
     std = given.get("std", open_clip.OPENAI_DATASET_STD)

@@ -1,0 +1,83 @@
+"""Which networks train.evaluate measures with, and its FVD and KVD."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_networks import save_alexnet, save_clip, save_i3d
+
+from train.eval.columns import Measure
+from train.eval.networks import Networks, find_networks
+from train.eval.sets import set_entry
+from train.evaluate import main
+
+
+@pytest.fixture
+def testset(tmp_path: Path) -> Path:
+    """Two clips of ten frames, a box that moves over grey; one has a prompt."""
+    for name, step in (("slow", 2), ("fast", 4)):
+        folder = tmp_path / "clips" / name
+        folder.mkdir(parents=True)
+        for i in range(10):
+            image = np.full((64, 64, 3), 128, np.uint8)
+            image[20:40, i * step : i * step + 20] = (250, 40, 0)
+            Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
+    (folder / "prompt.txt").write_text("a red box")
+    return tmp_path / "clips"
+
+
+def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for save in (save_alexnet, save_i3d, save_clip):
+        save(models)
+    options = ["--models", str(models), "--kvd-kernel", "gaussian", "--size", "64"]
+    out = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--workers", "1"]
+    main([*out, *options, "--system", "crossfade", "--system", f"same={testset}"])
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["systems"]
+    fade, same = rows["crossfade"], rows["same"]
+    assert {"fvd", "kvd_gaussian", "lpips_alex", "clip_img", "clip_txt"} <= set(fade)
+    assert not {"kvd_transnet", "fvd_transnet", "lpips_hed"} & set(fade)
+    assert "too few clips: 2 of 401 needed" in fade["fvd"]["model"]
+    assert fade["kvd_gaussian"]["mean"] > same["kvd_gaussian"]["mean"]
+    assert fade["lpips_alex"]["mean"] > same["lpips_alex"]["mean"] == 0
+    assert same["clip_img"]["mean"] == pytest.approx(1) and fade["clip_img"]["mean"] < 1
+    assert (fade["clip_txt"]["n"], fade["clip_img"]["n"]) == (1, 2)
+    files = {"lpips_alex": "alexnet-owt", "kvd_gaussian": "i3d_torchscript.pt", "clip_txt": "CLIP"}
+    for key, name in files.items():
+        assert name in fade[key]["model"] and "sha256 " in fade[key]["model"]
+    assert "KVD (Gaussian)" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_without_packages_and_files_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toon_core.metrics.packages.find_spec", lambda name: None)
+    found = find_networks(Path("none"))
+    assert found == Networks(models=Path("none"))
+    assert found.labels == {}
+
+
+def test_intervals_of_fvd_and_kvd(tmp_path: Path) -> None:
+    """Features of eight numbers for 60 clips: enough for both."""
+    generator = torch.Generator().manual_seed(0)
+    truth, near = (torch.randn(60, 8, generator=generator) for _ in range(2))
+    made = {"near": near, "far": near + 0.7}
+    measure = Measure(networks=Networks(models=tmp_path, video="transnet"))
+    fvd, kvd = (m for m in measure.columns() if m.of_set)
+
+    def entry(metric, system: str, clips: int = 60) -> dict:
+        sets = ({str(i): row.tolist() for i, row in enumerate(x)} for x in (made[system], truth))
+        few = ({name: row for name, row in held.items() if int(name) < clips} for held in sets)
+        return set_entry(measure, metric, *few)
+
+    assert entry(kvd, "near")["lo"] < 0 < entry(kvd, "near")["hi"] < entry(kvd, "far")["lo"]
+    assert entry(fvd, "near")["hi"] < entry(fvd, "far")["lo"] < entry(fvd, "far")["mean"]
+    assert entry(fvd, "far")["mean"] < entry(fvd, "far")["hi"]
+    assert entry(fvd, "far")["n"] == 60
+    assert entry(fvd, "far", clips=9)["mean"] is not None
+    assert "too few clips: 8 of 9 needed" in entry(fvd, "far", clips=8)["model"]
+    assert entry(kvd, "far", clips=1) == {
+        "mean": None, "lo": None, "hi": None, "n": 1, "model": kvd.model
+    }  # fmt: skip
