@@ -29,15 +29,15 @@ log = logging.getLogger("toon.ablate")
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """One line of the budget: `times` a piece of work of so many core-seconds."""
+    """One line of the budget: `times` a piece of work of so many seconds of a core (or GPU)."""
 
     what: str
     times: int
-    core_seconds: float
+    seconds: float
 
     @property
     def hours(self) -> float:
-        return self.times * self.core_seconds / 3600
+        return self.times * self.seconds / 3600
 
 
 def stated(config: AblateConfig, places: Places) -> list[Cost]:
@@ -55,7 +55,7 @@ def stated(config: AblateConfig, places: Places) -> list[Cost]:
     total = sum(cost.hours for cost in costs)
     if total > config.core_hours:
         raise ValueError(
-            f"{total:.2f} core-hours are needed, core_hours={config.core_hours:g} allows less: "
+            f"{total:.2f} hours are needed, core_hours={config.core_hours:g} allows less: "
             f"lower steps, seeds or testset_clips (see {places.out / 'budget.md'})"
         )
     return costs
@@ -82,17 +82,18 @@ def _training(config: AblateConfig, trial: Places, run: Run, *more: str) -> Cost
     steps = running.options(run, trial).steps
     with running.spent() as spent:
         done = running.train(run, trial, f"steps={config.trial_steps}", "warmup=0", *more)
-    step = done.seconds / config.trial_steps * spent.core / spent.wall
+    busy = 1.0 if on_gpu(config) else spent.core / spent.wall
+    step = done.seconds / config.trial_steps * busy
     runs = sum(other.recipe == run.recipe for other in plan(config, trial))
     what = f"train.{run.recipe}: steps of {runs} runs"
-    return Cost(what=what, times=runs * steps, core_seconds=step)
+    return Cost(what=what, times=runs * steps, seconds=step)
 
 
 def _rendering(config: AblateConfig, trial: Places) -> Cost:
     options = RenderConfig(out=str(trial.natural), size=config.size, **config.natural)
     with running.spent() as spent:
         render(replace(options, clips=8))
-    return Cost(what="clips without cartoon", times=options.clips, core_seconds=spent.core / 8)
+    return Cost(what="clips without cartoon", times=options.clips, seconds=spent.core / 8)
 
 
 def _sampling(config: AblateConfig, trial: Places, model: Path) -> Cost:
@@ -103,24 +104,29 @@ def _sampling(config: AblateConfig, trial: Places, model: Path) -> Cost:
         with running.spent() as spent:
             where = trial.out / f"scored_{count}"
             rectification.score(config, trial, {"II_0": model}, where, limit=count)
-        seconds.append(spent.core)
+        seconds.append(spent.wall if on_gpu(config) else spent.core)
     one = max(0.0, seconds[1] - seconds[0]) / max(1, few - 1)
     models = 1 + sum(run.recipe == "rectify" for run in plan(config, trial))
     clips = len(read_testset(trial.testset))
     times = models * clips + 3 * min(clips, config.sketch_clips)
-    return Cost(what="clips sampled and scored", times=times, core_seconds=one)
+    return Cost(what="clips sampled and scored", times=times, seconds=one)
+
+
+def on_gpu(config: AblateConfig) -> bool:
+    return not config.device.startswith("cpu")
 
 
 def markdown(costs: Sequence[Cost], config: AblateConfig) -> str:
     total = sum(cost.hours for cost in costs)
+    unit = "GPU" if on_gpu(config) else "core"
     lines = [
-        "| work | times | core-seconds each | core-hours |",
+        f"| work | times | {unit}-seconds each | {unit}-hours |",
         "| --- | ---: | ---: | ---: |",
-        *(f"| {c.what} | {c.times} | {c.core_seconds:.3g} | {c.hours:.3g} |" for c in costs),
+        *(f"| {c.what} | {c.times} | {c.seconds:.3g} | {c.hours:.3g} |" for c in costs),
         f"| **total** | | | **{total:.2f}** |",
         "",
         f"Measured on {config.trial_steps} steps of each recipe in its dearest variant, at "
-        f"{config.size}x{config.size} pixels; at most {config.core_hours:g} core-hours are allowed."
-        " Sample sheets and the decoders' tables come on top, a few percent.",
+        f"{config.size}x{config.size} pixels; at most {config.core_hours:g} {unit}-hours are "
+        "allowed. Sample sheets and the decoders' tables come on top, a few percent.",
     ]
     return "\n".join(lines) + "\n"

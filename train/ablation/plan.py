@@ -29,7 +29,8 @@ class AblateConfig:
     size: int = 64  # pixels of a side
     frames: int = 16
     seeds: int = 3  # of II to IV and of the decoders; V and the sketch encoders have one
-    core_hours: float = 12.0  # the most it may cost; what it will is measured first
+    device: str = "cpu"  # of everything, or cuda
+    core_hours: float = 12.0  # the most it may cost (hours of the GPU, where device is one)
     trial_steps: int = 3  # steps that are timed
     dry_run: bool = False  # measure and write the budget, but run nothing
     report_only: bool = False  # tables and figures of the runs that are done
@@ -139,8 +140,9 @@ def _run(
 
 
 def _words(config: AblateConfig, own: Mapping[str, Any]) -> tuple[str, ...]:
-    shape = {"height": config.size, "width": config.size, "frames": config.frames}
-    return tuple(f"{k}={_text(v)}" for k, v in {**shape, **config.common, **own}.items())
+    size = {"height": config.size, "width": config.size, "frames": config.frames}
+    words = {"device": config.device, **size, **config.common, **own}
+    return tuple(f"{k}={_text(v)}" for k, v in words.items())
 
 
 def _text(value: Any) -> str:

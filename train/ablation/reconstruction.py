@@ -6,6 +6,7 @@ import json
 import logging
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from einops import rearrange
@@ -47,7 +48,7 @@ Curves = dict[str, list[list[float]]]  # metric -> clips x frames
 
 def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
     """Measure, write table_4, figure_8 and figure_10, and return the section in Markdown."""
-    measure = perceptual(config.perceptual, config.models)
+    measure = measure_on(config)
     runs = [run for run in done if run.recipe == "decoder"]
     curves = {run.name: measured(config, places, run, measure) for run in runs}
     found = {c.key: _over_clips(runs, curves, c.key) for c in COLUMNS}
@@ -69,7 +70,7 @@ def measured(config: AblateConfig, places: Places, run: Run, measure: Perceptual
     file = places.out / run.name / "reconstruction.json"
     if file.is_file():
         return json.loads(file.read_text())
-    vae = toon_core.load(places.result(run), dtype=torch.float32, expect="toon").vae
+    vae = _loaded(config, places.result(run))
     curves: Curves = {}
     for folder in read_testset(places.testset):
         clip = read_clip(folder, config.size)
@@ -79,14 +80,19 @@ def measured(config: AblateConfig, places: Places, run: Run, measure: Perceptual
     return curves
 
 
+def _loaded(config: AblateConfig, path: Path) -> Autoencoder:
+    return toon_core.load(path, device=config.device, dtype=torch.float32, expect="toon").vae
+
+
 @torch.inference_mode()
 def reconstructed(vae: Autoencoder, clip: Clip) -> Tensor:
     """(f 3 h w) in [0, 1], by way of the posterior's mean, as 8-bit values."""
-    posterior, features = vae.encode_with_features(clip.frames * 2 - 1)
+    device = vae.quant_conv.weight.device
+    posterior, features = vae.encode_with_features(clip.frames.to(device) * 2 - 1)
     z = rearrange(posterior.mean, "f z h w -> 1 z f h w")
     keys = [rearrange(m[[0, -1]], "k c h w -> 1 c k h w") for m in features]
     out = vae.decode(z, keys if vae.config.references else None)[0]
-    return ((out.transpose(0, 1) + 1) * 127.5).clamp(0, 255).round() / 255
+    return ((out.transpose(0, 1).cpu() + 1) * 127.5).clamp(0, 255).round() / 255
 
 
 @torch.inference_mode()
@@ -94,8 +100,21 @@ def _scores(frames: Tensor, truth: Tensor, measure: Perceptual | None) -> dict[s
     """Of each frame."""
     found = {"psnr": psnr(frames, truth), "ssim": ssim(frames, truth)}
     if measure is not None:
-        found["lpips"] = measure.measure(frames, truth)
+        found["lpips"] = distances(measure, frames, truth)
     return {key: values.tolist() for key, values in found.items()}
+
+
+def measure_on(config: AblateConfig) -> Perceptual | None:
+    """LPIPS on the ablation's device; None for perceptual=none."""
+    measure = perceptual(config.perceptual, config.models)
+    return measure and measure.to(config.device)
+
+
+@torch.inference_mode()
+def distances(measure: Perceptual, frames: Tensor, truth: Tensor) -> Tensor:
+    """LPIPS of each frame (f 3 h w) in [0, 1]: (f)."""
+    device = next(measure.parameters()).device
+    return measure.measure(frames.to(device), truth.to(device)).cpu()
 
 
 def _over_clips(runs: list[Run], curves: Mapping[str, Curves], key: str) -> Values:
@@ -137,7 +156,8 @@ def _records(runs: list[Run], curves: Mapping[str, Curves]) -> list[dict[str, ob
 def figure(config: AblateConfig, places: Places, runs: list[Run]) -> Image.Image:
     """The truth and what each variant gives back, of the first seed."""
     first = {run.variant: places.result(run) for run in runs if run.seed == 0}
-    vaes = {v: toon_core.load(first[v], dtype=torch.float32).vae for v in DECODERS if v in first}
+    files = {v: first[v] for v in DECODERS if v in first}
+    vaes = {v: _loaded(config, f) for v, f in files.items()}
     sheets = []
     for folder in read_testset(places.testset, config.figure_clips):
         clip = read_clip(folder, config.size)

@@ -52,7 +52,13 @@ def systems(places: Places, done: list[Run]) -> dict[str, Path]:
 
 
 def settings(config: AblateConfig, out: Path) -> Settings:
-    return Settings(out=out, recipe=recipe(config), size=config.size, models=Path(config.models))
+    return Settings(
+        out=out,
+        recipe=recipe(config),
+        size=config.size,
+        device=config.device,
+        models=Path(config.models),
+    )
 
 
 def score(

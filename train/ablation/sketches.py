@@ -16,13 +16,15 @@ from toon_core.metrics.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate
 from toon_core.sketch.control import SketchControl, place
+from toon_core.sketch.encoder import SketchEncoder
 from train.ablation import rectification
 from train.ablation.plan import SKETCHES, AblateConfig, Places, Run
+from train.ablation.reconstruction import distances, measure_on
 from train.ablation.tables import Column, Values, write_table
 from train.data.sketch import xdog
 from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
 from train.eval.sheets import draw_sheet, stack
-from train.losses.perceptual import Perceptual, perceptual
+from train.losses.perceptual import Perceptual
 
 ROWS = {
     "independent": "frame-independent encoder",
@@ -42,7 +44,7 @@ Systems = dict[str, SketchControl | None]
 def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
     """Sample, measure, write table_sketch and figure_9, and return the section in Markdown."""
     runs = [run for run in done if run.recipe == "sketch"]
-    measure = perceptual(config.perceptual, config.models)
+    measure = measure_on(config)
     found: dict[str, dict[str, list[float]]] = {}
     for clip, systems in sampled(config, places, runs):
         for name, frames in systems.items():
@@ -72,20 +74,19 @@ def sampled(
         clip = read_clip(folder, config.size)
         where = {name: places.out / "sketches" / name / clip.name for name in names}
         if model is None and not all(path.is_dir() for path in where.values()):
-            model, encoders = _load(places, runs)
+            model, encoders = _load(config, places, runs)
         for name, path in where.items():
             if not path.is_dir():
                 _keep(_made(config, clip, model, encoders.get(name), name), path)
         yield clip, {name: _kept(path, clip) for name, path in where.items()}
 
 
-def _load(places: Places, runs: list[Run]) -> tuple[ToonModel, dict]:
-    base = places.out / "rectify/IV_0/model.safetensors"
-    model = toon_core.load(base, dtype=torch.float32, expect="toon")
-    return model, {
-        run.variant: toon_core.load(places.result(run), dtype=torch.float32, expect="sketch")
-        for run in runs
-    }
+def _load(config: AblateConfig, places: Places, runs: list[Run]) -> tuple[ToonModel, dict]:
+    def load(path: Path, kind: str) -> ToonModel | SketchEncoder:
+        return toon_core.load(path, device=config.device, dtype=torch.float32, expect=kind)
+
+    encoders = {run.variant: load(places.result(run), "sketch") for run in runs}
+    return load(places.out / "rectify/IV_0/model.safetensors", "toon"), encoders
 
 
 def _made(config: AblateConfig, clip: Clip, model: ToonModel, encoder, name: str) -> Tensor:
@@ -95,12 +96,12 @@ def _made(config: AblateConfig, clip: Clip, model: ToonModel, encoder, name: str
         middle = len(clip.frames) // 2
         drawn = place({middle: lines(clip)[middle]}, len(clip.frames), *clip.size)
         scale = float(config.sketch.get("scale", 1.0))
-        control = SketchControl(encoder, drawn, scale, zero_gate=SKETCHES[name])
+        control = SketchControl(encoder, drawn.to(config.device), scale, zero_gate=SKETCHES[name])
     recipe = rectification.recipe(config)
     recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
-    first, last = (key[None] * 2 - 1 for key in (clip.first, clip.last))
+    first, last = (key[None].to(config.device) * 2 - 1 for key in (clip.first, clip.last))
     out = interpolate(model, first, last, clip.prompt, recipe=recipe, control=control)
-    return ((out[0].transpose(0, 1) + 1) / 2).clamp(0, 1)
+    return ((out[0].transpose(0, 1).float().cpu() + 1) / 2).clamp(0, 1)
 
 
 def lines(clip: Clip) -> Tensor:
@@ -130,8 +131,7 @@ def scores(clip: Clip, frames: Tensor, measure: Perceptual | None) -> dict[str, 
         "jump": _jump(frames, middle) / max(_jump(clip.frames, middle), 1e-6),
     }
     if measure is not None:
-        with torch.inference_mode():
-            distance = measure.measure(frames, clip.frames)
+        distance = distances(measure, frames, clip.frames)
         found |= {
             "lpips_at": float(distance[middle]),
             "lpips_else": float(distance[others].mean()),
