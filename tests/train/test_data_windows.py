@@ -137,6 +137,23 @@ def test_sketches_of_a_batch_equal_single_ones():
     assert torch.allclose(xdog(frames)[1:2], xdog(frames[1:2]), atol=1e-6)
 
 
+def test_stored_sketches_serve_clips_that_fill_their_frame(store, clip_folders, tmp_path):
+    filters = FilterConfig(sketch="xdog", text=0, shots="none", sharpness=0)
+    options = {"data": str(clip_folders / "right"), "out": str(tmp_path), "size": 64, "workers": 0}
+    films = prepare(PrepareConfig(**options, filters=filters))
+    assert len(windows_of(films, "test").records) == 1, "a single clip is in both splits"
+    stored = films.sketches
+    films.sketches = lambda *chosen: 255 - stored(*chosen)  # to know them again
+    for given, turned in ((films, True), (store, False)):
+        windows = windows_of(given, seed=1, sketch="stored")
+        for item in (windows[i] for i in range(4)):
+            drawn = xdog(item["video"].movedim(1, 0)).movedim(1, 0)
+            assert item["sketches"].shape == (1, 16, 64, 64) and drawn.any()
+            expected = 1 - drawn if turned else drawn
+            assert (item["sketches"] - expected).abs().mean() < 0.005, "mirrored as its picture"
+            assert "sketches" not in windows_of(given, seed=1)[0]
+
+
 def test_heldout_windows_are_written_as_a_test_set(store, tmp_path):
     out = tmp_path / "set"
     windows = SplitConfig(large_change=4.0)

@@ -12,6 +12,7 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import rectify
+from train.engine import checkpoint
 from train.trainable import select
 
 SHORT = ["steps=2", "batch=2", "height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
@@ -38,11 +39,15 @@ def changed(base, result) -> set[str]:
 
 @pytest.mark.parametrize("variant", ["III", "IV", "V"])
 def test_exactly_the_variant_s_tensors_change(base, clip_folders, tmp_path, variant) -> None:
-    rectify.main(
-        [f"base={base}", f"data={clip_folders}", f"out={tmp_path}", f"variant={variant}", *RUN]
-    )
+    words = [f"base={base}", f"data={clip_folders}", f"out={tmp_path}", f"variant={variant}"]
+    rectify.main([*words, "ema=0.5", *RUN])
     model = toon_core.load(base)
     select(model.unet, model.resampler, variant)
+    parts = {"unet.": model.unet, "tokens.resampler.": model.resampler}
+    check_checkpoint(
+        tmp_path / "checkpoints",
+        {p + k: v for p, m in parts.items() for k, v in m.named_parameters() if v.requires_grad},
+    )
     wanted = {
         f"model.diffusion_model.{k}" for k, p in model.unet.named_parameters() if p.requires_grad
     }
@@ -52,6 +57,16 @@ def test_exactly_the_variant_s_tensors_change(base, clip_folders, tmp_path, vari
     assert len(moved) > 0.95 * len(wanted), "no gradient reaches some, as text keys of one token"
     result = toon_core.load(tmp_path / "model.safetensors", dtype=torch.float32)
     assert result.config == model.config
+
+
+def check_checkpoint(folder, trained) -> None:
+    """It holds what trains, twice for the optimizer and once as its average, and nothing else."""
+    state = checkpoint.load_latest(folder)["objectives"]["denoiser"]
+    assert state["weights"].keys() == state["ema"]["average"].keys() == trained.keys()
+    assert len(state["optimizer"]["state"]) == len(trained) and not state["buffers"]
+    numbers = sum(4 * p.numel() for p in trained.values())
+    (file,) = folder.iterdir()
+    assert 4 * numbers < file.stat().st_size < 4 * numbers + 4000 * len(trained)
 
 
 def test_the_result_carries_its_options_and_provenance(base, clip_folders, tmp_path) -> None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 class RunConfig:
     """What every training run has. Paths are folders unless they say otherwise."""
 
-    data: str = MISSING  # clips or shards, see `train.data`
+    data: str = MISSING  # clips, shards of train.prepare, or what train.cache made of either
     out: str = MISSING  # checkpoints, sheets, TensorBoard logs and the result
     height: int = 128
     width: int = 128
