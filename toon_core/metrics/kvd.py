@@ -11,17 +11,25 @@ Kernel = Literal["polynomial", "gaussian"]
 
 
 def kernel_distance(
-    a: Tensor, b: Tensor, kernel: Kernel = "polynomial", sigma: float | None = None
+    a: Tensor,
+    b: Tensor,
+    kernel: Kernel = "polynomial",
+    sigma: float | None = None,
+    paired: bool = False,
 ) -> float:
     """KVD of two sets of features, one row a clip: (n d), (m d); lower is better.
 
     MMD^2 = sum_{i != j} k(a_i, a_j) / (n (n - 1)) + sum_{i != j} k(b_i, b_j) / (m (m - 1))
-    - 2 sum_ij k(a_i, b_j) / (n m) (Gretton et al., "A kernel two-sample test", 2012, lemma 6). It
-    is unbiased, so around 0 for equal distributions and possibly below. For kernels see
-    `kernel_matrices`.
+    - 2 sum_ij k(a_i, b_j) / (n m) (Gretton et al., "A kernel two-sample test", 2012, equation 3).
+    It is unbiased, so around 0 for equal distributions and possibly below, as long as the sets are
+    independent. Where row i of a was made from the keys of row i of b they are not: `paired`
+    leaves i = j out of the last sum too (their equation 4), which is unbiased again, and 0 for
+    equal sets. Kernels: `kernel_matrices`.
     """
     aa, bb, ab = kernel_matrices(a, b, kernel, sigma)
     n, m = ab.shape
+    if paired:
+        return (_pairs(aa, bb, ab).sum() / (n * (n - 1))).item()
     within = _off_diagonal(aa).sum() / (n * (n - 1)) + _off_diagonal(bb).sum() / (m * (m - 1))
     return (within - 2 * ab.mean()).item()
 
@@ -54,17 +62,20 @@ def median_distance(features: Tensor) -> float:
 
 
 def resampled_distances(matrices: tuple[Tensor, Tensor, Tensor], counts: Tensor) -> Tensor:
-    """Bootstrap draws of KVD for pairs of clips: counts (r n), how often each is drawn -> (r).
+    """Bootstrap draws of the paired KVD: counts (r n), how often each pair is drawn -> (r).
 
-    Row i of a and of b are one pair and are drawn together. A clip is never compared with its own
-    copies, as the estimator leaves out i = j; so the mean of the draws is the estimate itself.
+    A clip is never compared with its own copies, as the estimator leaves out i = j; so the mean
+    of the draws is the estimate itself.
     """
-    aa, bb, ab = matrices
     w, n = counts.double(), counts.shape[1]
-    mixed = _off_diagonal(aa) + _off_diagonal(bb) - 2 * _off_diagonal(ab) * (n - 1) / n
-    # E[w_i w_j] = 1 - 1/n for drawing n of n with replacement, E[w_i] = 1.
-    off = (w @ mixed * w).sum(dim=1) / (n - 1) ** 2
-    return off - 2 * (w @ ab.diagonal()) / n**2
+    # Drawing n of n with replacement, the mean of w_i w_j is (n - 1) / n.
+    return (w @ _pairs(*matrices) * w).sum(dim=1) / (n - 1) ** 2
+
+
+def _pairs(aa: Tensor, bb: Tensor, ab: Tensor) -> Tensor:
+    if ab.shape[0] != ab.shape[1]:
+        raise ValueError(f"{ab.shape[0]} clips against {ab.shape[1]}; pairs need equally many")
+    return _off_diagonal(aa + bb - ab - ab.T)
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:

@@ -140,28 +140,29 @@ def _sets(measure: Measure) -> Iterator[Metric]:
     model = nets.labels.get("video", NO_MODEL)
     standin = "-TransNet" if nets.video == "transnet" else ""
     caution = (
-        " of TransNetV2 instead of I3D: it sees 48 x 27 pixels, so a blur hardly counts. Never "
-        "compare it with published values."
+        "Features of TransNetV2 in place of I3D: it sees 48 x 27 pixels, so a blur hardly counts. "
+        "Never compare it with published values."
         if standin
-        else _or_advice(" of I3D.", model, "video")
+        else _or_advice("Features of I3D.", model, "video")
     )
     yield Metric(
         key=measure.fvd,
         title=f"FVD{standin}",
         better=LOWER,
         digits=4 if standin else 1,
-        meaning=f"Frechet distance of all clips' features to those of the truth,{caution}",
+        meaning=f"Frechet distance of all clips' features to those of the truth. {caution}",
         model=model,
         of_set=True,
     )
-    kernel = "Gaussian, sigma the median distance" if measure.kernel == "gaussian" else "polynomial"
+    gaussian = "Gaussian, sigma the median distance in the truth"
+    kernel = gaussian if measure.kernel == "gaussian" else "polynomial"
     yield Metric(
         key=measure.kvd,
         title=f"KVD{standin} ({kernel.split(',')[0]})",
         better=LOWER,
         digits=4,
         meaning=f"unbiased squared MMD ({kernel} kernel) of all clips' features to those of the "
-        f"truth, so it may fall below 0;{caution}",
+        f"truth, never of a clip to its own truth; it may fall below 0. {caution}",
         model=model,
         of_set=True,
     )

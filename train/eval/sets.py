@@ -42,7 +42,7 @@ def set_entry(measure: Measure, metric: Metric, made: Features, truth: Features)
 def _kvd(measure: Measure, a: Tensor, b: Tensor) -> Entry:
     # Of the truth's features alone, so that every system is measured with the same kernel.
     sigma = median_distance(b) if measure.kernel == "gaussian" else None
-    value = kernel_distance(a, b, measure.kernel, sigma)
+    value = kernel_distance(a, b, measure.kernel, sigma, paired=True)
     counts = torch.from_numpy(_counts(len(a), RESAMPLES))
     drawn = resampled_distances(kernel_matrices(a, b, measure.kernel, sigma), counts)
     lo, hi = np.percentile(drawn.numpy(), [2.5, 97.5])

@@ -1,5 +1,6 @@
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist, pdist
@@ -54,25 +55,29 @@ def test_sigma_is_the_median_distance() -> None:
     assert median_distance(torch.ones(3, 2)) == 1
 
 
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("shift", [0.0, 0.8])
-def test_unbiased(shift: float) -> None:
-    """The mean over many sets of five is the closed form; a biased one is off by 0.1."""
-    sigma, width = 2.0, 3
-    found = torch.tensor(
-        [
-            kernel_distance(
-                normal(5, width, seed=2 * i),
-                normal(5, width, seed=2 * i + 1) + shift,
-                "gaussian",
-                sigma,
-            )
-            for i in range(600)
-        ]
-    )
-    margin = 4 * found.std().item() / len(found) ** 0.5
+def test_unbiased(shift: float, paired: bool) -> None:
+    """The mean over many sets of five is the closed form; a biased one is off by 0.1.
+
+    Paired rows depend on each other: half of each comes from the other."""
+    sigma, width, found = 2.0, 3, []
+    for i in range(600):
+        a, b = normal(5, width, seed=2 * i), normal(5, width, seed=2 * i + 1)
+        b = (a + b) / 2**0.5 if paired else b
+        found.append(kernel_distance(a, b + shift, "gaussian", sigma, paired))
+    margin = 4 * float(np.std(found)) / len(found) ** 0.5
     assert margin < 0.03
-    assert found.mean().item() == pytest.approx(gaussian_mmd(shift, sigma, width), abs=margin)
-    assert found.min() < 0  # unbiased around 0 has both signs
+    assert np.mean(found) == pytest.approx(gaussian_mmd(shift, sigma, width), abs=margin)
+    assert min(found) < 0  # unbiased around 0 has both signs
+
+
+def test_equal_pairs_are_at_zero_and_others_need_equal_numbers() -> None:
+    a = normal(6, 3)
+    assert kernel_distance(a, a, paired=True) == pytest.approx(0, abs=1e-12)
+    assert kernel_distance(a, a + 0.5, paired=True) > 0.01
+    with pytest.raises(ValueError, match="6 clips against 4"):
+        kernel_distance(a, a[:4], paired=True)
 
 
 @pytest.mark.parametrize("kernel", ["polynomial", "gaussian"])
@@ -90,7 +95,8 @@ def test_draws_have_the_estimate_as_their_mean() -> None:
     ways = torch.tensor(list(product(range(4), repeat=4)))
     counts = torch.stack([torch.bincount(way, minlength=4) for way in ways])
     drawn = resampled_distances(kernel_matrices(a, b), counts)
-    assert drawn.mean().item() == pytest.approx(kernel_distance(a, b), rel=1e-9)
+    expected = kernel_distance(a, b, paired=True)
+    assert drawn.mean().item() == pytest.approx(expected, rel=1e-9)
     assert drawn.std() > 0
 
 
