@@ -47,9 +47,10 @@ def browser(server: Headless) -> Iterator[Browser]:
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Any]:
-    """A bare Chromium, for pages of our own."""
+    """A bare Chromium, for pages of our own. While it is open this thread's event loop runs,
+    which ComfyUI in this process could not bear: hence not for the whole session."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -15,8 +15,8 @@ from train.engine.trained import Trained
 
 
 class Averaged:
-    """Of the first process. Where training shards its modules, it keeps a whole recipe beside
-    them, since recipes call parts of their modules that no hook would gather."""
+    """Of the first process. Where training shards its modules, it builds a whole recipe beside
+    them each time, since recipes call parts of their modules that no hook would gather."""
 
     def __init__(
         self,
@@ -28,7 +28,6 @@ class Averaged:
     ) -> None:
         self._recipe, self._trained, self._config = recipe, trained, config
         self._accelerator, self._build = accelerator, build
-        self._beside: Recipe | None = None
 
     @contextmanager
     def recipe(self) -> Iterator[Recipe | None]:
@@ -46,11 +45,10 @@ class Averaged:
         states = {name: t.averaged_state() for name, t in self._trained.items()}
         if not self._accelerator.is_main_process:
             return None
-        if self._beside is None:
-            torch.manual_seed(self._config.seed)
-            self._beside = self._build(self._config, self._accelerator.device)
-        for name, objective in self._beside.objectives.items():
+        torch.manual_seed(self._config.seed)
+        beside = self._build(self._config, self._accelerator.device)
+        for name, objective in beside.objectives.items():
             own = dict(objective.named_parameters()) | dict(objective.named_buffers())
             for key, value in states[name].items():
                 fill(own[key], value)
-        return self._beside
+        return beside

@@ -1,20 +1,23 @@
-"""What a run will need in memory and time, measured on one or two samples before it starts."""
+"""What a run will need in memory and time: steps of one and of two samples, tried and measured
+before it starts."""
 
 from __future__ import annotations
 
 import logging
-import resource
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import psutil
 import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import Dataset
 
-from train.engine.batches import collate
+from train.engine.batches import Piece, collate
 from train.engine.config import RunConfig
-from train.engine.draws import Draws
-from train.engine.live import LiveMemory
-from train.engine.objective import Recipe
+from train.engine.trained import Trained
+from train.engine.watch import free, peak, present, watched
 
 log = logging.getLogger("toon.train")
 
@@ -23,10 +26,10 @@ MOMENT_BYTES = {"adamw": 4, "adamw8bit": 1}  # of each of Adam's two, a paramete
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Bytes of one process at its peak, and seconds of a step."""
+    """Bytes of one process at its peak, and seconds of a step. Of what is sharded, its share."""
 
     trained: int  # parameters
-    present: int  # the process as it is before training: program, data, all weights
+    present: int  # the process before its first step: program, data, all weights
     optimizer: int
     average: int
     step: int  # activations and gradients
@@ -37,10 +40,14 @@ class Estimate:
         return self.present + self.optimizer + self.average + self.step
 
 
-def report(recipe: Recipe, config: RunConfig, processes: int) -> Estimate:
+Parts = Mapping[str, Trained]
+
+
+def report(parts: Parts, dataset: Dataset, config: RunConfig, processes: int) -> Estimate:
     """Measure, log and return it; a warning where the memory will not do."""
-    found = measure(recipe, config, processes)
-    device = _device(recipe)
+    device = _device(parts)
+    there = present(device) + free(device)
+    found = measure(parts, dataset, config, processes)
     log.info(
         "%.1f M parameters train. Memory, about %s: present %s, optimizer %s, average %s, "
         "activations and gradients %s",
@@ -53,106 +60,72 @@ def report(recipe: Recipe, config: RunConfig, processes: int) -> Estimate:
         found.seconds * config.steps / 3600,
         config.steps,
     )
-    if found.total > present(device) + _free(device):
+    if found.total > there:
         log.warning(
             "more than the %s there are: more accumulate, checkpointing=true or less batch "
             "would help",
-            _size(present(device) + _free(device)),
+            _size(there),
         )
     return found
 
 
-def measure(recipe: Recipe, config: RunConfig, processes: int = 1) -> Estimate:
-    """Leaves weights, buffers and gradients as they were. Sharded states are counted as such."""
-    modules = list(recipe.objectives.values())
-    trained = [p for m in modules for p in m.parameters() if p.requires_grad]
-    weights = sum(p.nbytes for p in trained)
-    shards = processes if config.fsdp else 1
-    samples = config.batch // (processes * config.accumulate)
-    step, seconds = _step(recipe, config, samples)
+def measure(parts: Parts, dataset: Dataset, config: RunConfig, processes: int = 1) -> Estimate:
+    """Leaves weights, buffers and gradients as they were. All processes must call it together,
+    since losses and sharded modules may hold what they do so."""
+    device, trained = _device(parts), [p for t in parts.values() for p in t.parameters]
+    moments = 2 * MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
+    average = sum(_bytes(t.ema.average.values()) for t in parts.values())
+    resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in parts.values())
+    before = present(device)
+    most, seconds = _step(parts, dataset, config, config.batch // (processes * config.accumulate))
     return Estimate(
         trained=sum(p.numel() for p in trained),
-        present=present(_device(recipe)),
-        optimizer=2 * MOMENT_BYTES[config.optimizer] * sum(p.numel() for p in trained) // shards,
-        average=weights // shards if config.ema else 0,
-        step=step,
-        seconds=seconds * samples * config.accumulate,
+        present=before - average - resumed,
+        optimizer=moments,
+        average=average,
+        step=most - before,
+        seconds=seconds * config.accumulate,
     )
 
 
-def _step(recipe: Recipe, config: RunConfig, samples: int) -> tuple[int, float]:
-    """Peak bytes of a step of so many samples at a time, by a line through one and two, and
-    seconds of a sample."""
+def _step(parts: Parts, data: Dataset, config: RunConfig, samples: int) -> tuple[int, float]:
+    """Peak bytes of a piece of so many samples, by a line through one and two, and its seconds."""
     few = min(samples, 2)
-    items = [recipe.dataset[i] for i in range(few)]
-    peaks = [_measured(recipe, config, items[:n])[0] for n in range(1, few + 1)]
-    _, seconds = _measured(recipe, config, items, counted=False)
-    growth = peaks[-1] - peaks[0]
-    return peaks[0] + growth * (samples - 1), seconds / few
+    tried = [_tried(parts, config, [data[i] for i in range(n)]) for n in range(1, few + 1)]
+    peaks, seconds = zip(*tried, strict=True)
+    growth = max(peaks[-1] - peaks[0], 0)
+    return peaks[-1] + growth * (samples - few), seconds[-1] * samples / few
 
 
-def _measured(
-    recipe: Recipe, config: RunConfig, items: list[dict], counted: bool = True
-) -> tuple[int, float]:
-    buffers = [(b, b.clone()) for m in recipe.objectives.values() for b in m.buffers()]
-    begin, live = time.monotonic(), LiveMemory()
-    if counted:
-        with live:
-            _losses(recipe, config, items)
-    else:
-        _losses(recipe, config, items)
-    _wait(_device(recipe))
-    seconds = time.monotonic() - begin
-    with torch.no_grad():
-        for buffer, value in buffers:
-            buffer.copy_(value)
-    return live.peak, seconds
-
-
-def _losses(recipe: Recipe, config: RunConfig, items: list[dict]) -> None:
-    """Loss and gradient of every objective, as in the last step: all of it is switched on."""
-    batch, device = collate(items), _device(recipe)
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.dtype)
-    for module in recipe.objectives.values():
-        with torch.autocast(device.type, half, enabled=half is not None):
-            loss, _ = module.train()(batch, Draws(config.seed, config.steps, range(len(items))))
-        loss.backward()
-        for parameter in module.parameters():
-            parameter.grad = None
+def _tried(parts: Parts, config: RunConfig, items: list[dict]) -> tuple[int, float]:
+    """Peak bytes and seconds of a piece, of the second of two: the first one still loads, and an
+    allocator does not give back all that it leaves."""
+    count = min(config.accumulate, 2)  # the second piece finds the gradients of the first
+    for _ in range(2):
+        pieces = [Piece(collate(items), range(len(items))) for _ in range(count)]
+        begin = time.monotonic()
+        with watched(_device(parts)) as most:
+            for trained in parts.values():
+                # As in the last step: all of a loss is switched on.
+                trained.try_out(pieces, config.steps)
+        seconds = (time.monotonic() - begin) / count
+    return most.bytes, seconds
 
 
 def report_peak(device: torch.device) -> None:
     log.info("memory at its peak: %s", _size(peak(device)))
 
 
-def peak(device: torch.device) -> int:
-    """Bytes this process has had at most: of the GPU's memory, or of the machine's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _device(parts: Parts) -> torch.device:
+    return next(p.device for t in parts.values() for p in t.module.parameters())
 
 
-def present(device: torch.device) -> int:
-    """Bytes this process has now."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device)
-    return psutil.Process().memory_info().rss
+def _local(x: Tensor) -> Tensor:
+    return x.to_local() if isinstance(x, DTensor) else x
 
 
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
-
-
-def _device(recipe: Recipe) -> torch.device:
-    tensors = (p for m in recipe.objectives.values() for p in m.parameters())
-    return next(tensors, torch.zeros(0)).device
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _bytes(found: Iterable) -> int:
+    return sum(_local(x).nbytes for x in found if isinstance(x, Tensor))
 
 
 def _size(count: int) -> str:

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import (
+    AutocastKwargs,
     DistributedDataParallelKwargs,
     DistributedType,
     InitProcessGroupKwargs,
@@ -64,6 +65,8 @@ def _accelerator(config: RunConfig) -> Accelerator:
         cpu=device.type == "cpu",
         mixed_precision=PRECISIONS[config.dtype],
         kwargs_handlers=[
+            # Half precision copies of all weights at once would take what checkpointing saves.
+            AutocastKwargs(cache_enabled=False),
             # A recipe may leave parts of its module out of a step.
             DistributedDataParallelKwargs(
                 find_unused_parameters=True, gradient_as_bucket_view=True

@@ -41,9 +41,9 @@ def run(build: Build, config: RunConfig) -> Run:
     if config.checkpointing:
         for objective in recipe.objectives.values():
             recompute(objective)
-    # On every process, since a loss may hold what all must do together; the first's is logged.
-    estimate.report(recipe, config, accelerator.num_processes)
     job = Run(recipe, config, accelerator, build)
+    n = accelerator.num_processes
+    job.expected = estimate.report(job.trained, recipe.dataset, config, n)
     if not config.dry_run:
         job.train()
     return job
@@ -64,6 +64,7 @@ class Run:
         }
         self.averaged = Averaged(recipe, self.trained, config, accelerator, build)
         self.journal: Journal | None = None  # the first process's
+        self.expected: estimate.Estimate | None = None
         self.step, self.seconds, self._saved = 0, 0.0, -1
         if not config.dry_run:
             self._resume()

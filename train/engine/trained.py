@@ -50,6 +50,16 @@ class Trained:
         self.ema.update()
         return {**mean, "grad_norm": norm}
 
+    def try_out(self, pieces: list[Piece], step: int) -> None:
+        """Losses and gradients as `step` takes them; parameters and buffers stay as they are."""
+        kept = [(b, b.clone()) for b in self.module.buffers()]
+        for i in range(len(pieces)):
+            self._backward(pieces, i, step)
+        self.optimizer.zero_grad()
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
+
     def _backward(self, pieces: list[Piece], i: int, step: int) -> dict[str, Tensor]:
         """Gradients of piece i."""
         batch, indices = pieces[i].batch, pieces[i].indices
@@ -62,11 +72,9 @@ class Trained:
 
     @contextmanager
     def _meeting(self, last: bool) -> Iterator[None]:
-        """Gradients meet those of the other processes at the last piece only."""
-        if self.config.fsdp:
-            self.wrapped.set_requires_gradient_sync(last)
-            yield
-        elif last:
+        """Gradients meet those of the other processes at the last piece only; sharded ones at
+        every piece, since each process would hold all of them until then."""
+        if last or self.config.fsdp:
             yield
         else:
             with self.accelerator.no_sync(self.wrapped):

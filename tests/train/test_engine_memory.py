@@ -1,0 +1,138 @@
+"""What a run says it will need before it starts, and blocks that are computed again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe
+
+from train.engine import estimate, loop
+from train.engine.batches import collate
+from train.engine.blocks import recompute
+from train.engine.draws import Draws
+from train.engine.live import LiveMemory
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_live_memory_counts_what_is_held_and_forgets_what_is_not():
+    weight = torch.ones(256, 256)
+    with LiveMemory() as live:
+        kept = weight * 2
+        assert live.live == kept.nbytes
+        view = kept.t()[3:]
+        assert live.live == kept.nbytes, "a view is no memory"
+        del kept
+        assert live.live == weight.nbytes, "its view still holds it"
+        del view
+        assert live.live == 0
+        (weight + 1).sum()
+    assert weight.nbytes <= live.peak < 1.1 * weight.nbytes
+
+
+def loss_and_gradients(objective):
+    items = [{"x": torch.rand(SHAPE, generator=torch.Generator().manual_seed(i))} for i in range(4)]
+    batch = {**collate(items), "name": [""] * 4}
+    objective.zero_grad()
+    torch.manual_seed(1)
+    with LiveMemory() as live:
+        loss, _ = objective.train()(batch, Draws(0, 0, range(4)))
+        held = live.live
+    loss.backward()
+    return loss.detach(), [p.grad.clone() for p in objective.parameters()], held
+
+
+def test_recomputed_blocks_give_the_same_gradients_with_less_memory():
+    torch.manual_seed(0)
+    objective = Denoise(ToyConfig(data="", out="", dropout=0.3))
+    nn.init.normal_(objective.unet.out[2].weight)
+    loss, gradients, held = loss_and_gradients(objective)
+    recompute(objective)
+    again, same, less = loss_and_gradients(objective)
+    assert torch.equal(loss, again)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
+    assert less < 0.6 * held
+
+
+def test_networks_held_beside_an_objective_are_recomputed_too():
+    class Holder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self._frozen = (Denoise(ToyConfig(data="", out="")), "no network")
+
+    holder = Holder()
+    assert not list(holder.parameters())
+    recompute(holder)
+    blocks = holder._frozen[0].unet.output_blocks
+    assert all("forward" in vars(block) for block in blocks)
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(64, 10)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, batch, draws):
+        self.calls += 1
+        return self.net(batch["x"].flatten(1)).square().mean(), {}
+
+
+class CountingRecipe(ToyRecipe):
+    def __init__(self, config, device):
+        super().__init__(config, device)
+        self.objectives = {"counting": Counting()}
+
+
+def dry(tmp_path, **options):
+    config = ToyConfig(data="", out=str(tmp_path), dry_run=True, device="cpu", **options)
+    return loop.run(CountingRecipe, config)
+
+
+def test_an_estimate_leaves_everything_as_it_was(tmp_path):
+    torch.manual_seed(5)
+    job = dry(tmp_path, accumulate=2)
+    net = job.recipe.objectives["counting"]
+    assert net.calls == 0 and all(p.grad is None for p in net.parameters())
+    assert not job.trained["counting"].optimizer.state_dict()["state"]
+    assert job.expected.seconds > 0
+
+
+def test_an_estimate_adds_up(tmp_path, monkeypatch):
+    seen = []
+
+    def tried(parts, config, items):
+        seen.append(len(items))
+        return 10_000_000 + 10 * len(items), 0.5 * len(items)
+
+    monkeypatch.setattr(estimate, "_tried", tried)
+    monkeypatch.setattr(estimate, "present", lambda device: 9_000_000)
+    found, weights = dry(tmp_path, batch=16, accumulate=2).expected, 4 * 650
+    assert seen == [1, 2] and found.trained == 650
+    assert found.average == weights and found.optimizer == 2 * weights
+    assert found.present == 9_000_000 - weights, "the average is there already"
+    assert found.step == 1_000_000 + 10 * 8 and found.seconds == 2 * 0.5 * 8
+    assert found.total == 10_000_080 + 2 * weights
+    assert dry(tmp_path, batch=1, ema=0.0, optimizer="adamw8bit").expected.total == 10_001_310
+
+
+def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(estimate, "free", lambda device: -(10**15))
+    with caplog.at_level("INFO", "toon.train"):
+        dry(tmp_path)
+    assert "checkpointing=true" in caplog.text
+
+
+def test_the_estimate_is_near_the_peak_then_measured():
+    """In a process of its own, since memory that other tests have left would be used again."""
+    command = [sys.executable, "benchmarks/training_memory.py", "only=rectify", "steps=2"]
+    small = ["height=64", "width=64", "device=cpu"]
+    done = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    before, total, peak = map(int, done.stdout.splitlines()[-1].split("|")[2:5])
+    assert peak > before + 100
+    assert total == pytest.approx(peak, rel=0.2)
+    assert total - before == pytest.approx(peak - before, rel=0.35)
