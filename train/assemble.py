@@ -43,7 +43,7 @@ def assemble(config: AssembleConfig) -> Path:
     model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
     runs = {"base": _run(config.base)}
     if config.decoder:
-        model = with_autoencoder(model, config.decoder)
+        model = with_autoencoder(model, config.decoder, HALF[config.dtype])
         runs["decoder"] = _run(config.decoder)
     manifest = {"credit": config.credit, "runs": runs}
     metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
@@ -52,12 +52,16 @@ def assemble(config: AssembleConfig) -> Path:
     return path
 
 
-def with_autoencoder(model: ToonModel, path: str) -> ToonModel:
-    """The model with another's autoencoder; ValueError unless both encode alike."""
+def with_autoencoder(model: ToonModel, path: str, dtype: torch.dtype) -> ToonModel:
+    """The model with another's autoencoder; ValueError unless both encode alike in `dtype`."""
     other = toon_core.load(path, dtype=torch.float32, expect="toon")
     before, after = model.vae.state_dict(), other.vae.state_dict()
+
+    def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+        return torch.equal(a.to(dtype), b.to(dtype))  # one of the files may be in 16 bits already
+
     encoders = [k for k in after if k.startswith(("encoder.", "quant_conv."))]
-    if any(k not in before or not torch.equal(before[k], after[k]) for k in encoders):
+    if any(k not in before or not same(before[k], after[k]) for k in encoders):
         raise ValueError(f"decoder={path}: trained on another encoder than base= has")
     model.vae = other.vae
     model.config = replace(model.config, vae=other.config.vae)
