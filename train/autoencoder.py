@@ -3,13 +3,17 @@
     python -m train.autoencoder data=DIR out=DIR [preset=nano | shape=FILE.yaml] [base=FILE]
 
 Single frames; squared error, L1, L1 of image gradients, a small KL, and LPIPS where lambda_p is
-not 0. The encoder's latents are what `train.pretrain` learns, and the plain decoder is what
-`train.decoder` starts from. The result, out/autoencoder.safetensors, is one part of a model.
+not 0. Two options make latents that a denoiser learns sooner: `latent_noise` lets pictures survive
+its errors (as in Yang et al. 2025, l-DeTok), `halved` ties latents shrunk to the picture shrunk
+(Kouzelis et al. 2025, EQ-VAE). The encoder's latents are what `train.pretrain` learns, and the
+plain decoder is what `train.decoder` starts from. The result, out/autoencoder.safetensors, is one
+part of a model.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 import toon_core
 from toon_core.presets import plain
@@ -41,6 +46,8 @@ class AutoencoderConfig(RunConfig):
     images: int = 2  # frames taken of each window
     crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper
     kl: float = 1e-6
+    latent_noise: float = 0.0  # noise before decoding, up to so many std of a clip's latents
+    halved: float = 0.0  # share of clips decoded from latents of half the size
     edges: float = 0.5  # weight of the L1 of image gradients
     lambda_p: float = 0.0  # weight of LPIPS
     perceptual: str = "auto"  # its network: auto, vgg, alex, hed or none
@@ -66,14 +73,29 @@ class Reconstruction(nn.Module):
         images = _flat(torch.stack(chosen)).to(self.vae.quant_conv.weight.device)
         posterior = self.vae.encode(images)
         noise = noise_like(posterior.mean, draws)
-        out = self.vae.decode(posterior.sample(noise).unsqueeze(2)).squeeze(2)
+        z = disturbed(posterior.sample(noise), c.latent_noise, draws)
         kl = posterior.kl().mean()
-        loss = reconstruction(out, images, c.edges) + c.kl * kl
-        values = {"l1": (out - images).abs().mean().detach(), "kl": kl}
-        if measure is not None:
-            values["lpips"] = measure(out, images)
-            loss = loss + c.lambda_p * values["lpips"]
+        loss, values = c.kl * kl, {"kl": kl}
+        for share, out, truth in self._decoded(z, images, draws):
+            loss = loss + share * reconstruction(out, truth, c.edges)
+            values.setdefault("l1", (out - truth).abs().mean().detach())
+            if measure is not None:
+                distance = measure(out, truth)
+                values.setdefault("lpips", distance)
+                loss = loss + share * c.lambda_p * distance
         return loss, values
+
+    def _decoded(
+        self, z: Tensor, images: Tensor, draws: Draws
+    ) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """(share of the batch, decoded, truth) of the clips that stay whole and those halved."""
+        halved = draws.uniform() < self.config.halved
+        halved = halved.repeat_interleave(len(z) // len(draws))
+        for size, chosen in ((1, ~halved), (2, halved)):
+            if chosen.any():
+                small, truth = (avg_pool2d(x[chosen], size) for x in (z, images))
+                out = self.vae.decode(small.unsqueeze(2)).squeeze(2)
+                yield chosen.float().mean().item(), out, truth
 
 
 class AutoencoderRecipe:
@@ -142,6 +164,17 @@ def noise_like(mean: Tensor, draws: Draws) -> Tensor:
     """Standard normal of a posterior's shape ((b f) z h w)."""
     frames = len(mean) // len(draws)
     return draws.normal(frames, *mean.shape[1:]).flatten(0, 1).to(mean)
+
+
+def disturbed(z: Tensor, strength: float, draws: Draws) -> Tensor:
+    """z ((b f) z h w) with noise whose std each clip draws, up to `strength` times that of its
+    latents: of theirs, lest they grow out of it."""
+    if not strength:
+        return z
+    frames = len(z) // len(draws)
+    std = z.detach().unflatten(0, (-1, frames)).std(dim=(1, 2, 3, 4))
+    level = (strength * draws.uniform().to(std) * std).repeat_interleave(frames)
+    return z + level[:, None, None, None] * noise_like(z, draws)
 
 
 def fixed_draws() -> Draws:

@@ -11,7 +11,6 @@ encoder features as references. The result is a complete model file, out/model.s
 from __future__ import annotations
 
 import sys
-from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,10 @@ from train.engine.config import RunConfig, parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import save_model
-from train.losses.adversarial import (
-    PatchDiscriminator,
-    adaptive_weight,
-    hinge_discriminator,
-    hinge_generator,
-)
+from train.losses.adversarial import Adversary, adaptive_weight, hinge_generator
 from train.losses.gradients import value_and_gradient, with_gradient
 from train.losses.perceptual import Perceptual, perceptual
+from train.redenoised import Redenoiser
 from train.vae_start import last_layer, start_decoder
 
 
@@ -60,9 +55,10 @@ class DecoderConfig(RunConfig):
     lambda_p: float = 0.1  # weight of LPIPS
     perceptual_frames: int = 32  # frames in LPIPS at a time: memory, not the result
     perceptual_drawn: int = 0  # so many of a clip's frames in LPIPS, drawn at random (0: all)
-    latent_noise: float = (
-        0.0  # up to this std on scaled latents, as a denoiser errs (not the paper)
-    )
+    # Not the paper's: a decoder for what a denoiser gives, not for perfect latents.
+    latent_noise: float = 0.0  # noise of up to this std on scaled latents
+    redenoise: int = 0  # latents made anew by up to so many last steps of the base's sampling,
+    redenoise_of: int = 15  # which has so many steps
     gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
     gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
     disc_dims: int = 2  # the discriminator sees frames, or (3) clips
@@ -82,16 +78,18 @@ class DecoderObjective(nn.Module):
         scale_factor: float,
         measure: Perceptual | None,
         adversary: Adversary | None,
+        redenoiser: Redenoiser | None = None,
     ) -> None:
         super().__init__()
         self.decoder, self.config, self.scale_factor = vae.decoder, config, scale_factor
         self._others = (vae, measure, adversary)  # no submodules: not trained here
+        self._redenoiser = redenoiser
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         vae, _, adversary = self._others
         with torch.no_grad():
             video, z, references = self._encoded(batch, draws)
-            z = self._disturbed(z, draws)
+            z = self._disturbed(z, batch, draws)
         out = vae.decode(z, references if vae.config.references else None)
         loss, gradient, values = self._reconstruction(out, video, draws)
         if adversary is not None and draws.step >= self.config.gan_start:
@@ -114,8 +112,11 @@ class DecoderObjective(nn.Module):
         references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
         return video, sampled(batch["moments"].to(device), draws), references
 
-    def _disturbed(self, z: Tensor, draws: Draws) -> Tensor:
-        """Latents (b z f h w) with noise of a strength that each clip draws."""
+    def _disturbed(self, z: Tensor, batch: Batch, draws: Draws) -> Tensor:
+        """Latents (b z f h w) with a denoiser's errors, and noise of a strength that each clip
+        draws."""
+        if self._redenoiser is not None:
+            z = self._redenoiser(z * self.scale_factor, batch, draws) / self.scale_factor
         if not self.config.latent_noise:
             return z
         strength = self.config.latent_noise * draws.uniform(1, 1, 1, 1) / self.scale_factor
@@ -155,30 +156,6 @@ class DecoderObjective(nn.Module):
         return adaptive_weight(*(g.float() / n for g in found))
 
 
-class Adversary(nn.Module):
-    """The discriminator, and its loss on what the decoder has just made, detached."""
-
-    def __init__(self, config: DecoderConfig) -> None:
-        super().__init__()
-        self.net = PatchDiscriminator(
-            width=config.disc_width, layers=config.disc_layers, dims=config.disc_dims
-        )
-        # Truth and output of the decoder's pieces of this step, not yet judged.
-        self.pairs: deque[tuple[Tensor, Tensor]] = deque()
-
-    def forward(
-        self, batch: Batch | Tensor, draws: Draws | None = None
-    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """As an objective; or of a clip alone, its logits: one door, where shards are gathered."""
-        if isinstance(batch, Tensor):
-            return self.net(batch)
-        if not self.pairs:  # before gan_start
-            return sum(p.sum() for p in self.parameters()) * 0.0, {}
-        real, fake = (self.net(clip) for clip in self.pairs.popleft())
-        loss = hinge_discriminator(real, fake)
-        return loss, {"real": real.mean(), "fake": fake.mean()}
-
-
 class DecoderRecipe:
     def __init__(self, config: DecoderConfig, device: torch.device) -> None:
         _check(config)
@@ -201,17 +178,28 @@ class DecoderRecipe:
         self.vae.decoder.checkpointing = config.checkpointing
         self.model.vae = self.vae
         self.model.config = replace(self.model.config, vae=self.vae.config)
-        adversary = Adversary(config).to(device) if config.gan_weight else None
+        adversary = adversary_of(config).to(device) if config.gan_weight else None
         decoder = DecoderObjective(
             self.vae,
             config,
             self.model.config.scale_factor,
             measure.to(device) if measure else None,
             adversary,
+            self._redenoiser(),
         )
         self.objectives: dict[str, nn.Module] = {"decoder": decoder}
         if adversary is not None:
             self.objectives["discriminator"] = adversary
+
+    def _redenoiser(self) -> Redenoiser | None:
+        c = self.config
+        if not c.redenoise:
+            return None
+        for name in ("unet", "resampler", "text", "image"):
+            part = getattr(self.model, name)
+            if part is not None:
+                part.to(self.device).eval().requires_grad_(False)
+        return Redenoiser(self.model, c.redenoise, c.redenoise_of)
 
     def sheet(self) -> np.ndarray:
         """Truth and reconstruction, of held-out clips."""
@@ -232,6 +220,11 @@ class DecoderRecipe:
         return self.vae.decode(z, references if self.vae.config.references else None)[0]
 
 
+def adversary_of(config: DecoderConfig) -> Adversary:
+    c = config
+    return Adversary(width=c.disc_width, layers=c.disc_layers, dims=c.disc_dims)
+
+
 def _check(config: DecoderConfig) -> None:
     """ValueError on options that cannot work, before anything is read."""
     check_crop(config.crop, config.height, config.width)
@@ -241,6 +234,8 @@ def _check(config: DecoderConfig) -> None:
             f"{side} pixels are too few for disc_layers={config.disc_layers}: "
             f"give at least {2 ** (config.disc_layers + 2)}, or fewer layers"
         )
+    if config.redenoise and config.crop:
+        raise ValueError("redenoise works on whole frames: leave crop at 0")
     if not Path(config.base).is_file():
         raise ValueError(f"base={config.base}: no such file; give a complete model file")
 

@@ -21,7 +21,7 @@ from toon_core.presets import official_512, sketch_for
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.vae.autoencoder import Autoencoder
 from train.conditions import clip_latents
-from train.decoder import Adversary, DecoderConfig, DecoderObjective
+from train.decoder import DecoderConfig, DecoderObjective, adversary_of
 from train.engine.draws import Draws
 from train.lora import add_adapters
 from train.losses.diffusion import ends_only
@@ -136,7 +136,7 @@ def decoder() -> Workload:
     shape, config = official_512(), DecoderConfig(**NOWHERE, base="")
     vae = Autoencoder(shape.vae)
     vae.encoder.requires_grad_(False)
-    adversary, measure = Adversary(config), Perceptual(_lpips(), "LPIPS")
+    adversary, measure = adversary_of(config), Perceptual(_lpips(), "LPIPS")
     objective = DecoderObjective(vae, config, shape.scale_factor, measure, adversary)
 
     def losses(b: int) -> Iterator[Loss]:

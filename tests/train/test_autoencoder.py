@@ -126,3 +126,38 @@ def test_lpips_is_an_option_and_trains_nothing():
     difference = with_it[0] - without[0]
     assert difference.item() == pytest.approx(0.5 * with_it[1]["lpips"].item(), rel=1e-4)
     assert {n for n, _ in both.named_parameters()} == {n for n, _ in plain.named_parameters()}
+
+
+def test_noise_on_latents_is_as_strong_as_asked_and_each_clip_s_own():
+    z = torch.randn(6, 4, 16, 16) * torch.tensor([1.0, 1, 1, 5, 5, 5])[:, None, None, None]
+    draws = [Draws(0, 0, [3, 4]) for _ in range(2)]
+    added = (autoencoder.disturbed(z, 0.5, draws[0]) - z).unflatten(0, (2, 3)).std(dim=(1, 2, 3, 4))
+    expected = 0.5 * draws[1].uniform() * torch.tensor([1.0, 5.0])
+    assert torch.allclose(added, expected, rtol=0.05)
+    assert autoencoder.disturbed(z, 0.0, draws[0]) is z
+
+
+def test_halved_latents_are_held_to_halved_pictures():
+    """Loss of clips that are all halved, by hand; a share takes clips as its draws say."""
+    torch.manual_seed(0)
+    vae = Autoencoder(PLAIN.vae)
+    batch = {"video": torch.rand(2, 3, 2, 32, 32) * 2 - 1}
+    given = {"data": "", "out": "", "kl": 0.0, "images": 1}
+
+    def loss(index, **options):
+        drawn = Draws(0, index, range(2))
+        config = AutoencoderConfig(**given, **options)
+        return Reconstruction(vae, config, None)(batch, drawn)[0].item()
+
+    found = loss(0, halved=1.0)
+    drawn = Draws(0, 0, range(2))
+    picked = drawn.order(2)[:, :1]
+    images = torch.stack([c[:, o] for c, o in zip(batch["video"], picked, strict=True)])[:, :, 0]
+    posterior = vae.encode(images)
+    z = posterior.sample(autoencoder.noise_like(posterior.mean, drawn))
+    small, truth = (torch.nn.functional.avg_pool2d(x, 2) for x in (z, images))
+    out = vae.decode(small.unsqueeze(2)).squeeze(2)
+    assert found == pytest.approx(autoencoder.reconstruction(out, truth, 0.5).item(), rel=1e-5)
+    mixed = [loss(index, halved=0.5) for index in range(8)]
+    ends = [{loss(index, halved=h) for h in (0.0, 1.0)} for index in range(8)]
+    assert any(value not in end for value, end in zip(mixed, ends, strict=True))

@@ -19,14 +19,17 @@ import toon_core
 from toon_core import presets
 from toon_core.metrics.lpips import LPIPS
 from toon_core.model import ToonModel
+from toon_core.samplers import ddim
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
 from train import decoder
 from train.autoencoder import encode_clip
 from train.conditions import clip_moments
-from train.decoder import Adversary, DecoderConfig, DecoderObjective
+from train.decoder import DecoderConfig, DecoderObjective, adversary_of
 from train.engine.draws import Draws
+from train.losses.diffusion import ends_only
 from train.losses.perceptual import Perceptual
+from train.redenoised import Redenoiser
 from train.vae_start import VARIANTS, fold_post_quant, last_layer, start_decoder
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +76,7 @@ def objectives(vae, variant="full", measure=None, **options):
     config = DecoderConfig(
         data="", out="", base="", variant=variant, disc_width=16, disc_layers=2, **options
     )
-    adversary = Adversary(config)
+    adversary = adversary_of(config)
     started = start_decoder(vae, variant)
     return DecoderObjective(started, config, 0.18215, measure, adversary), adversary, started
 
@@ -239,12 +242,46 @@ def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch)
         for s in (0.0, 0.3)
     )
     z = torch.zeros(2, 4, 16, 8, 8)
-    assert torch.equal(quiet._disturbed(z, Draws(0, 0, [0, 1])), z)
+    assert torch.equal(quiet._disturbed(z, {}, Draws(0, 0, [0, 1])), z)
     strengths = torch.stack(
-        [noisy._disturbed(z, Draws(0, step, [0, 1])).std(dim=(1, 2, 3, 4)) for step in range(40)]
+        [
+            noisy._disturbed(z, {}, Draws(0, step, [0, 1])).std(dim=(1, 2, 3, 4))
+            for step in range(40)
+        ]
     )
     strengths = strengths * 0.18215
     assert strengths.max() < 0.33 and strengths.max() > 0.25 and strengths.min() < 0.05
+
+
+def test_redenoised_latents_are_the_sampler_s_own(vae, batch):
+    """A clip of n steps is what the pipeline's DDIM makes of it noised to where they begin."""
+    torch.manual_seed(6)
+    model = ToonModel(presets.nano()).eval()
+    model.vae = vae
+    batch = batch | {"prompt": ["a", "b"], "fs": torch.tensor([8, 12])}
+    latents = torch.randn(2, 4, 4, 8, 8)
+    remake, index = Redenoiser(model, 3, 8), next(i for i in range(99) if _differ(i))
+    found = remake(latents.clone(), batch, Draws(0, index, range(2)))
+    draws = Draws(0, index, range(2))
+    steps = draws.integers(4).tolist()
+    context, start = remake.tokens(batch, draws), draws.normal(4, 4, 8, 8)
+    noises = [draws.normal(4, 4, 8, 8) for _ in range(3)][::-1]
+    for clip, n in enumerate(steps):
+        x, t = latents[clip : clip + 1], torch.tensor([remake.table.timesteps[n - 1]])
+        ends = ends_only(x)
+        if n:
+            x = model.schedule.add_noise(x, start[clip : clip + 1], t)[0]
+        for i in reversed(range(n)):
+            given = torch.cat([x, ends], 1), torch.tensor([remake.table.timesteps[i]])
+            v = model.unet(*given, context[clip : clip + 1], batch["fs"][clip : clip + 1])
+            x = ddim.step(x, v, remake.table, i, noises[i][clip : clip + 1])[0]
+        assert torch.allclose(found[clip : clip + 1], x, atol=1e-5)
+
+
+def _differ(index):
+    """Whether both clips of this step have steps, not as many."""
+    first, second = Draws(0, index, range(2)).integers(4).tolist()
+    return 0 < first != second > 0
 
 
 def test_a_few_steps_lower_the_loss(vae, clip_folders):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, distributed, nn
 from torch.nn.functional import relu
+
+from train.engine.draws import Draws
+from train.engine.objective import Batch
 
 NORM_WIDTH = 16  # channels a group
 
@@ -91,3 +95,25 @@ def mean_over_processes(tensors: Sequence[Tensor]) -> list[Tensor]:
     distributed.all_reduce(joined)
     pieces = (joined / distributed.get_world_size()).split([x.numel() for x in tensors])
     return [piece.view_as(x) for piece, x in zip(pieces, tensors, strict=True)]
+
+
+class Adversary(nn.Module):
+    """The discriminator, and its loss on what the decoder has just made, detached."""
+
+    def __init__(self, *, width: int, layers: int, dims: int) -> None:
+        super().__init__()
+        self.net = PatchDiscriminator(width=width, layers=layers, dims=dims)
+        # Truth and output of the decoder's pieces of this step, not yet judged.
+        self.pairs: deque[tuple[Tensor, Tensor]] = deque()
+
+    def forward(
+        self, batch: Batch | Tensor, draws: Draws | None = None
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """As an objective; or of a clip alone, its logits: one door, where shards are gathered."""
+        if isinstance(batch, Tensor):
+            return self.net(batch)
+        if not self.pairs:  # before gan_start
+            return sum(p.sum() for p in self.parameters()) * 0.0, {}
+        real, fake = (self.net(clip) for clip in self.pairs.popleft())
+        loss = hinge_discriminator(real, fake)
+        return loss, {"real": real.mean(), "fake": fake.mean()}

@@ -1,0 +1,49 @@
+"""Latents with a denoiser's own errors, for a decoder that shall bear them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from toon_core.model import ToonModel
+from toon_core.presets import RELEASED
+from toon_core.samplers.ddim import step
+from train.conditions import Tokens, rates
+from train.engine.draws import Draws
+from train.engine.objective import Batch
+from train.losses.diffusion import ends_only
+
+
+class Redenoiser:
+    """Noises clips and samples them back (Meng et al. 2022, SDEdit): each clip through the last
+    n steps of a DDIM run of `of`, n drawn from 0..`most`, without guidance."""
+
+    def __init__(self, model: ToonModel, most: int, of: int) -> None:
+        if not 0 < most <= of:
+            raise ValueError(f"redenoise={most}: expected 1 to redenoise_of={of}")
+        self.most, self.model = most, model
+        self.table = model.schedule.ddim(of, RELEASED.spacing, RELEASED.eta)
+        self.tokens = Tokens(model, drop=0.0, train_towers=False).eval()
+
+    @torch.no_grad()
+    def __call__(self, latents: Tensor, batch: Batch, draws: Draws) -> Tensor:
+        """Scaled latents (b z f h w) of a batch -> the same, made anew."""
+        steps = draws.integers(self.most + 1).to(latents.device)
+        context, ends = self.tokens(batch, draws), ends_only(latents)
+        fs = rates(batch, latents.device)
+        x = self._noised(latents, steps, draws)
+        for i in reversed(range(self.most)):
+            noise, at_work = draws.normal(*x.shape[1:]).to(x), steps > i
+            if at_work.any():
+                joined = torch.cat([x, ends], 1)[at_work]
+                t = torch.full((len(joined),), self.table.timesteps[i], device=x.device)
+                v = self.model.unet(joined, t, context[at_work], fs[at_work])
+                x[at_work] = step(x[at_work], v, self.table, i, noise[at_work])[0]
+        return x
+
+    def _noised(self, latents: Tensor, steps: Tensor, draws: Draws) -> Tensor:
+        """Each clip where its steps begin; those of no steps as they are."""
+        timesteps = torch.tensor([0, *self.table.timesteps], device=latents.device)
+        noise = draws.normal(*latents.shape[1:]).to(latents)
+        noised, _ = self.model.schedule.add_noise(latents, noise, timesteps[steps])
+        return torch.where((steps > 0).view(-1, 1, 1, 1, 1), noised, latents)
