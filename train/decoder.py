@@ -198,7 +198,7 @@ class DecoderRecipe:
         for name in ("unet", "resampler", "text", "image"):
             part = getattr(self.model, name)
             if part is not None:
-                part.to(self.device).eval().requires_grad_(False)
+                part.to(self.device).float().eval().requires_grad_(False)
         return Redenoiser(self.model, c.redenoise, c.redenoise_of)
 
     def sheet(self) -> np.ndarray:

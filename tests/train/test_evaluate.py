@@ -261,7 +261,7 @@ def test_checkpoint_goes_through_the_pipeline(
     model = ToonModel(nano()).eval()
     for weight in model.unet.parameters():  # its last layer starts at 0: no image to speak of
         torch.nn.init.normal_(weight, std=0.05)
-    monkeypatch.setattr(toon_core, "load", lambda path, device: model)
+    monkeypatch.setattr(toon_core, "load", lambda path, dtype, device: model)
     (tmp_path / "mine.safetensors").write_bytes(b"weights")
     system = read_spec(str(tmp_path / "mine.safetensors")).open()
     assert system.name == "mine"

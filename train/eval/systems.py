@@ -65,7 +65,8 @@ class Checkpoint:
     def __init__(self, name: str, path: Path, device: str = "cpu") -> None:
         self.name, self.path = name, path
         self.version = f"{file_digest(path)} {source_digest()}"
-        self.model = toon_core.load(path, device=device)
+        dtype = torch.float32 if device == "cpu" else None  # CPUs are slow in half precision
+        self.model = toon_core.load(path, dtype=dtype, device=device)
         self.device = device
         if not hasattr(self.model, "unet"):
             raise ValueError(f"{path} holds no interpolation model; give a full checkpoint")
