@@ -60,7 +60,7 @@ def nano() -> ToonConfig:
             channel_mult=(1, 2, 3, 3),
             num_res_blocks=1,
             num_head_channels=8,
-            attention_resolutions=(4, 2),
+            attention_resolutions=(4, 2, 1),
             context_dim=context,
             dropout=0.0,
             norm_groups=4,
