@@ -13,6 +13,7 @@ from toy_recipe import ToyConfig, ToyRecipe, same, states, train
 
 from train.engine import checkpoint, loop
 from train.engine.config import RunConfig, parse, read
+from train.engine.muon import is_matrix
 from train.engine.optimizers import make_optimizer
 
 
@@ -146,7 +147,8 @@ def test_unknown_and_missing_options_are_refused():
         ({"dtype": "fp16", "device": "cpu"}, "needs a GPU"),
         ({"fsdp": True}, "torchrun"),
         ({"fsdp": True, "optimizer": "adamw8bit"}, "optimizer=adamw"),
-        ({"optimizer": "sgd"}, "adamw or adamw8bit"),
+        ({"fsdp": True, "optimizer": "muon"}, "optimizer=adamw"),
+        ({"optimizer": "sgd"}, "adamw or adamw8bit or muon"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):
@@ -195,6 +197,40 @@ def test_8_bit_adam_trains_and_resumes_exactly(tmp_path, monkeypatch):
     assert resumed.step == 6 and same(states(whole), states(resumed))
     moments = tensors(states(resumed)["denoise"]["optimizer"]["state"])
     assert [m.dtype for m in moments if m.dim() == 2] == [torch.uint8] * 4
+
+
+def test_muon_trains_and_resumes_exactly(tmp_path):
+    def run(name, steps):
+        options = {"optimizer": "muon", "lr": 1e-2, "steps": steps, "judge": False}
+        config = ToyConfig(data="none", out=str(tmp_path / name), device="cpu", **options)
+        return loop.run(WideRecipe, config)
+
+    whole = run("whole", 6)
+    values = EventAccumulator(str(whole.out / "log")).Reload().Scalars("loss")
+    assert values[-1].value < 0.9 * values[0].value
+    run("parts", 3)
+    resumed = run("parts", 6)
+    assert resumed.step == 6 and same(states(whole), states(resumed))
+
+
+@pytest.mark.parametrize("shape", [(32, 96), (96, 32), (16, 8, 3, 3)])
+def test_muon_moves_a_matrix_by_an_orthogonal_step_of_adamw_s_size(shape):
+    weight = nn.Parameter(torch.randn(shape))
+    before, weight.grad = weight.detach().clone(), torch.randn(shape)
+    make_optimizer([weight], ToyConfig(optimizer="muon", lr=0.01, weight_decay=0.0)).step()
+    moved = (before - weight.detach()).flatten(1)
+    size = 0.2 * max(moved.shape) ** 0.5 * 0.01
+    turned = torch.linalg.svdvals(moved) / size
+    assert turned.min() > 0.6 and turned.max() < 1.3
+    u, _, v = torch.linalg.svd(weight.grad.flatten(1), full_matrices=False)
+    along = ((moved / size) * (u @ v)).sum() / moved.norm() * size / (u @ v).norm()
+    assert along > 0.95
+    assert moved.square().mean().sqrt() == pytest.approx(0.2 * 0.01, rel=0.25)
+
+
+def test_muon_leaves_vectors_and_tables_to_adamw():
+    given = [torch.zeros(64), torch.zeros(5000, 48), torch.zeros(4, 512), torch.zeros(64, 48)]
+    assert [is_matrix(p) for p in given] == [False, False, False, True]
 
 
 def tensors(tree):

@@ -29,7 +29,7 @@ class RunConfig:
     lr: float = 5e-4  # 2e-3 already keeps small autoencoders from finding their colours
     warmup: int = 100  # steps of linear growth of lr
     cosine: bool = False  # let lr fall to a twentieth at the last step
-    optimizer: str = "adamw"  # or adamw8bit, which needs bitsandbytes
+    optimizer: str = "adamw"  # or muon; or adamw8bit, which needs bitsandbytes
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip_norm: float = 1.0

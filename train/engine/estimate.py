@@ -21,7 +21,7 @@ from train.engine.watch import free, peak, present, watched
 
 log = logging.getLogger("toon.train")
 
-MOMENT_BYTES = {"adamw": 4, "adamw8bit": 1}  # of each of Adam's two, a parameter
+MOMENT_BYTES = {"adamw": 8, "adamw8bit": 2, "muon": 4}  # a parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def measure(parts: Parts, dataset: Dataset, config: RunConfig, processes: int = 
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
     device, trained = _device(parts), [p for t in parts.values() for p in t.parameters]
-    moments = 2 * MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
+    moments = MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
     average = sum(_bytes(t.ema.average.values()) for t in parts.values())
     resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in parts.values())
     before = present(device)

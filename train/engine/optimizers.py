@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from train.engine.config import RunConfig
+from train.engine.muon import Muon
 
-OPTIMIZERS = ("adamw", "adamw8bit")
+OPTIMIZERS = ("adamw", "adamw8bit", "muon")
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter], config: RunConfig) -> torch.optim.Optimizer:
@@ -24,6 +25,8 @@ def make_optimizer(parameters: Sequence[nn.Parameter], config: RunConfig) -> tor
         # One pass and no temporary copies; the fp16 scaler is better known without it.
         fused = config.dtype != "fp16" and all(p.is_cuda for p in parameters)
         return torch.optim.AdamW(parameters, fused=fused, **options)
+    if config.optimizer == "muon":
+        return Muon(parameters, **options)
     try:
         import bitsandbytes
     except ImportError as error:
