@@ -30,13 +30,13 @@ from toon_core.metrics.motion_ratio import motion_ratio  # noqa: E402
 from toon_core.metrics.psnr import psnr  # noqa: E402
 from toon_core.presets import RELEASED  # noqa: E402
 from train.eval.clips import Clip  # noqa: E402
+from train.eval.looks import network_frames  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, System, run_system  # noqa: E402
 
 RECORD = ROOT / "weights" / "nano_cast.json"
 RECIPE = replace(RELEASED, steps=15, cfg_scale=2.0)  # of the bundled workflow
 SEEDS = (123, 124, 125)
 CLIPS, SIDE = 8, 128
-SEEN = (3, 6, 9, 12)  # inner frames that the perceptual distance looks at
 
 
 def cast() -> list[Clip]:
@@ -68,10 +68,10 @@ def measure(system: System, clips: list[Clip], seed: int) -> dict[str, float]:
     recipe = replace(RECIPE, seed=seed)
     found: dict[str, list[float]] = {}
     for clip in clips:
-        made, truth = (x[1:-1] for x in (run_system(system, clip, recipe), clip.frames))
-        seen = [i - 1 for i in SEEN]
+        whole, seen = run_system(system, clip, recipe), network_frames(len(clip.frames))
+        made, truth = whole[1:-1], clip.frames[1:-1]
         values = {
-            "lpips_hed": lpips(made[seen], truth[seen]).mean().item(),
+            "lpips_hed": lpips(whole[seen], clip.frames[seen]).mean().item(),
             "psnr": psnr(made, truth).mean().item(),
             "motion_ratio": motion_ratio(made, truth),
             "crossfade_residual": crossfade_residual(made, clip.first, clip.last).mean().item(),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import torch
 from comfy_api.latest import io, ui
-from einops import rearrange
 from torch import Tensor
-from torch.nn import functional
 
-from .tensors import checked
+from .tensors import checked, resized
 
 STRIP, WIPE, SWEEP, SIDE = "strip", "wipe", "moving wipe", "side by side"
 GAP = 4  # pixels between pictures
@@ -94,15 +92,7 @@ def matched(clips: dict[str, Tensor]) -> list[Tensor]:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"The clips differ in length ({told} frames): give clips of one length.")
     height, width = images[0].shape[1:3]
-    return [_resized(image, height, width) for image in images]
-
-
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
-    if image.shape[1:3] == (height, width):
-        return image.clamp(0, 1)
-    planes = rearrange(image, "b h w c -> b c h w")
-    planes = functional.interpolate(planes, (height, width), mode="bicubic", antialias=True)
-    return rearrange(planes, "b c h w -> b h w c").clamp(0, 1)
+    return [resized(image, height, width) for image in images]
 
 
 def strip(clips: list[Tensor], columns: int) -> Tensor:

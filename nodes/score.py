@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
 
 import torch
 from comfy_api.latest import io, ui
 from einops import rearrange
 from torch import Tensor
-from torch.nn import functional
 
-from ..toon_core.metrics.colour_drift import colour_drift
-from ..toon_core.metrics.cpbd import BLOCK, cpbd
-from ..toon_core.metrics.crossfade_residual import crossfade_residual
 from ..toon_core.metrics.end_frame_error import end_frame_error
-from ..toon_core.metrics.line_sharpness import line_sharpness_kept
-from ..toon_core.metrics.motion_ratio import motion_ratio
-from ..toon_core.metrics.psnr import psnr
+from ..toon_core.metrics.plain import against_truth, without_truth
 from ..toon_core.metrics.sketch_agreement import sketch_agreement
-from ..toon_core.metrics.ssim import ssim
-from .tensors import checked
+from .tensors import checked, resized
 
 # Name -> digits, and what a good value is.
 MEANING = {
@@ -95,34 +88,15 @@ class ToonScoreClip(io.ComfyNode):
         held = frames if true is None else true
         first = held[0] if first_image is None else _clip(first_image, "first_image", size)[0]
         last = held[-1] if last_image is None else _clip(last_image, "last_image", size)[0]
-        scores = dict(against_keys(frames, first, last))
+        scores = {"end_frame_error": end_frame_error(frames, first, last)}
+        scores |= without_truth(frames, first, last)
         if true is not None:
-            scores |= against_truth(frames, true)
+            found = against_truth(frames, true)
+            scores |= {name: value for name, value in found.items() if not math.isnan(value)}
         if sketch is not None:
             scores |= {"sketch_f": _lines(frames, _clip(sketch, "sketch", size)[0], sketch_frame)}
         report = markdown(scores)
         return io.NodeOutput(report, json.dumps(scores), ui=ui.PreviewText(report))
-
-
-def against_keys(frames: Tensor, first: Tensor, last: Tensor) -> Iterator[tuple[str, float]]:
-    """What can be said of frames (f 3 h w) in [0, 1] without the truth."""
-    yield "end_frame_error", end_frame_error(frames, first, last)
-    yield "crossfade_residual", crossfade_residual(frames[1:-1], first, last).mean().item()
-    if min(frames.shape[-2:]) >= BLOCK:
-        yield "cpbd", cpbd(frames[1:-1]).mean().item()
-
-
-def against_truth(frames: Tensor, truth: Tensor) -> dict[str, float]:
-    """Of the inner frames; values that have no meaning for the clip are left out."""
-    inner, true = frames[1:-1], truth[1:-1]
-    found = {
-        "psnr": psnr(inner, true).mean().item(),
-        "ssim": ssim(inner, true).mean().item(),
-        "motion_ratio": motion_ratio(inner, true),
-        "line_sharpness": line_sharpness_kept(inner, true).nanmean().item(),
-        "colour_drift": colour_drift(inner, true).mean().item(),
-    }
-    return {name: value for name, value in found.items() if value == value}
 
 
 def markdown(scores: dict[str, float]) -> str:
@@ -135,10 +109,9 @@ def markdown(scores: dict[str, float]) -> str:
 
 def _clip(images: Tensor, name: str, size: torch.Size | None = None) -> Tensor:
     """IMAGE -> (f 3 h w) in [0, 1] on the CPU, resized where a size is given."""
-    clip = rearrange(checked(images, name).float().cpu(), "f h w c -> f c h w").contiguous()
-    if size is not None and clip.shape[-2:] != size:
-        clip = functional.interpolate(clip, size, mode="bicubic", antialias=True)
-    return clip.clamp(0, 1)
+    clip = checked(images, name).float().cpu()
+    clip = resized(clip, *(size or clip.shape[1:3]))
+    return rearrange(clip, "f h w c -> f c h w").contiguous()
 
 
 def _true_frames(truth: Tensor, frames: Tensor) -> Tensor:

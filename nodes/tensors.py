@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional
 
 
 def checked(images: Tensor | None, name: str) -> Tensor:
@@ -25,6 +26,15 @@ def checked(images: Tensor | None, name: str) -> Tensor:
     if not torch.isfinite(images).all():
         raise ValueError(f"{name} holds NaN or infinite values: check the node it comes from.")
     return images
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """(b h w c) at another size, clamped to [0, 1]."""
+    if images.shape[1:3] != (height, width):
+        planes = rearrange(images, "b h w c -> b c h w")
+        planes = functional.interpolate(planes, (height, width), mode="bicubic", antialias=True)
+        images = rearrange(planes, "b c h w -> b h w c")
+    return images.clamp(0, 1)
 
 
 def to_core(images: Tensor, name: str) -> Tensor:

@@ -234,6 +234,10 @@ def _check(config: DecoderConfig) -> None:
             f"{side} pixels are too few for disc_layers={config.disc_layers}: "
             f"give at least {2 ** (config.disc_layers + 2)}, or fewer layers"
         )
+    if not 0 <= config.redenoise <= config.redenoise_of:
+        raise ValueError(
+            f"redenoise={config.redenoise}: expected 0 to redenoise_of={config.redenoise_of}"
+        )
     if config.redenoise and config.crop:
         raise ValueError("redenoise works on whole frames: leave crop at 0")
     if not Path(config.base).is_file():

@@ -243,13 +243,8 @@ def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch)
     )
     z = torch.zeros(2, 4, 16, 8, 8)
     assert torch.equal(quiet._disturbed(z, {}, Draws(0, 0, [0, 1])), z)
-    strengths = torch.stack(
-        [
-            noisy._disturbed(z, {}, Draws(0, step, [0, 1])).std(dim=(1, 2, 3, 4))
-            for step in range(40)
-        ]
-    )
-    strengths = strengths * 0.18215
+    found = [noisy._disturbed(z, {}, Draws(0, step, [0, 1])) for step in range(40)]
+    strengths = torch.stack([x.std(dim=(1, 2, 3, 4)) for x in found]) * 0.18215
     assert strengths.max() < 0.33 and strengths.max() > 0.25 and strengths.min() < 0.05
 
 
@@ -362,6 +357,7 @@ def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained, vae):
         ("crop=128", "no larger than 64x64"),
         ("crop=16", "at least 32"),
         ("base=nowhere.safetensors", "no such file"),
+        ("redenoise=16", "redenoise=16: expected 0 to redenoise_of=15"),
         ("perceptual=vgg", "vgg16"),
     ],
 )

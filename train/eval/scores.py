@@ -9,15 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from toon_core import metrics
-from toon_core.metrics.colour_drift import colour_drift
-from toon_core.metrics.cpbd import BLOCK, cpbd
-from toon_core.metrics.crossfade_residual import crossfade_residual
 from toon_core.metrics.end_frame_error import end_frame_error
-from toon_core.metrics.line_sharpness import line_sharpness_kept
-from toon_core.metrics.motion_ratio import motion_ratio
-from toon_core.metrics.psnr import psnr
+from toon_core.metrics.plain import against_truth, without_truth
 from toon_core.metrics.sketch_agreement import sketch_agreement
-from toon_core.metrics.ssim import ssim
 
 from .clips import Clip
 from .columns import Measure
@@ -49,15 +43,8 @@ class Scorer:
         return Networks(self.measure, self.device)
 
     def score(self, clip: Clip, frames: Tensor) -> Scored:
-        inner, truth = frames[1:-1], clip.frames[1:-1]
-        scores = {
-            "psnr": psnr(inner, truth).mean().item(),
-            "ssim": ssim(inner, truth).mean().item(),
-            "motion_ratio": motion_ratio(inner, truth),
-            "line_sharpness": line_sharpness_kept(inner, truth).nanmean().item(),
-            "colour_drift": colour_drift(inner, truth).mean().item(),
-            "end_frame_error": end_frame_error(frames, clip.first, clip.last),
-        }
+        scores = against_truth(frames, clip.frames)
+        scores["end_frame_error"] = end_frame_error(frames, clip.first, clip.last)
         look = self.networks.look(clip, frames)
         scores |= self.networks.compare(look, self._look_at_truth(clip))
         return self._finish(clip, frames, look, scores)
@@ -80,10 +67,7 @@ class Scorer:
 
 
 def _alone(clip: Clip, frames: Tensor) -> dict[str, float]:
-    inner = frames[1:-1]
-    scores = {"crossfade_residual": crossfade_residual(inner, clip.first, clip.last).mean().item()}
-    if min(clip.size) >= BLOCK:
-        scores["cpbd"] = cpbd(inner).mean().item()
+    scores = without_truth(frames, clip.first, clip.last)
     found = [sketch_agreement(frames[i], s).f_score for i, s in clip.sketches.items()]
     return scores | ({"sketch_f": sum(found) / len(found)} if found else {})
 
