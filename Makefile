@@ -7,7 +7,7 @@ demo: setup
 	@.venv/bin/python scripts/demo.py
 
 test: setup
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@.venv/bin/python -m ruff check .

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from inprocess import Comfy
 
 DEPTHS = ("comfy", "chrome", "server", "browser")  # the order of running: the quick ones first
+# Before all others, so that several workers end together.
+LONG = ("test_engine_processes.py", "test_nano.py", "test_decoder.py", "test_ablate.py")
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in DEPTHS:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)
-    items.sort(key=_depth)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    return (LONG.index(item.path.name) if item.path.name in LONG else len(LONG), _depth(item))
 
 
 def _depth(item: pytest.Item) -> int:

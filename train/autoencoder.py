@@ -100,7 +100,7 @@ class Reconstruction(nn.Module):
 
 class AutoencoderRecipe:
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
-        check_crop(config.crop, config.height, config.width)
+        check_crop(config)
         self.config = config
         measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
         self.measured = measure.label if measure else "none"
@@ -208,10 +208,13 @@ def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float = 0.18215) ->
     taken /= k[None, :, None, None]
 
 
-def check_crop(crop: int, height: int, width: int) -> None:
+def check_crop(config: Any) -> None:
     """ValueError unless `crop` is 0 or a side on the latents' grid that fits in a frame."""
+    crop, height, width = config.crop, config.height, config.width
     if crop % 8 or crop > min(height, width):
         raise ValueError(f"crop={crop}: expected a multiple of 8, no larger than {height}x{width}")
+    if crop and config.buckets:
+        raise ValueError(f"buckets=true is for whole frames, crop={crop} for squares: give one")
 
 
 def random_crop(video: Tensor, side: int, draws: Draws) -> Tensor:

@@ -227,7 +227,7 @@ def adversary_of(config: DecoderConfig) -> Adversary:
 
 def _check(config: DecoderConfig) -> None:
     """ValueError on options that cannot work, before anything is read."""
-    check_crop(config.crop, config.height, config.width)
+    check_crop(config)
     side = config.crop or min(config.height, config.width)
     if config.gan_weight and side < 2 ** (config.disc_layers + 2):
         raise ValueError(

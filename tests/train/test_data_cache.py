@@ -220,7 +220,7 @@ def test_another_model_is_refused_by_its_hash(cached, base, tmp_path):
 
 
 def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
-    config = SimpleNamespace(data=str(cached), frames=16, sketch="stored", **SHAPE)
+    config = SimpleNamespace(data=str(cached), frames=16, sketch="stored", buckets=False, **SHAPE)
     wider = SimpleNamespace(**(vars(config) | {"width": 128}))
     with pytest.raises(ValueError, match="width=128, but .*width=64"):
         open_windows(wider)

@@ -28,6 +28,7 @@ def write_clip(folder, count=24, size=(80, 48), fps=None, prompt=None):
 
 def options(data, **changes):
     given = {"data": str(data), "height": 48, "width": 64, "frames": 8, "seed": 5}
+    given |= {"buckets": False, "batch": 2}
     return SimpleNamespace(**(given | changes))
 
 
@@ -112,3 +113,17 @@ def test_wrong_folders_are_named(tmp_path):
         open_windows(options(tmp_path / "none"))
     with pytest.raises(ValueError, match="train.prepare"):
         open_windows(options(tmp_path))
+
+
+def test_a_batch_has_the_shape_of_one_bucket(tmp_path):
+    write_clip(tmp_path / "wide", size=(144, 80))
+    write_clip(tmp_path / "tall", size=(80, 144))
+    windows = open_windows(options(tmp_path, height=96, width=96, buckets=True, batch=3), items=60)
+    items = [windows[i] for i in range(60)]
+    shapes = {"wide": (3, 8, 64, 128), "tall": (3, 8, 128, 64)}
+    assert all(item["video"].shape == shapes[item["name"]] for item in items)
+    names = [{item["name"] for item in items[i : i + 3]} for i in range(0, 60, 3)]
+    assert all(len(batch) == 1 for batch in names) and len(set.union(*names)) == 2
+    assert torch.equal(windows[7]["video"], items[7]["video"])
+    plain = open_windows(options(tmp_path, height=96, width=96, buckets=True), "test", items=1)
+    assert plain[0]["video"].shape == (3, 8, 96, 96)

@@ -10,6 +10,7 @@ from train.data.backgrounds import PAINTERS
 from train.data.compose import as_layer, outlined, over, panned, placed
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.picking import PickConfig
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig
 from train.data.store import Store, stable_hash
@@ -61,10 +62,10 @@ def test_a_loader_resumes_in_the_middle(store):
 
 
 def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(store):
-    train = {record.group for record in windows_of(store).records}
-    test = {record.group for record in windows_of(store, "test").records}
+    train = {record.group for record in windows_of(store).picker.records}
+    test = {record.group for record in windows_of(store, "test").picker.records}
     assert train and test and not train & test
-    assert "still" not in {record.id for record in windows_of(store).records}
+    assert "still" not in {record.id for record in windows_of(store).picker.records}
     with pytest.raises(ValueError, match="'val'"):
         windows_of(store, "val")
     with pytest.raises(ValueError, match="no moving window of 90 frames"):
@@ -72,7 +73,7 @@ def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(store):
 
 
 def test_strides_are_within_the_frame_rates(store):
-    config = WindowConfig(min_fps=10, max_fps=20)
+    config = WindowConfig(pick=PickConfig(min_fps=10, max_fps=20))
     windows = windows_of(store, frames=8, config=config)
     assert {windows[i]["fs"] for i in range(30)} == {10, 15}
 
@@ -141,7 +142,7 @@ def test_stored_sketches_serve_clips_that_fill_their_frame(store, clip_folders, 
     filters = FilterConfig(sketch="xdog", text=0, shots="none", sharpness=0)
     options = {"data": str(clip_folders / "right"), "out": str(tmp_path), "size": 64, "workers": 0}
     films = prepare(PrepareConfig(**options, filters=filters))
-    assert len(windows_of(films, "test").records) == 1, "a single clip is in both splits"
+    assert len(windows_of(films, "test").picker.records) == 1, "a single clip is in both splits"
     stored = films.sketches
     films.sketches = lambda *chosen: 255 - stored(*chosen)  # to know them again
     for given, turned in ((films, True), (store, False)):

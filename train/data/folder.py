@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from train.data.buckets import bucket_of
 from train.data.frames import FrameCache, decode_frame
 from train.data.media import image_files, sequence_fps
 from train.data.names import prompt_of
@@ -45,6 +47,7 @@ class FolderStore:
             caption=prompt_of(folder),
             fps=sequence_fps(folder),
             frames=len(files),
+            bucket=_bucket(files[0]),
             split=self._split(folder.name),
             group=folder.name,
         )
@@ -84,6 +87,15 @@ class FolderStore:
     def motion(self, record: Record) -> None:
         """Not measured."""
         return None
+
+
+def _bucket(file: Path) -> str:
+    """By the file's header; a square's where it is broken, which reading it will tell."""
+    try:
+        with Image.open(file) as image:
+            return bucket_of(image.height, image.width)
+    except OSError:
+        return bucket_of(1, 1)
 
 
 def _read(file: Path) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.utils.data import Dataset
 
+from train.data.bucketed import BucketWindows
 from train.data.cached import CachedWindows
 from train.data.cachefile import FACTS
 from train.data.folder import FolderStore
@@ -32,12 +33,19 @@ def open_windows(
     Shards and folders give `video` whatever `parts` says, and `sketches` where it is one of them,
     by the drawer `config.sketch`. A cache gives the parts asked for, and refuses a `model` whose
     encoders are not those that it was made with. Uses `data`, `height`, `width`, `frames` and
-    `seed` of the options, of which a cache has its own seed. ValueError where the data hold no
-    window of that length, or a cache has not what is asked for.
+    `seed` of the options, of which a cache has its own seed, and for training windows `buckets`
+    and `batch`. ValueError where the data hold no window of that length, or a cache has not what
+    is asked for.
     """
+    bucketed = config.buckets and split == "train"
     if (Path(config.data) / FACTS).is_file():
+        if bucketed:
+            raise ValueError(
+                f"buckets=true needs clips or shards, and data={config.data} is a cache"
+            )
         return CachedWindows.opened(config, split, items, parts, model)
-    return make_windows(config, split, items, sketched="sketches" in parts)
+    windows = make_windows(config, split, items, sketched="sketches" in parts)
+    return BucketWindows(windows, config.batch) if bucketed else windows
 
 
 def make_windows(config: Any, split: str, items: int, sketched: bool = False) -> ClipWindows:

@@ -5,9 +5,7 @@ fill their frame are only resized by their short side, cropped to the centre and
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,9 +15,8 @@ from torch.utils.data import Dataset
 from train.data.backgrounds import paint_background
 from train.data.canvas import random_colour
 from train.data.compose import as_layer, covering, opaque, outlined, over, panned, placed
-from train.data.motion import Motion, WindowRules, is_good, window_stats
+from train.data.picking import Choice, ClipStore, PickConfig, Picker
 from train.data.sketcher import WindowSketcher
-from train.data.store import Record
 
 log = logging.getLogger("toon.data")
 
@@ -27,29 +24,10 @@ Rng = np.random.Generator
 ATTEMPTS = 8  # draws of one item before unreadable clips stop the run
 
 
-class ClipStore(Protocol):
-    """What windows are drawn from: `train.data.store.Store` or `train.data.folder.FolderStore`."""
-
-    def split(self, name: str) -> list[Record]: ...
-
-    def stamp(self) -> list[str]: ...
-
-    def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray: ...
-
-    def sketches(
-        self, record: Record, indices: Sequence[int] | None = None
-    ) -> np.ndarray | None: ...
-
-    def motion(self, record: Record) -> Motion | None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class WindowConfig:
     """Shares (0..1) of the random choices, and ranges in pixels of a 128 picture."""
 
-    min_fps: float = 5.0
-    max_fps: float = 30.0
-    max_stride: int = 6
     reverse: float = 0.3
     flip: float = 0.5
     recolour: float = 0.25  # red, green and blue of the character change places
@@ -62,14 +40,7 @@ class WindowConfig:
     pan: float = 0.2  # the camera moves over the background
     pan_speed: float = 1.5  # a frame
     second: float = 0.15  # another character, in front or behind
-    rules: WindowRules = field(default_factory=WindowRules)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Choice:
-    record: Record
-    stride: int
-    start: int
+    pick: PickConfig = field(default_factory=PickConfig)
 
 
 class ClipWindows(Dataset):
@@ -97,20 +68,15 @@ class ClipWindows(Dataset):
         sketch: str = "",
     ):
         self.store, self.frames, self.seed, self.items = store, frames, seed, items
-        self.shape, self.unit = (height, width), min(height, width) / 128
+        self.shape = (height, width)
         self.config = config or WindowConfig()
         self.sketcher = WindowSketcher(sketch) if sketch else None
-        self.windows = {}
-        records = []
-        for record in store.split(split):
-            found = self._good_windows(record)
-            if found:
-                records.append(record)
-                self.windows[record.id] = found
-        if not records:
-            raise ValueError(f"data: no moving window of {frames} frames in split {split!r}")
-        self.records = records
-        self.weights = _group_weights(records)
+        self.picker = Picker.of(store, split, frames, self.config.pick)
+
+    @property
+    def unit(self) -> float:
+        """Pixels that stand for one of a 128 picture."""
+        return min(self.shape) / 128
 
     def __len__(self) -> int:
         return self.items
@@ -127,7 +93,7 @@ class ClipWindows(Dataset):
 
     def _drawn(self, seeds: list[int]) -> dict:
         rng = np.random.default_rng(seeds)
-        choice = self._choose(rng)
+        choice = self.picker(rng)
         planes = self.render(choice, rng)
         if choice.record.alpha and rng.random() < self.config.reverse:
             planes = planes.flip(0)
@@ -136,7 +102,7 @@ class ClipWindows(Dataset):
             item["sketches"] = self.sketcher(planes).movedim(1, 0).contiguous()
         return item
 
-    def render(self, choice: _Choice, rng: Rng) -> Tensor:
+    def render(self, choice: Choice, rng: Rng) -> Tensor:
         """The composed window (t 3 h w) in [0, 1]; a fourth plane where its sketch is stored."""
         layer = self._layer(choice, rng)
         if not choice.record.alpha:
@@ -146,35 +112,7 @@ class ClipWindows(Dataset):
             layer = self._with_second(layer, rng)
         return over(layer, self._background(rng))
 
-    def _good_windows(self, record: Record) -> dict[int, np.ndarray]:
-        """Starts of good windows by stride; a clip too short for its frame rate goes faster."""
-        motion, config = self.store.motion(record), self.config
-        strides = range(1, config.max_stride + 1)
-        found = {}
-        for stride in strides:
-            fs = record.fps / stride
-            if fs > config.max_fps + 0.5 or (fs < config.min_fps and found):
-                continue
-            starts = self._starts(record, motion, stride)
-            if len(starts):
-                found[stride] = starts
-        if not found:
-            short = {stride: self._starts(record, motion, stride) for stride in strides}
-            found = dict([(k, v) for k, v in short.items() if len(v)][-1:])
-        return found
-
-    def _starts(self, record: Record, motion: Motion | None, stride: int) -> np.ndarray:
-        if motion is None:
-            return np.arange(record.frames - (self.frames - 1) * stride)
-        return np.flatnonzero(is_good(window_stats(motion, self.frames, stride), self.config.rules))
-
-    def _choose(self, rng: Rng) -> _Choice:
-        record = self.records[rng.choice(len(self.records), p=self.weights)]
-        windows = self.windows[record.id]
-        stride = int(rng.choice(list(windows)))
-        return _Choice(record=record, stride=stride, start=int(rng.choice(windows[stride])))
-
-    def _layer(self, choice: _Choice, rng: Rng) -> Tensor:
+    def _layer(self, choice: Choice, rng: Rng) -> Tensor:
         """The window of a clip, mirrored and recoloured as chance has it: (t 4 h w), or where it
         fills its frame the colours, and its sketch where that is stored."""
         stop = choice.start + (self.frames - 1) * choice.stride + 1
@@ -208,7 +146,7 @@ class ClipWindows(Dataset):
         return layer
 
     def _with_second(self, layer: Tensor, rng: Rng) -> Tensor:
-        choice = self._choose(rng)
+        choice = self.picker(rng)
         if not choice.record.alpha:
             return layer
         other = self._layer(choice, rng)
@@ -229,7 +167,7 @@ class ClipWindows(Dataset):
         picture = as_layer(paint_background(rng, height, width))
         return panned(picture, self.shape, self.frames, pan)
 
-    def _item(self, choice: _Choice, video: Tensor) -> dict:
+    def _item(self, choice: Choice, video: Tensor) -> dict:
         return {
             "video": video.movedim(1, 0).mul(2).sub_(1).clamp_(-1, 1).contiguous(),
             "prompt": choice.record.caption,
@@ -238,12 +176,3 @@ class ClipWindows(Dataset):
             "start": choice.start,
             "stride": choice.stride,
         }
-
-
-def _group_weights(records: list[Record]) -> np.ndarray:
-    """Look-alikes share their draws: a clip weighs 1 / sqrt(size of its group)."""
-    sizes = {}
-    for record in records:
-        sizes[record.group] = sizes.get(record.group, 0) + 1
-    weights = np.array([sizes[record.group] ** -0.5 for record in records])
-    return weights / weights.sum()

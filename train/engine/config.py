@@ -22,6 +22,7 @@ class RunConfig:
     height: int = 128
     width: int = 128
     frames: int = 16
+    buckets: bool = False  # each batch in an aspect bucket of its clips, of height * width pixels
     steps: int = 1000
     minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
     batch: int = 8  # samples of a step, over all processes and accumulated parts
