@@ -116,11 +116,13 @@ def test_wrong_folders_are_named(tmp_path):
 
 
 def test_a_batch_has_the_shape_of_one_bucket(tmp_path):
-    write_clip(tmp_path / "wide", size=(144, 80))
-    write_clip(tmp_path / "tall", size=(80, 144))
-    windows = open_windows(options(tmp_path, height=96, width=96, buckets=True, batch=3), items=60)
+    write_clip(tmp_path / "wide", size=(200, 80))
+    write_clip(tmp_path / "tall", size=(80, 200))
+    windows = open_windows(
+        options(tmp_path, height=128, width=128, buckets=True, batch=3), items=60
+    )
     items = [windows[i] for i in range(60)]
-    shapes = {"wide": (3, 8, 64, 128), "tall": (3, 8, 128, 64)}
+    shapes = {"wide": (3, 8, 64, 192), "tall": (3, 8, 192, 64)}
     assert all(item["video"].shape == shapes[item["name"]] for item in items)
     names = [{item["name"] for item in items[i : i + 3]} for i in range(0, 60, 3)]
     assert all(len(batch) == 1 for batch in names) and len(set.union(*names)) == 2

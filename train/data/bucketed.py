@@ -5,10 +5,10 @@ import copy
 import numpy as np
 from torch.utils.data import Dataset
 
+from toon_core.images import MULTIPLE
 from train.data.buckets import bucket_shape
 from train.data.windows import ClipWindows
 
-SMALL = 256 * 256  # pixels below which sides are multiples of 32: of 64 they would be too coarse
 DRAW = 1 << 20  # apart from the draws of items, whose third number is an attempt
 
 
@@ -22,13 +22,12 @@ class BucketWindows(Dataset):
 
     def __init__(self, windows: ClipWindows, batch: int) -> None:
         self.seed, self.batch, self.items = windows.seed, batch, len(windows)
-        height, width = windows.shape
-        multiple = 64 if height * width >= SMALL else 32
+        area = windows.shape[0] * windows.shape[1]
         self.parts: list[ClipWindows] = []
         for bucket, picker in windows.picker.by_bucket().items():
             part = copy.copy(windows)
             part.picker = picker
-            part.shape = bucket_shape(bucket, height * width, multiple)
+            part.shape = bucket_shape(bucket, area, MULTIPLE)
             self.parts.append(part)
         weights = np.array([part.picker.weights.sum() for part in self.parts])
         self.weights = weights / weights.sum()
