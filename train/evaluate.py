@@ -6,6 +6,8 @@ DIR holds one folder per clip with frame_000.png, frame_001.png, ...; the first 
 the keys, the frames between are the truth. It may also be shards of `train.prepare`, of whose
 held-out clips `train.heldout` then makes OUT/testset. An interrupted run goes on where it stopped.
 
+On several GPUs start it with `accelerate launch` or torchrun: the processes share the clips.
+
 OUT receives results.json, table.md and table.csv, report.html (one file with plots and playing
 clips), clips.json, groups.json (clips in which something enters or leaves apart),
 frame_index.json, sheets of the best, median and worst clips, and manifest.json.
@@ -16,16 +18,20 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
+from accelerate import PartialState
 from tqdm import tqdm
 
-from train.eval.bench import Settings, open_bench, score_parallel
+from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset
 from train.eval.output import gather, write
 from train.eval.systems import Spec, read_recipe, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
+PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
 
 
 def _workers() -> int:
@@ -83,20 +89,34 @@ def evaluate(
     *,
     limit: int | None = None,
     workers: int = 1,
-) -> dict[str, object]:
-    """Score the systems and write everything into settings.out; returns what results.json holds.
+) -> dict[str, object] | None:
+    """Score the systems and write everything into settings.out; returns what results.json holds,
+    and None where another process does that.
 
     ValueError for a bad test set, an unknown system or two of one name, before long work.
     """
-    folders = read_testset(_as_folders(testset, settings.out), limit)
     specs = _specs(systems)
-    if workers > 1:
+    state = _processes(settings.device)
+    with state.main_process_first() if state else nullcontext():
+        folders = read_testset(_as_folders(testset, settings.out), limit)
+    if state:
+        scored = score_share(specs, settings, folders, state)
+        if scored is None:
+            return None
+    elif workers > 1:
         scored = score_parallel(specs, settings, folders, min(workers, len(folders)))
     else:
         scored = map(open_bench(specs, settings).score, folders)
     names = " ".join(spec.name for spec in specs)
     scored = tqdm(scored, names, len(folders), unit="clip")
     return write(gather(testset.resolve().name, folders, specs, scored, settings))
+
+
+def _processes(device: str) -> PartialState | None:
+    """Where this is one of several processes, which one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    return PartialState(cpu=device == "cpu", timeout=PATIENCE)
 
 
 def _as_folders(testset: Path, out: Path) -> Path:
@@ -133,9 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             kernel=options.kvd_kernel,
             every_frame=options.every_frame,
         )
-        evaluate(specs, options.testset, settings, limit=options.limit, workers=options.workers)
+        found = evaluate(
+            specs, options.testset, settings, limit=options.limit, workers=options.workers
+        )
     except ValueError as error:
         sys.exit(f"error: {error}")
+    if found is None:
+        return
     print((options.out / "table.md").read_text(encoding="utf-8"))
     print(f"results, tables, sheets and page: {options.out}")
 

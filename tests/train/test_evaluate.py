@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
 from train.eval.systems import read_recipe, read_spec, run_system
 from train.evaluate import evaluate, main
+
+ROOT = Path(__file__).parents[2]
 
 
 def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:
@@ -236,6 +240,27 @@ def test_workers_change_nothing(testset: Path, settings: Settings, tmp_path: Pat
     assert len(measured) > 8
     for key, value in measured.items():
         assert shared[key]["mean"] == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_two_processes_share_the_clips(testset: Path, tmp_path: Path) -> None:
+    """Under torchrun each scores every second clip; the first writes what one process would."""
+    words = ["--testset", str(testset), "--system", "nearest", "--size", "64", "--workers", "1"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *launch, "-m", "train.evaluate", *words, "--limit", "2"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "two")],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("results, tables, sheets and page") == 1
+    main([*words, "--limit", "2", "--out", str(tmp_path / "one")])
+    one, two = (json.loads((tmp_path / n / "results.json").read_text()) for n in ("one", "two"))
+    assert one == two and (tmp_path / "two" / "report.html").is_file()
 
 
 @pytest.mark.usefixtures("no_networks")

@@ -4,11 +4,13 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
+from tqdm import tqdm
 
 from toon_core.metrics.kvd import Kernel
 from toon_core.presets import RELEASED, Recipe
@@ -102,6 +104,21 @@ def score_parallel(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def score_share(
+    specs: Sequence[Spec], settings: Settings, folders: Sequence[Path], state: PartialState
+) -> Iterator[ClipScores] | None:
+    """One process of several: scores its share of the clips on its own device, and waits.
+
+    The first then gives all scores, out of the store that all share; the others None.
+    """
+    bench = open_bench(specs, replace(settings, device=str(state.device)))
+    mine = folders[state.process_index :: state.num_processes]
+    for folder in tqdm(mine, "first of the processes", disable=not state.is_main_process):
+        bench.score(folder)
+    state.wait_for_everyone()
+    return map(bench.score, folders) if state.is_main_process else None
 
 
 def open_bench(specs: Sequence[Spec], settings: Settings) -> Bench:
