@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,7 @@ from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.unet.model import VideoUNet
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.keys import harmless
 
 PREFIXES = {
     "unet": "model.diffusion_model.",
@@ -36,6 +39,9 @@ PREFIXES = {
     "resampler": "image_proj_model.",
     "control": "control_model.",  # of the filler's key only; sketch files have none
 }
+
+
+UNUSED = re.compile(r"(^|\.)visual\.(proj|ln_post)\b")  # of the image tower
 
 
 class Models:
@@ -67,7 +73,10 @@ class Models:
 
 def _manifest(case: Case, weights: Mapping[str, Any]) -> dict[str, list[int]] | None:
     path = case.folder / str(weights.get("manifest"))
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
 
 
 def _toon(config: Mapping[str, Any], names: Mapping[str, Any] | None) -> ToonModel:
@@ -136,15 +145,18 @@ def _fill(model: nn.Module, part: str, weights: Mapping[str, Any]) -> None:
 def _check_names(
     model: nn.Module, part: str, weights: Mapping[str, Any], names: Mapping[str, list[int]]
 ) -> None:
-    """Our names and shapes are the manifest's, but for what no output depends on."""
+    """Our names and shapes are the manifest's, but for what no output depends on. A manifest may
+    list other parts, too, and that of a sketch file has no prefix."""
     prefix = weights.get("prefix", PREFIXES.get(part, ""))
+    if not any(name.startswith(prefix) for name in names):
+        names = {prefix + name: shape for name, shape in names.items()}
     ours = {}
     for name, parameter in model.named_parameters():
         head, _, rest = name.partition(".")
         full = PREFIXES[head] + rest if part == "e2e" else name
         ours[prefix + full] = list(parameter.shape)
     wrong = {k: v for k, v in ours.items() if names.get(k) != v}
-    leftovers = "" if part not in ("e2e", "image") else PREFIXES["image"]
-    missing = [k for k in names.keys() - ours.keys() if not leftovers or leftovers not in k]
+    wanted = {k for k in names if k.startswith(prefix) and not harmless(k)}
+    missing = [k for k in wanted - ours.keys() if not UNUSED.search(k)]
     if wrong or missing:
         raise ValueError(f"not as the manifest: {sorted(wrong)[:4]} {sorted(missing)[:4]}")
