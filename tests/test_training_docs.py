@@ -1,4 +1,4 @@
-"""docs/training.md: its commands can be read, and its defaults are the recipes'."""
+"""docs/training.md and docs/nano.md: commands can be read, and defaults are the recipes'."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from place import ROOT
 from train.engine.config import RunConfig, read
 
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+NANO = (ROOT / "docs" / "nano.md").read_text(encoding="utf-8")
 LINES = [line for line in TEXT.splitlines() if line.startswith(".venv/bin/")]
+NANO_LINES = [line for line in NANO.splitlines() if line.startswith(".venv/bin/")]
 RECIPES = ("rectify", "sketch", "decoder", "pretrain", "autoencoder")
 
 
@@ -46,7 +48,7 @@ def words(value: Any) -> list[str]:
     return [str(value)] if value != "" else []
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", [*LINES, *NANO_LINES])
 def test_commands_are_understood(line: str) -> None:
     program, *rest = shlex.split(line)
     module, given = rest[rest.index("-m") + 1], rest[rest.index("-m") + 2 :]
