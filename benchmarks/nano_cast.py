@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,11 @@ from toon_core.metrics.hed import load_lpips_hed  # noqa: E402
 from toon_core.metrics.line_sharpness import line_sharpness_kept  # noqa: E402
 from toon_core.metrics.motion_ratio import motion_ratio  # noqa: E402
 from toon_core.metrics.psnr import psnr  # noqa: E402
-from toon_core.presets import RELEASED  # noqa: E402
 from train.eval.clips import Clip  # noqa: E402
 from train.eval.looks import network_frames  # noqa: E402
-from train.eval.systems import NANO, Checkpoint, System, run_system  # noqa: E402
+from train.eval.systems import NANO, Checkpoint, Sampling, System, run_system  # noqa: E402
 
 RECORD = ROOT / "weights" / "nano_cast.json"
-RECIPE = replace(RELEASED, steps=15, cfg_scale=2.0)  # of the bundled workflow
 SEEDS = (123, 124, 125)
 CLIPS, SIDE = 8, 128
 
@@ -65,10 +62,10 @@ def _square(picture: Image.Image) -> np.ndarray:
 def measure(system: System, clips: list[Clip], seed: int) -> dict[str, float]:
     """Mean of each measure over the clips."""
     lpips = load_lpips_hed()
-    recipe = replace(RECIPE, seed=seed)
+    sampling = Sampling(seed=seed)
     found: dict[str, list[float]] = {}
     for clip in clips:
-        whole, seen = run_system(system, clip, recipe), network_frames(len(clip.frames))
+        whole, seen = run_system(system, clip, sampling), network_frames(len(clip.frames))
         made, truth = whole[1:-1], clip.frames[1:-1]
         values = {
             "lpips_hed": lpips(whole[seen], clip.frames[seen]).mean().item(),

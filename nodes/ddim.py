@@ -23,7 +23,8 @@ def sample_ddim(
 ) -> Tensor:
     """x (b c f h w) = x0 + sigma eps at sigmas[0], to sigmas[-1], with ComfyUI's conventions.
 
-    Step noise comes from the seed as Toon Sample draws it, after x_T.
+    Step noise comes from the seed as Toon Sample draws it, after x_T, times the temperature of
+    Toon Set Schedule.
     """
     extra_args = extra_args or {}
     sampling: ToonModelSampling = model.inner_model.inner_model.model_sampling
@@ -36,7 +37,7 @@ def sample_ddim(
     for i in trange(len(rows), disable=disable):
         denoised = model(x, sigmas[i] * ones, **extra_args)
         keep, fresh = rows[i]
-        noise = draw(tuple(x.shape)).to(x)
+        noise = sampling.temperature * draw(tuple(x.shape)).to(x)
         x = denoised + keep * (x - denoised) + fresh * noise
         if callback is not None:
             step = {"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}

@@ -27,11 +27,12 @@ TERMINAL_RATIO = 2000.0
 class ToonModelSampling(
     comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION
 ):
-    """v-prediction with zero terminal SNR and the dynamic rescale."""
+    """v-prediction with zero terminal SNR and the dynamic rescale; the noise to start from is
+    multiplied with `temperature`."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, temperature: float = 1.0) -> None:
         super().__init__()
-        self.schedule = schedule
+        self.schedule, self.temperature = schedule, temperature
         alpha_bar = torch.from_numpy(schedule.alphas_cumprod).clamp(min=TERMINAL_ALPHA_BAR)
         scale = torch.from_numpy(schedule.scale_arr[: len(alpha_bar)]).double()
         self.num_timesteps = len(alpha_bar)
@@ -82,7 +83,7 @@ class ToonModelSampling(
     ) -> Tensor:
         """X to start from. From an empty latent the release takes x_T = noise at whatever
         timestep the spacing begins with, and not sqrt(1 - abar) of it."""
-        sigma = _column(sigma, noise)
+        sigma, noise = _column(sigma, noise), self.temperature * noise
         if max_denoise or not latent_image.any():
             return noise / self._unit(sigma) + latent_image
         return noise * sigma + latent_image

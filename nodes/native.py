@@ -17,7 +17,7 @@ from .guider import ThreeBranchGuider
 from .model import native
 from .model_sampling import ToonModelSampling, sampling_of
 from .noise import ReleaseNoise
-from .sampling import SPACINGS
+from .sampling import SPACINGS, temperature_input
 
 CATEGORY = "ToonTween/native sampling"
 R = RELEASED
@@ -175,7 +175,8 @@ class ToonSetSchedule(io.ComfyNode):
             display_name="Toon Set Schedule",
             category=CATEGORY,
             description="Turns the dynamic rescale off, with which the model was trained, to "
-            "compare with plain DDIM and ComfyUI's ancestral samplers.",
+            "compare with plain DDIM and ComfyUI's ancestral samplers; sets the temperature of "
+            "samplers that have no such setting.",
             inputs=[
                 io.Model.Input("model", tooltip="From Toon Load Model."),
                 io.Boolean.Input(
@@ -183,17 +184,22 @@ class ToonSetSchedule(io.ComfyNode):
                     default=True,
                     tooltip="On as the release; off scales the clean latents by 1 throughout.",
                 ),
+                temperature_input(
+                    "Factor of the noise that KSampler starts from, and of all of Toon DDIM "
+                    "Sampler's; Toon Sample multiplies its own with it. 1 as the release."
+                ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler.")],
         )
 
     @classmethod
-    def execute(cls, model: Any, dynamic_rescale: bool) -> io.NodeOutput:
+    def execute(cls, model: Any, dynamic_rescale: bool, temperature: float = 1.0) -> io.NodeOutput:
         config = native(model).toon.schedule
         if not dynamic_rescale:
             config = replace(config, base_scale=1.0)
         clone = model.clone()
-        clone.add_object_patch("model_sampling", ToonModelSampling(Schedule(config)))
+        sampling = ToonModelSampling(Schedule(config), temperature)
+        clone.add_object_patch("model_sampling", sampling)
         return io.NodeOutput(clone)
 
 

@@ -46,13 +46,14 @@ NANO = Note(
     size=(440, 230),
     text=f"""## First steps, without any download
 Press **Run**: *nano*, the small model that comes with ToonTween, fills in the frames between two
-pictures. Half a minute on a CPU.
+pictures. A few seconds on a CPU.
 
 **Another character:** choose a clip in *Toon Example Keys*.
 
 {OWN_KEYS}
 
-nano knows 128x128 pixels and 16 frames. More `steps` and another `seed` change the motion.
+nano knows 128x128 pixels and 16 frames. Another `seed` changes the motion;
+a small model wants a low `temperature`, the official one 1.
 {ENDS}
 """,
 )
@@ -92,8 +93,10 @@ The pruned file has no CLIP encoders of its own: ComfyUI's own loaders give them
 )
 KSAMPLER = Note(
     title="Any of ComfyUI's samplers",
-    size=(440, 270),
+    size=(440, 310),
     text=f"""## The MODEL is a native one
+*Toon Set Schedule* gives nano its low `temperature`; the official model wants 1.
+
 **Above:** the plain *KSampler*. `euler` with `sgm_uniform` is a good start; other samplers work.
 
 **Below:** *SamplerCustomAdvanced* with the timesteps, the noise and the sampler of the release.
@@ -134,7 +137,7 @@ PAGES: dict[str, Page] = {
         label="through KSampler",
         note=KSAMPLER,
         stacks=[
-            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 9]])],
+            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 19, 9]])],
             [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
             [
                 Group(title="KSampler", color=GREEN, columns=[[4], [5, 7], [8], [6]]),

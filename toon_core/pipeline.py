@@ -61,7 +61,7 @@ def sample(model, keys: Keys, branches, r: Recipe, control, draw: Draw, batched,
     )
     shape = tuple(keys.concat.shape)
     table = model.schedule.ddim(r.steps, r.spacing, r.eta)
-    latents = ddim(denoiser, draw(shape), table, lambda: draw(shape), callback)
+    latents = ddim(denoiser, draw(shape), table, lambda: draw(shape), callback, r.temperature)
     return latents.to(keys.concat.dtype)
 
 

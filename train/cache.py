@@ -25,7 +25,7 @@ import hashlib
 import json
 import logging
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ from train.data.cachefile import (
 )
 from train.data.filters.base import ModelError
 from train.data.source import make_windows
-from train.data.windows import ClipWindows
+from train.data.windows import ClipWindows, WindowConfig
 from train.engine.config import parse
 from train.engine.stop import ignore_signals
 from train.pretrain import load_autoencoder, shape
@@ -73,6 +73,7 @@ class CacheConfig:
     height: int = 128
     width: int = 128
     frames: int = 16
+    windows: WindowConfig = field(default_factory=WindowConfig)  # how characters are staged
     seed: int = 0
     preset: str = "nano"  # shape of autoencoder=; a model file tells its own
     shape: str = ""  # or a YAML file of one

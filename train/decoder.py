@@ -59,6 +59,7 @@ class DecoderConfig(RunConfig):
     latent_noise: float = 0.0  # noise of up to this std on scaled latents
     redenoise: int = 0  # latents made anew by up to so many last steps of the base's sampling,
     redenoise_of: int = 15  # which has so many steps
+    redenoise_temperature: float = 1.0  # and this one
     gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
     gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
     disc_dims: int = 2  # the discriminator sees frames, or (3) clips
@@ -199,7 +200,7 @@ class DecoderRecipe:
             part = getattr(self.model, name)
             if part is not None:
                 part.to(self.device).float().eval().requires_grad_(False)
-        return Redenoiser(self.model, c.redenoise, c.redenoise_of)
+        return Redenoiser(self.model, c.redenoise, c.redenoise_of, c.redenoise_temperature)
 
     def sheet(self) -> np.ndarray:
         """Truth and reconstruction, of held-out clips."""

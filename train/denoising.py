@@ -28,8 +28,10 @@ from train.losses.diffusion import ends_only, noised, v_loss
 class DenoisingConfig(RunConfig):
     drop: float = 0.05  # share p of each kind of condition dropout
     weighting: str = "plain"  # of the steps' errors: plain or min_snr
+    shift: float = 1.0  # above 1: more of the noisy timesteps (Esser et al. 2024, eq. 23)
     sheet_steps: int = 12  # DDIM steps of a sample sheet
     sheet_cfg: float = 2.0
+    sheet_temperature: float = 1.0
 
 
 class DenoiserObjective(nn.Module):
@@ -39,13 +41,13 @@ class DenoiserObjective(nn.Module):
         super().__init__()
         self.unet = model.unet
         self.tokens = Tokens(model, config.drop, train_towers)
-        self.weighting = config.weighting
+        self.weighting, self.shift = config.weighting, config.shift
         self._model = (model,)
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         (model,) = self._model
         latents = batch_latents(model, batch, draws)
-        x_t, v, t = noised(model.schedule, latents, draws)
+        x_t, v, t = noised(model.schedule, latents, draws, self.shift)
         joined = torch.cat([x_t, ends_only(latents)], dim=1)
         context = self.tokens(batch, draws)
         out = self.unet(joined, t, context, rates(batch, t.device))
@@ -82,6 +84,7 @@ class Samples:
             fps=item["fs"],
             steps=c.sheet_steps,
             cfg_scale=c.sheet_cfg,
+            temperature=c.sheet_temperature,
             replace_middle_frames=False,
         )
         first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset
 from train.eval.output import gather, write
-from train.eval.systems import Spec, read_recipe, read_spec
+from train.eval.systems import Spec, read_sampling, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
 PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
@@ -60,7 +60,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="how our checkpoints sample, where not as released, as steps=25 cfg_scale=4",
+        help="how our checkpoints sample where not by their own recipe, as steps=25 cfg_scale=4",
     )
     add("--limit", type=int, help="score the first N clips only")
     add("--size", type=int, default=128, help="shorter side of the clips in pixels")
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = Settings(
             out=options.out,
-            recipe=read_recipe(options.recipe, options.seed),
+            sampling=read_sampling(options.recipe, options.seed),
             size=options.size,
             device=options.device,
             models=options.models,

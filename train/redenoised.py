@@ -16,10 +16,11 @@ from train.losses.diffusion import ends_only
 
 class Redenoiser:
     """Noises clips and samples them back (Meng et al. 2022, SDEdit): each clip through the last
-    n steps of a DDIM run of `of`, n drawn from 0..`most`, without guidance."""
+    n steps of a DDIM run of `of`, n drawn from 0..`most`, without guidance, all noise times
+    `temperature`."""
 
-    def __init__(self, model: ToonModel, most: int, of: int) -> None:
-        self.most, self.model = most, model
+    def __init__(self, model: ToonModel, most: int, of: int, temperature: float = 1.0) -> None:
+        self.most, self.model, self.temperature = most, model, temperature
         self.table = model.schedule.ddim(of, RELEASED.spacing, RELEASED.eta)
         self.tokens = Tokens(model, drop=0.0, train_towers=False).eval()
 
@@ -31,7 +32,7 @@ class Redenoiser:
         fs = rates(batch, latents.device)
         x = self._noised(latents, steps, draws)
         for i in reversed(range(self.most)):
-            noise, at_work = draws.normal(*x.shape[1:]).to(x), steps > i
+            noise, at_work = self._noise(x, draws), steps > i
             if at_work.any():
                 joined = torch.cat([x, ends], 1)[at_work]
                 t = torch.full((len(joined),), self.table.timesteps[i], device=x.device)
@@ -42,6 +43,9 @@ class Redenoiser:
     def _noised(self, latents: Tensor, steps: Tensor, draws: Draws) -> Tensor:
         """Each clip where its steps begin; those of no steps as they are."""
         timesteps = torch.tensor([0, *self.table.timesteps], device=latents.device)
-        noise = draws.normal(*latents.shape[1:]).to(latents)
+        noise = self._noise(latents, draws)
         noised, _ = self.model.schedule.add_noise(latents, noise, timesteps[steps])
         return torch.where((steps > 0).view(-1, 1, 1, 1, 1), noised, latents)
+
+    def _noise(self, like: Tensor, draws: Draws) -> Tensor:
+        return self.temperature * draws.normal(*like.shape[1:]).to(like)

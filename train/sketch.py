@@ -70,7 +70,7 @@ class SketchObjective(nn.Module):
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         model, tokens = self._frozen
         latents = batch_latents(model, batch, draws)
-        x_t, v, t = noised(model.schedule, latents, draws)
+        x_t, v, t = noised(model.schedule, latents, draws, self.config.shift)
         with torch.no_grad():
             context = tokens(batch, draws)
         keep = chosen(draws, latents.shape[2], self.config.bisection).to(latents.device)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from train.eval.study_page import Study, make
 from train.eval.study_tally import tally
-from train.eval.systems import read_recipe
+from train.eval.systems import read_sampling
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 clips=options.clips,
                 seed=options.seed,
                 size=options.size,
-                recipe=read_recipe(options.recipe, options.seed),
+                sampling=read_sampling(options.recipe, options.seed),
                 device=options.device,
             )
         )

@@ -47,6 +47,24 @@ def test_eta_0_keeps_the_noise_of_a_perfect_denoiser(rand) -> None:
     assert max((eps - x).abs().max() for eps in predictions[:-1]) < 1e-3
 
 
+def test_temperature_is_a_factor_of_all_noise(rand) -> None:
+    """A perfect denoiser sees the start and each step's noise, each times the temperature."""
+    x, fresh = rand(1, 4, 1, 2, 2), [rand(1, 4, 1, 2, 2) for _ in range(4)]
+
+    def seen(temperature: float) -> torch.Tensor:
+        draws, predictions = iter(fresh), []
+        table = SCHEDULE.ddim(4, "uniform_trailing", 1.0)
+        ddim(
+            perfect(0 * x, predictions), x, table, lambda: next(draws), temperature=temperature
+        )  # of an x0 of zero all that is left is noise
+        return torch.stack(predictions)
+
+    whole = seen(1.0)
+    assert (whole[0] - x).abs().max() < 1e-4 and (whole[1] - whole[0]).abs().max() > 0.1
+    torch.testing.assert_close(seen(0.3), 0.3 * whole)
+    assert not seen(0.0).any()
+
+
 def test_noise_is_drawn_at_every_step(rand) -> None:
     draws = []
     x = rand(1, 4, 1, 2, 2)

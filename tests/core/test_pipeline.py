@@ -7,7 +7,16 @@ import torch
 
 from toon_core.model import ToonModel
 from toon_core.pipeline import decode, interpolate
-from toon_core.presets import RELEASED, Recipe, released_for
+from toon_core.presets import (
+    RELEASED,
+    SMALL,
+    Recipe,
+    dynamicrafter_512,
+    nano,
+    official_512,
+    recipe_for,
+    released_for,
+)
 from toon_core.sketch.control import SketchControl
 
 QUICK = replace(RELEASED, steps=2, frames=4)
@@ -28,6 +37,11 @@ def test_the_released_recipe() -> None:
     assert (small.spacing, small.guidance_rescale) == ("uniform", 0.0)
 
 
+def test_small_models_have_a_recipe_of_their_own() -> None:
+    assert recipe_for(official_512()) == recipe_for(dynamicrafter_512()) == RELEASED
+    assert recipe_for(nano()) == SMALL and SMALL.temperature < 1 == RELEASED.temperature
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5, 8, 16, 24])
 def test_any_number_of_frames(tiny, rand, frames: int) -> None:
     recipe = replace(QUICK, frames=frames, steps=1)
@@ -41,6 +55,7 @@ def test_any_number_of_frames(tiny, rand, frames: int) -> None:
         {"seed": 5},
         {"steps": 3},
         {"eta": 0.0},
+        {"temperature": 0.5},
         {"spacing": "uniform"},
         {"cfg_scale": 1.0},
         {"cfg_image": 2.0},

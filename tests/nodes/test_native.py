@@ -64,6 +64,24 @@ def test_our_sampler_object_is_our_sampler(ready: Any, eta: float) -> None:
     assert deviation(native, ours) < 1e-3
 
 
+@pytest.mark.parametrize("sampler", [EULER, node("ToonDDIMSampler", eta=1.0)])
+def test_the_temperature_of_the_schedule_is_that_of_toon_sample(
+    ready: Any, sampler: Prompt
+) -> None:
+    eta = sampler["inputs"].get("eta", 0.0)
+    prompt = {
+        **sample(eta=eta, steps=3, guidance_rescale=0.0, cfg_scale=2.0, temperature=0.3),
+        **advanced(sampler, ["9", 0], cfg=2.0),
+        "9": node("ToonSetSchedule", model=["1", 0], dynamic_rescale=True, temperature=0.3),
+    }
+    ours, native = both(ready, prompt)
+    assert deviation(native, ours) < 1e-3
+    prompt["5"]["inputs"] |= {"temperature": 1.0, "model": ["9", 0]}
+    assert deviation(both(ready, prompt)[0], ours) < 1e-6, "the schedule's own counts there, too"
+    prompt["5"]["inputs"]["model"] = ["1", 0]
+    assert deviation(both(ready, prompt)[0], ours) > 1e-2
+
+
 def test_rescale_patch_is_the_samplers_rescale(ready: Any) -> None:
     prompt = {
         **sample(eta=1.0, steps=3, guidance_rescale=0.7, cfg_scale=7.5),

@@ -75,6 +75,8 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
         ("ToonSample", "cfg_scale", "cfg_scale"),
         ("ToonSample", "guidance_rescale", "guidance_rescale"),
         ("ToonSample", "seed", "seed"),
+        ("ToonSample", "temperature", "temperature"),
+        ("ToonSetSchedule", "temperature", "temperature"),
         ("ToonApplySketch", "strength", "sketch_scale"),
         ("ToonDecode", "replace_middle_frames", "replace_middle_frames"),
         ("ToonScheduleSigmas", "steps", "steps"),
@@ -84,7 +86,8 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
     ],
 )
 def test_defaults_are_the_released_recipe(comfy: Comfy, node: str, widget: str, field: str) -> None:
-    inputs = infos(comfy)[node]["input"]["required"]
+    found = infos(comfy)[node]["input"]
+    inputs = {**found["required"], **found.get("optional", {})}
     assert inputs[widget][1]["default"] == getattr(RELEASED, field)
 
 

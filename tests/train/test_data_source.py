@@ -9,6 +9,7 @@ from PIL import Image
 
 from train.data.folder import FolderStore
 from train.data.source import open_windows
+from train.data.windows import WindowConfig
 
 
 def write_clip(folder, count=24, size=(80, 48), fps=None, prompt=None):
@@ -28,7 +29,7 @@ def write_clip(folder, count=24, size=(80, 48), fps=None, prompt=None):
 
 def options(data, **changes):
     given = {"data": str(data), "height": 48, "width": 64, "frames": 8, "seed": 5}
-    given |= {"buckets": False, "batch": 2}
+    given |= {"buckets": False, "batch": 2, "windows": WindowConfig()}
     return SimpleNamespace(**(given | changes))
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from train.data.backgrounds import PAINTERS
-from train.data.compose import as_layer, outlined, over, panned, placed
+from train.data.compose import as_layer, inked, outlined, over, panned, placed
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.data.picking import PickConfig
@@ -105,6 +105,25 @@ def test_outline_surrounds_the_silhouette():
     assert torch.equal(inked[0, :, 10:20, 10:20], as_layer(frames)[0, :, 10:20, 10:20])
     assert torch.allclose(inked[0, :, 15, 8], torch.tensor([0.2, 0, 0, 1]))
     assert not inked[0, 3, 15, 7] and not inked[0, 3, 8, 8]
+
+
+def test_inner_lines_are_drawn_between_colours_and_not_beyond_the_figure():
+    frames = np.zeros((1, 64, 64, 4), np.uint8)
+    frames[:, 16:48, 16:32] = (0, 255, 0, 255)
+    frames[:, 16:48, 32:48] = (255, 200, 0, 255)
+    layer = as_layer(frames)
+    drawn = inked(layer, (20, 0, 0))
+    assert torch.equal(drawn[:, 3], layer[:, 3]) and (drawn[:, :3] <= drawn[:, 3:]).all()
+    assert drawn[0, 1, 32, 30:34].min() < 0.4, "a line between the two colours"
+    assert torch.allclose(drawn[0, :, 32, 22], layer[0, :, 32, 22], atol=0.02), "none within one"
+
+
+def test_inner_lines_are_an_option_of_the_windows(store):
+    plain, lined = (
+        windows_of(store, config=WindowConfig(outline=1.0, inner_lines=share))
+        for share in (0.0, 1.0)
+    )
+    assert not torch.equal(plain[3]["video"], lined[3]["video"])
 
 
 def test_camera_pans_by_fractions_of_a_pixel():

@@ -248,19 +248,21 @@ def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch)
     assert strengths.max() < 0.33 and strengths.max() > 0.25 and strengths.min() < 0.05
 
 
-def test_redenoised_latents_are_the_sampler_s_own(vae, batch):
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_redenoised_latents_are_the_sampler_s_own(vae, batch, temperature):
     """A clip of n steps is what the pipeline's DDIM makes of it noised to where they begin."""
     torch.manual_seed(6)
     model = ToonModel(presets.nano()).eval()
     model.vae = vae
     batch = batch | {"prompt": ["a", "b"], "fs": torch.tensor([8, 12])}
     latents = torch.randn(2, 4, 4, 8, 8)
-    remake, index = Redenoiser(model, 3, 8), next(i for i in range(99) if _differ(i))
+    remake = Redenoiser(model, 3, 8, temperature)
+    index = next(i for i in range(99) if _differ(i))
     found = remake(latents.clone(), batch, Draws(0, index, range(2)))
     draws = Draws(0, index, range(2))
     steps = draws.integers(4).tolist()
-    context, start = remake.tokens(batch, draws), draws.normal(4, 4, 8, 8)
-    noises = [draws.normal(4, 4, 8, 8) for _ in range(3)][::-1]
+    context, start = remake.tokens(batch, draws), temperature * draws.normal(4, 4, 8, 8)
+    noises = [temperature * draws.normal(4, 4, 8, 8) for _ in range(3)][::-1]
     for clip, n in enumerate(steps):
         x, t = latents[clip : clip + 1], torch.tensor([remake.table.timesteps[n - 1]])
         ends = ends_only(x)

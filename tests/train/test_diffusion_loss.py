@@ -5,7 +5,8 @@ import torch
 
 from toon_core.presets import nano
 from toon_core.schedule import Schedule
-from train.losses.diffusion import step_weights, v_loss
+from train.engine.draws import Draws
+from train.losses.diffusion import noised, step_weights, v_loss
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,15 @@ def test_a_clips_error_counts_by_its_step(schedule):
     assert weighted == pytest.approx(float(weights[0] + 4 * weights[1]) / 2)
     with pytest.raises(ValueError, match="plain, min_snr"):
         v_loss(out, v, t, schedule, "snr")
+
+
+def test_shift_draws_more_of_the_noisy_steps(schedule):
+    """Esser et al. 2024, eq. 23, of the steps that the same draws give without it."""
+    latents = torch.zeros(64, 1, 1, 1, 1)
+    plain, shifted = (
+        noised(schedule, latents, Draws(0, 0, range(64)), shift)[2] for shift in (1.0, 3.0)
+    )
+    u = plain.double() / 1000
+    assert (shifted - 1000 * 3 * u / (1 + 2 * u)).abs().max() < 0.7  # rounded, and at most 999
+    assert 400 < plain.double().mean() < 600 < shifted.double().mean() < 999
+    assert plain.unique().numel() > 50 and shifted.min() >= 0 and shifted.max() <= 999

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import toon_core
 from toon_core.model import ToonModel
-from toon_core.presets import RELEASED, nano
+from toon_core.presets import nano
 from train.eval import bench
 from train.eval.bench import Bench, Settings
 from train.eval.clips import Clip, read_clip, read_testset, write_frames
@@ -28,7 +28,7 @@ from train.eval.report import summarise
 from train.eval.rife import Rife
 from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import read_recipe, read_spec, run_system
+from train.eval.systems import Sampling, read_sampling, read_spec, run_system
 from train.evaluate import evaluate, main
 
 ROOT = Path(__file__).parents[2]
@@ -87,10 +87,10 @@ class Still:
     def __init__(self, ends: float = 0.0) -> None:
         self.ends = ends
 
-    def fingerprint(self, clip: Clip, recipe: object) -> str:
+    def fingerprint(self, clip: Clip, sampling: object) -> str:
         return f"still {self.ends}"
 
-    def frames(self, clip: Clip, recipe: object) -> Tensor:
+    def frames(self, clip: Clip, sampling: object) -> Tensor:
         made = torch.full_like(clip.frames, 0.5)
         made[[0, -1]] = (clip.frames[[0, -1]] - self.ends).clamp(0, 1)
         return made
@@ -176,7 +176,7 @@ def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
     manifest = json.loads((evaluated / "manifest.json").read_text())
     assert list(manifest["clips"]) == ["fast", "middle", "slow"]
     assert manifest["systems"]["truth"]["frames"] == "held_out"
-    assert manifest["recipe"]["seed"] == 123 and manifest["versions"]["torch"] == torch.__version__
+    assert manifest["seed"] == 123 and manifest["versions"]["torch"] == torch.__version__
 
 
 def test_the_page_holds_every_clip_of_every_system(evaluated: Path) -> None:
@@ -192,7 +192,7 @@ def test_only_inner_frames_are_scored(testset: Path, settings: Settings) -> None
     clip = read_clip(testset / "fast", 64)
     scorer = Bench([], settings).scorer
     kept, spoiled = (
-        scorer.score(clip, run_system(Still(ends), clip, RELEASED)) for ends in (0.0, 0.2)
+        scorer.score(clip, run_system(Still(ends), clip, Sampling())) for ends in (0.0, 0.2)
     )
     assert kept.values.pop("end_frame_error") == 0
     assert spoiled.values.pop("end_frame_error") > 0.1
@@ -205,9 +205,9 @@ def test_goes_on_where_it_stopped(
 ) -> None:
     made: list[str] = []
 
-    def counted(system: object, clip: Clip, recipe: object) -> Tensor:
+    def counted(system: object, clip: Clip, sampling: object) -> Tensor:
         made.append(clip.name)
-        return run_system(system, clip, recipe)
+        return run_system(system, clip, sampling)
 
     monkeypatch.setattr(bench, "run_system", counted)
     first = evaluate(["crossfade"], testset, settings, limit=2)
@@ -291,15 +291,15 @@ def test_checkpoint_goes_through_the_pipeline(
     system = read_spec(str(tmp_path / "mine.safetensors")).open()
     assert system.name == "mine"
     clip = Clip(name="odd", frames=disc(5, 4.0, height=64, width=72), prompt="a disc", fps=24)
-    recipe = read_recipe(["steps=1"], seed=7)
-    once, again = (run_system(system, clip, recipe) for _ in range(2))
+    sampling = read_sampling(["steps=1"], seed=7)
+    once, again = (run_system(system, clip, sampling) for _ in range(2))
     assert once.shape == clip.frames.shape
     assert torch.equal(once, again)
-    other = read_recipe(["steps=1"], seed=8)
+    other = read_sampling(["steps=1"], seed=8)
     assert not torch.equal(once, run_system(system, clip, other))
-    prints = {system.fingerprint(clip, r) for r in (recipe, other)}
+    prints = {system.fingerprint(clip, s) for s in (sampling, other)}
     (tmp_path / "mine.safetensors").write_bytes(b"others")
-    prints.add(read_spec(str(tmp_path / "mine.safetensors")).open().fingerprint(clip, recipe))
+    prints.add(read_spec(str(tmp_path / "mine.safetensors")).open().fingerprint(clip, sampling))
     assert len(prints) == 3
 
 
@@ -410,8 +410,8 @@ def test_bad_side_files_are_named(testset: Path) -> None:
 
 def test_system_of_the_wrong_length_is_refused() -> None:
     class Short(Still):
-        def frames(self, clip: Clip, recipe: object) -> Tensor:
+        def frames(self, clip: Clip, sampling: object) -> Tensor:
             return clip.frames[:-1]
 
     with pytest.raises(ValueError, match="still made 4 frames of x, which has 5"):
-        run_system(Short(), Clip(name="x", frames=disc(5, 2.0)), RELEASED)
+        run_system(Short(), Clip(name="x", frames=disc(5, 2.0)), Sampling())

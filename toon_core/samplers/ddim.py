@@ -19,16 +19,22 @@ def ddim(
     table: DDIMTable,
     noise: Noise,
     callback: Progress | None = None,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Run `table` from its end to its start.
 
     denoise(x, t) predicts v; x (b c f h w) starts as noise; noise() gives a fresh draw of x's
     shape and is called at every step, also when sigma is 0, as the release does;
     callback(step, total, x0, x) after each step. Nothing here waits for the device.
+
+    temperature in [0, 1] multiplies x and every noise(); 1 samples the model's distribution, as
+    the release does. Below 1 samples keep to what is likeliest: a small model that cannot yet
+    agree with itself on the rare draws shows whole figures, for less variety between seeds.
     """
+    x = temperature * x
     for i in reversed(range(len(table))):
         v = denoise(x, table.timesteps[i])
-        x, x0 = step(x, v, table, i, noise())
+        x, x0 = step(x, v, table, i, temperature * noise())
         if callback is not None:
             callback(len(table) - 1 - i, len(table), x0, x)
     return x

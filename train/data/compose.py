@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.data.canvas import Colour
+from train.data.sketch import xdog
 
 Pair = tuple[float, float]
 Shape = tuple[int, int]  # height and width
@@ -77,6 +78,14 @@ def outlined(layer: Tensor, colour: Colour, width: int) -> Tensor:
         grown = _dilated(grown)
     ink = torch.tensor([*(value / 255 for value in colour), 1.0])[:, None, None]
     return torch.addcmul(layer, grown * (1 - alpha), ink)
+
+
+def inked(layer: Tensor, colour: Colour) -> Tensor:
+    """Draw the lines between a layer's own colours in ink, as XDoG finds them over white."""
+    alpha = layer[:, 3:]
+    lines = xdog(over(layer, layer.new_ones(4, 1, 1))[:, :3] * 2 - 1) * alpha
+    ink = torch.tensor([value / 255 for value in colour])[:, None, None]
+    return torch.cat([torch.lerp(layer[:, :3], ink * alpha, lines), alpha], 1)
 
 
 def _dilated(mask: Tensor) -> Tensor:

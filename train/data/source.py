@@ -32,10 +32,10 @@ def open_windows(
 
     Shards and folders give `video` whatever `parts` says, and `sketches` where it is one of them,
     by the drawer `config.sketch`. A cache gives the parts asked for, and refuses a `model` whose
-    encoders are not those that it was made with. Uses `data`, `height`, `width`, `frames` and
-    `seed` of the options, of which a cache has its own seed, and for training windows `buckets`
-    and `batch`. ValueError where the data hold no window of that length, or a cache has not what
-    is asked for.
+    encoders are not those that it was made with. Uses `data`, `height`, `width`, `frames`,
+    `seed` and `windows` of the options, of which a cache has its own seed and windows, and for
+    training windows `buckets` and `batch`. ValueError where the data hold no
+    window of that length, or a cache has not what is asked for.
     """
     bucketed = config.buckets and split == "train"
     if (Path(config.data) / FACTS).is_file():
@@ -58,5 +58,6 @@ def make_windows(config: Any, split: str, items: int, sketched: bool = False) ->
         width=config.width,
         seed=config.seed if split == "train" else TEST_SEED,
         items=items,
+        config=config.windows,
         sketch=config.sketch if sketched else "",
     )

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from train.data.backgrounds import paint_background
 from train.data.canvas import random_colour
-from train.data.compose import as_layer, covering, opaque, outlined, over, panned, placed
+from train.data.compose import as_layer, covering, inked, opaque, outlined, over, panned, placed
 from train.data.picking import Choice, ClipStore, PickConfig, Picker
 from train.data.sketcher import WindowSketcher
 
@@ -32,6 +32,7 @@ class WindowConfig:
     flip: float = 0.5
     recolour: float = 0.25  # red, green and blue of the character change places
     outline: float = 0.3
+    inner_lines: float = 0.0  # of the outlined: ink between the character's colours, too
     place: float = 0.6  # scale and move the character
     scale: tuple[float, float] = (0.7, 1.15)
     shift: float = 20.0
@@ -142,6 +143,8 @@ class ClipWindows(Dataset):
         layer = placed(layer, self.shape, scale, shift, drift)
         if rng.random() < config.outline:
             ink = random_colour(rng, rng.random(), "dark")
+            if config.inner_lines and rng.random() < config.inner_lines:
+                layer = inked(layer, ink)
             layer = outlined(layer, ink, int(rng.integers(1, 3)))
         return layer
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from train.data.windows import WindowConfig
 
 T = TypeVar("T")
 
@@ -23,6 +25,7 @@ class RunConfig:
     width: int = 128
     frames: int = 16
     buckets: bool = False  # each batch in an aspect bucket of its clips, of height * width pixels
+    windows: WindowConfig = field(default_factory=WindowConfig)  # how characters are staged
     steps: int = 1000
     minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
     batch: int = 8  # samples of a step, over all processes and accumulated parts

@@ -13,14 +13,13 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from toon_core.metrics.kvd import Kernel
-from toon_core.presets import RELEASED, Recipe
 
 from .clips import Clip, read_clip
 from .columns import Measure
 from .networks import find_networks
 from .scores import Scored, Scorer, scores_digest
 from .store import Store
-from .systems import Spec, System, run_system
+from .systems import Sampling, Spec, System, run_system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Settings:
     """
 
     out: Path
-    recipe: Recipe = RELEASED
+    sampling: Sampling = Sampling()
     size: int = 128
     device: str = "cpu"
     models: Path = Path("models")
@@ -60,7 +59,7 @@ class Bench:
     def __init__(self, systems: Sequence[System], settings: Settings) -> None:
         self.systems, self.settings = systems, settings
         measure = settings.measure()
-        self.store = Store(settings.out, settings.recipe, scores_digest(measure))
+        self.store = Store(settings.out, settings.sampling, scores_digest(measure))
         self.scorer = Scorer(measure, settings.device)
 
     def score(self, folder: Path) -> ClipScores:
@@ -77,7 +76,7 @@ class Bench:
         kept = self.store.get(clip, system, key)
         if kept is not None:
             return kept
-        frames = run_system(system, clip, self.settings.recipe)
+        frames = run_system(system, clip, self.settings.sampling)
         scored = self.scorer.score(clip, frames)
         self.store.put(clip, system, key, frames, scored)
         return scored

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from toon_core.metrics.packages import package_file
 from toon_core.metrics.psnr import psnr
+from toon_core.presets import RELEASED, SMALL
 
 from .bench import ClipScores, Settings
 from .clips import Clip, read_clip
@@ -84,13 +85,13 @@ def gather(
     made = sorted(scored, key=lambda clip: clip.name)
     truth = {clip.name: clip.truth for clip in made}
     clips = {folder.name: read_clip(folder, settings.size) for folder in folders}
-    store = Store(settings.out, settings.recipe)
+    store = Store(settings.out, settings.sampling)
     run = Run(
         testset=testset,
         clips=len(made),
         frames=made[0].frames,
         size=settings.size,
-        recipe=settings.recipe,
+        sampling=settings.sampling,
         measure=settings.measure(),
         truth=truth_means(truth),
     )
@@ -109,7 +110,7 @@ def gather(
 def write(report: Report) -> dict[str, object]:
     """All files into settings.out; returns what results.json holds."""
     out, run = report.settings.out, report.run
-    results = {"systems": report.summary, "seed": run.recipe.seed, "size": run.size}
+    results = {"systems": report.summary, "seed": run.sampling.seed, "size": run.size}
     write_json(out / "results.json", results)
     write_json(out / "clips.json", report.values)
     groups = {name: {"n": n, "systems": summary} for name, (n, summary) in report.groups.items()}
@@ -140,7 +141,9 @@ def _manifest(report: Report) -> dict[str, object]:
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "systems": {spec.name: _identity(spec) for spec in report.specs},
         "clips": {name: clip.digest() for name, clip in sorted(report.clips.items())},
-        "recipe": asdict(settings.recipe),
+        "seed": settings.sampling.seed,
+        "recipe": dict(settings.sampling.changes),
+        "recipes": {"released": asdict(RELEASED), "small": asdict(SMALL)},
         "networks": dict(report.run.measure.networks.labels),
         "kvd_kernel": settings.kernel,
         "every_frame": settings.every_frame,

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, fields
 from statistics import fmean as mean
 
-from toon_core.presets import RELEASED, Recipe
+from toon_core.presets import RELEASED, SMALL
 
 from .columns import NO_MODEL, TRUTH, Measure, Metric
 from .intervals import EMPTY, Entry, interval
 from .looks import network_frames
 from .scores import Scored
 from .sets import set_entry
+from .systems import Sampling
 
 # system -> clip -> what was scored; the truth's own is apart
 Scores = dict[str, dict[str, Scored]]
@@ -24,7 +25,7 @@ class Run:
     clips: int
     frames: int
     size: int
-    recipe: Recipe
+    sampling: Sampling
     measure: Measure
     truth: dict[str, float]
 
@@ -73,10 +74,10 @@ def markdown(summary: Summary, run: Run) -> str:
 def told(run: Run) -> str:
     """How the figures were made."""
     return (
-        f"{run.frames} frames a clip, shorter side {run.size} pixels, seed {run.recipe.seed}. "
+        f"{run.frames} frames a clip, shorter side {run.size} pixels, seed {run.sampling.seed}. "
         "Means over the clips with 95 % bootstrap intervals in brackets; the best mean is bold. "
         "Only inner frames are scored, except in the end-frame error. Every system was given the "
-        "two keys at the size of the test set. " + _recipe(run.recipe)
+        "two keys at the size of the test set. " + _recipe(run.sampling)
     )
 
 
@@ -98,17 +99,23 @@ def _shown(summary: Summary, run: Run) -> list[Metric]:
     return [m for m in run.measure.columns() if any(m.key in row for row in summary.values())]
 
 
-def _recipe(recipe: Recipe) -> str:
-    """In words: the sampling of our checkpoints where it is not the released recipe."""
-    changed = {
-        f.name: getattr(recipe, f.name)
-        for f in fields(recipe)
-        if f.name != "seed" and getattr(recipe, f.name) != getattr(RELEASED, f.name)
+def _recipe(sampling: Sampling) -> str:
+    """In words: how our checkpoints sample."""
+    small = {
+        f.name: getattr(SMALL, f.name)
+        for f in fields(SMALL)
+        if getattr(SMALL, f.name) != getattr(RELEASED, f.name)
     }
-    if not changed:
-        return "Our checkpoints sample by the released recipe."
-    told = ", ".join(f"{name} = {value}" for name, value in changed.items())
-    return f"Our checkpoints sample by the released recipe but for {told}."
+    text = (
+        "Our checkpoints sample by the released recipe, those narrower than the released model "
+        f"with {_listed(small)}"
+    )
+    changes = _listed(dict(sampling.changes))
+    return text + (f"; all of them with {changes}." if changes else ".")
+
+
+def _listed(values: dict[str, object]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def _line(metric: Metric, run: Run) -> str:

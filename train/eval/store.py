@@ -9,11 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from toon_core.presets import Recipe
-
 from .clips import Clip, read_frames, write_frames
 from .scores import Scored
-from .systems import System
+from .systems import Sampling, System
 
 
 class Store:
@@ -24,12 +22,12 @@ class Store:
     that of the metrics, from `scores_digest`.
     """
 
-    def __init__(self, out: Path, recipe: Recipe, version: str = "") -> None:
-        self.out, self.recipe, self.version = out, recipe, version
+    def __init__(self, out: Path, sampling: Sampling, version: str = "") -> None:
+        self.out, self.sampling, self.version = out, sampling, version
 
     def key(self, clip: Clip, system: System) -> str:
-        """Hash of the clip, the system's weights and code, the metrics and the recipe."""
-        made = system.fingerprint(clip, self.recipe)
+        """Hash of the clip, the system's weights and code, the metrics and the sampling."""
+        made = system.fingerprint(clip, self.sampling)
         return hashlib.sha256(f"{clip.digest()} {made} {self.version}".encode()).hexdigest()
 
     def get(self, clip: Clip, system: System, key: str) -> Scored | None:

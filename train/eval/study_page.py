@@ -10,12 +10,10 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from toon_core.presets import RELEASED, Recipe
-
 from .clips import Clip, read_clip, read_testset
 from .store import write_json
 from .strips import COLUMNS, strip
-from .systems import System, read_spec, run_system
+from .systems import Sampling, System, read_spec, run_system
 
 TEMPLATE = Path(__file__).with_name("study.html")
 CRITERIA = {
@@ -35,7 +33,7 @@ class Study:
     clips: int = 12
     seed: int = 123
     size: int = 256
-    recipe: Recipe = RELEASED
+    sampling: Sampling = Sampling()
     device: str = "cpu"
 
 
@@ -66,11 +64,11 @@ def _show(clip: Clip, systems: Sequence[System], study: Study, media: Path) -> d
     _picture(keys, media / f"{_blind(study, clip.digest())}.webp")
     blind = {}
     for system in systems:
-        made = f"{system.name} {clip.digest()} {system.fingerprint(clip, study.recipe)}"
+        made = f"{system.name} {clip.digest()} {system.fingerprint(clip, study.sampling)}"
         blind[system.name] = _blind(study, made)
         file = media / f"{blind[system.name]}.webp"
         if not file.is_file():
-            _picture(run_system(system, clip, study.recipe), file)
+            _picture(run_system(system, clip, study.sampling), file)
     return blind
 
 

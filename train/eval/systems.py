@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from omegaconf import OmegaConf
@@ -12,9 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 import toon_core
+from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
-from toon_core.presets import RELEASED, Recipe
+from toon_core.presets import RELEASED, Recipe, recipe_for
 
 from .clips import Clip, pixels, read_frames
 from .rife import Rife
@@ -24,16 +25,27 @@ NANO = ROOT / "weights" / "nano.safetensors"
 BASELINES = ("crossfade", "nearest", "rife")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """The seed of every clip, and (key, value) where models leave their own recipe."""
+
+    seed: int = RELEASED.seed
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def of(self, config: ToonConfig) -> Recipe:
+        return replace(recipe_for(config), seed=self.seed, **dict(self.changes))
+
+
 class System(Protocol):
     """Something that makes the frames of a clip from its keys."""
 
     name: str
 
-    def fingerprint(self, clip: Clip, recipe: Recipe) -> str:
+    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
         """Changes whenever the frames may change; part of the cache key."""
         ...
 
-    def frames(self, clip: Clip, recipe: Recipe) -> Tensor:
+    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
         """All frames of the clip, ends included: (f 3 h w) in [0, 1], of any size."""
         ...
 
@@ -46,10 +58,10 @@ class Blend:
     ) -> None:
         self.name, self.version, self.make = name, version, make
 
-    def fingerprint(self, clip: Clip, recipe: Recipe) -> str:
+    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
         return self.version
 
-    def frames(self, clip: Clip, recipe: Recipe) -> Tensor:
+    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
         count = len(clip.frames)
         times = [i / (count - 1) for i in range(1, count - 1)]
         inner = [self.make(clip.first, clip.last, time) for time in times]
@@ -71,16 +83,17 @@ class Checkpoint:
         if not hasattr(self.model, "unet"):
             raise ValueError(f"{path} holds no interpolation model; give a full checkpoint")
 
-    def fingerprint(self, clip: Clip, recipe: Recipe) -> str:
-        return f"checkpoint {self.version} {recipe}"
+    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
+        return f"checkpoint {self.version} {sampling.of(self.model.config)}"
 
-    def frames(self, clip: Clip, recipe: Recipe) -> Tensor:
+    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
         # Here, because it loads the text and image towers' library, which no baseline needs.
         from toon_core.pipeline import interpolate
 
         fit = Fit.nearest(clip.size, "pad")
         keys = (key[None].to(self.device) * 2 - 1 for key in (clip.first, clip.last))
         first, last = (fit.apply(key) for key in keys)
+        recipe = sampling.of(self.model.config)
         given = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
         made = interpolate(self.model, first, last, clip.prompt, recipe=given)
         frames = fit.undo(made[0].transpose(0, 1)).float().cpu()
@@ -93,10 +106,10 @@ class Folder:
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
 
-    def fingerprint(self, clip: Clip, recipe: Recipe) -> str:
-        return "frames " + hashlib.sha256(pixels(self.frames(clip, recipe)).tobytes()).hexdigest()
+    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
+        return "frames " + hashlib.sha256(pixels(self.frames(clip, sampling)).tobytes()).hexdigest()
 
-    def frames(self, clip: Clip, recipe: Recipe) -> Tensor:
+    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
         paths = [self.path / clip.name / f"frame_{i:03d}.png" for i in range(len(clip.frames))]
         missing = [path for path in paths if not path.is_file()]
         if missing:
@@ -149,12 +162,12 @@ def _baseline(name: str, what: str, device: str) -> Blend:
     return Blend(name, f"rife 1 {file_digest(rife.weights)}", rife.between)
 
 
-def run_system(system: System, clip: Clip, recipe: Recipe) -> Tensor:
+def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:
     """The system's frames at the clip's size, as the 8-bit values a file of them would hold.
 
     ValueError if it made another number of frames or values that are no image.
     """
-    made = system.frames(clip, recipe)
+    made = system.frames(clip, sampling)
     if len(made) != len(clip.frames):
         raise ValueError(
             f"system {system.name} made {len(made)} frames of {clip.name}, "
@@ -172,8 +185,8 @@ def run_system(system: System, clip: Clip, recipe: Recipe) -> Tensor:
 FIXED = {"seed", "frames", "fps", "height", "width", "sketch_scale"}
 
 
-def read_recipe(overrides: Sequence[str], seed: int) -> Recipe:
-    """The released recipe with `key=value` changes; ValueError for an unknown key or bad value."""
+def read_sampling(overrides: Sequence[str], seed: int) -> Sampling:
+    """`key=value` changes of the models' recipes; ValueError for an unknown key or bad value."""
     given = OmegaConf.from_dotlist(list(overrides))
     refused = FIXED & set(given)
     if refused:
@@ -182,8 +195,8 @@ def read_recipe(overrides: Sequence[str], seed: int) -> Recipe:
             "from the test set, the seed from --seed, and sketches are not shown"
         )
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(replace(RELEASED, seed=seed)), given)
-        return OmegaConf.to_object(merged)
+        merged = OmegaConf.merge(OmegaConf.structured(RELEASED), given)
+        return Sampling(seed=seed, changes=tuple((key, merged[key]) for key in given))
     except OmegaConfBaseException as error:
         raise ValueError(f"recipe {' '.join(overrides)}: {error}") from error
 

@@ -11,10 +11,18 @@ from train.engine.draws import Draws
 WEIGHTINGS = ("plain", "min_snr")
 
 
-def noised(schedule: Schedule, latents: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+def noised(
+    schedule: Schedule, latents: Tensor, draws: Draws, shift: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
     """Scaled latents (b z f h w) -> (x_t, v, t): t uniform over all steps, the dynamic rescale
-    inside `add_noise`."""
-    t = draws.integers(schedule.config.timesteps).to(latents.device)
+    inside `add_noise`.
+
+    shift above 1 moves a uniform place u in [0, 1) to shift u / (1 + (shift - 1) u), towards
+    noise (Esser et al. 2024, eq. 23).
+    """
+    total = schedule.config.timesteps
+    u = draws.integers(total).to(latents.device) / total
+    t = (total * shift * u / (1 + (shift - 1) * u)).round().long().clamp(max=total - 1)
     eps = draws.normal(*latents.shape[1:]).to(latents)
     x_t, v = schedule.add_noise(latents, eps, t)
     return x_t, v, t
