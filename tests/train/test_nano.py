@@ -58,7 +58,7 @@ def test_a_sketch_pulls_the_lines_of_its_frame(clips):
         for path in (NANO, NANO.with_name("nano_sketch.safetensors"))
     )
     nearer = []
-    for clip in clips[:5]:
+    for clip in clips[3:6]:
         lines = xdog(clip.frames[7:8] * 2 - 1)[0]
         control = SketchControl(encoder, place({7: lines}, 16, *clip.size), scale=1.5)
         keys = [key[None] * 2 - 1 for key in (clip.first, clip.last)]
@@ -69,4 +69,4 @@ def test_a_sketch_pulls_the_lines_of_its_frame(clips):
         )
         without, drawn = (sketch_agreement(((x + 1) / 2).clamp(0, 1), lines).f_score for x in made)
         nearer.append(float(drawn - without))
-    assert fmean(nearer) > 0.015 and sum(gain > 0 for gain in nearer) >= 4, nearer
+    assert fmean(nearer) > 0.015 and min(nearer) > 0, nearer

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from toon_core.presets import Recipe
 from train import evaluate
 from train.ablation.plan import RECTIFIED, AblateConfig, Places, Run
 from train.ablation.tables import Column, Values, write_table
@@ -17,7 +16,7 @@ from train.eval.clips import read_clip, read_testset
 from train.eval.columns import HIGHER, LOWER, Metric
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import Store
-from train.eval.systems import read_recipe
+from train.eval.systems import Sampling, read_sampling
 
 log = logging.getLogger("toon.ablate")
 
@@ -36,9 +35,9 @@ PAPER = {
 SEED = 123
 
 
-def recipe(config: AblateConfig) -> Recipe:
-    """How clips are sampled: as released but for `sampling`."""
-    return read_recipe([f"{k}={v}" for k, v in config.sampling.items()], SEED)
+def sampling(config: AblateConfig) -> Sampling:
+    """How clips are sampled: by the models' own recipe but for `config.sampling`."""
+    return read_sampling([f"{k}={v}" for k, v in config.sampling.items()], SEED)
 
 
 def systems(places: Places, done: list[Run]) -> dict[str, Path]:
@@ -54,7 +53,7 @@ def systems(places: Places, done: list[Run]) -> dict[str, Path]:
 def settings(config: AblateConfig, out: Path) -> Settings:
     return Settings(
         out=out,
-        recipe=recipe(config),
+        sampling=sampling(config),
         size=config.size,
         device=config.device,
         models=Path(config.models),
@@ -89,9 +88,9 @@ def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
         picture.save(places.out / f"figure_{number}.png", optimize=True)
     changed = ", ".join(f"{k}={v}" for k, v in config.sampling.items()) or "nothing changed"
     drawn = (
-        f"{len(clips)} held-out clips at {config.size}x{config.size}, sampled by the released "
-        f"recipe with {changed}, one seed for all; \u00b1 is the standard deviation over the "
-        "training seeds. A dash: no network for it, or too few clips."
+        f"{len(clips)} held-out clips at {config.size}x{config.size}, sampled by the recipe "
+        f"of their width with {changed}, one seed for all; \u00b1 is the standard deviation "
+        "over the training seeds. A dash: no network for it, or too few clips."
     )
     return f"## Table 3: rectification\n\n{drawn}\n\n{table}\n{_pictures('67')}"
 
@@ -118,7 +117,7 @@ def column(metric: Metric) -> Column:
 
 def figure(config: AblateConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:
     """The truth and one row a variant, of the first seed."""
-    store, sheets = Store(out, recipe(config)), []
+    store, sheets = Store(out, sampling(config)), []
     for folder in clips:
         clip = read_clip(folder, config.size)
         rows = {"truth": clip.frames}

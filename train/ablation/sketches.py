@@ -97,7 +97,7 @@ def _made(config: AblateConfig, clip: Clip, model: ToonModel, encoder, name: str
         drawn = place({middle: lines(clip)[middle]}, len(clip.frames), *clip.size)
         scale = float(config.sketch.get("scale", 1.0))
         control = SketchControl(encoder, drawn.to(config.device), scale, zero_gate=SKETCHES[name])
-    recipe = rectification.recipe(config)
+    recipe = rectification.sampling(config).of(model.config)
     recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
     first, last = (key[None].to(config.device) * 2 - 1 for key in (clip.first, clip.last))
     out = interpolate(model, first, last, clip.prompt, recipe=recipe, control=control)
