@@ -123,7 +123,15 @@ class Schedule:
         The clean latent is multiplied by scale_arr[t] first, and both x_t and v are formed
         from that. Returns (x_t, v).
         """
-        scale = torch.from_numpy(self.scale_arr).to(t.device)[t].view(-1, 1, 1, 1, 1)
         a, b = self.coefficients(t)
-        x0 = x0 * scale
+        x0 = x0 * self._scale(t)
         return a * x0 + b * eps, a * eps - b * x0
+
+    def x0(self, x_t: Tensor, v: Tensor, t: Tensor) -> Tensor:
+        """The clean latents that `add_noise` made x_t and v of; with a network's v, its estimate
+        of them (Salimans and Ho 2022, appendix D)."""
+        a, b = self.coefficients(t)
+        return (a * x_t - b * v) / self._scale(t)
+
+    def _scale(self, t: Tensor) -> Tensor:
+        return torch.from_numpy(self.scale_arr).to(t.device)[t].view(-1, 1, 1, 1, 1)

@@ -21,6 +21,7 @@ from train.engine.config import RunConfig
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import save_model
+from train.losses.decoded import DecodedDistance
 from train.losses.diffusion import ends_only, noised, v_loss
 
 
@@ -37,21 +38,32 @@ class DenoisingConfig(RunConfig):
 class DenoiserObjective(nn.Module):
     """Paper eq. 2 on the UNet and the projector of a model; its autoencoder is only used."""
 
-    def __init__(self, model: ToonModel, config: DenoisingConfig, train_towers: bool) -> None:
+    def __init__(
+        self,
+        model: ToonModel,
+        config: DenoisingConfig,
+        train_towers: bool,
+        decoded: DecodedDistance | None = None,
+    ) -> None:
+        """decoded: a second term, times `config.lambda_p`."""
         super().__init__()
         self.unet = model.unet
         self.tokens = Tokens(model, config.drop, train_towers)
-        self.weighting, self.shift = config.weighting, config.shift
-        self._model = (model,)
+        self.config = config
+        self._others = (model, decoded)  # no submodules: not trained here
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        (model,) = self._model
+        model, decoded = self._others
         latents = batch_latents(model, batch, draws)
-        x_t, v, t = noised(model.schedule, latents, draws, self.shift)
+        x_t, v, t = noised(model.schedule, latents, draws, self.config.shift)
         joined = torch.cat([x_t, ends_only(latents)], dim=1)
         context = self.tokens(batch, draws)
         out = self.unet(joined, t, context, rates(batch, t.device))
-        return v_loss(out, v, t, model.schedule, self.weighting)
+        loss, values = v_loss(out, v, t, model.schedule, self.config.weighting)
+        if decoded is None:
+            return loss, values
+        distance = decoded(model.schedule.x0(x_t, out, t), latents, draws)
+        return loss + self.config.lambda_p * distance, values | {"lpips": distance.detach()}
 
 
 def batch_latents(model: ToonModel, batch: Batch, draws: Draws) -> Tensor:

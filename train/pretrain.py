@@ -25,6 +25,8 @@ from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import loop
 from train.engine.config import parse
 from train.engine.result import load_part
+from train.losses.decoded import DecodedDistance
+from train.losses.perceptual import perceptual
 
 PRESETS = {"nano": presets.nano, "official_512": presets.official_512}
 REFERENCES = "decoder.attn_refinement.0.conv.weight"
@@ -36,6 +38,12 @@ class PretrainConfig(DenoisingConfig):
     preset: str = "nano"  # the model's shape
     shape: str = ""  # or a YAML file of one, with ToonConfig's fields
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
+    # Not the paper's: estimates of x0 that also look right when decoded.
+    lambda_p: float = 0.0  # weight of LPIPS on them
+    perceptual: str = "auto"  # or vgg, alex, hed
+    models: str = "models"  # folder of files of other networks, here LPIPS's
+    perceptual_drawn: int = 2  # inner frames a clip in LPIPS
+    perceptual_crop: int = 64  # random squares of them of this side, in pixels (0: whole frames)
 
 
 class PretrainRecipe(DenoiserRecipe):
@@ -46,7 +54,29 @@ class PretrainRecipe(DenoiserRecipe):
         if config.init:
             go_on_from(model, config.init)
         model.vae.requires_grad_(False).eval()
-        super().__init__(config, model, device, DenoiserObjective(model, config, train_towers=True))
+        decoded = decoded_distance(config, model, device) if config.lambda_p else None
+        objective = DenoiserObjective(model, config, train_towers=True, decoded=decoded)
+        super().__init__(config, model, device, objective)
+
+
+def decoded_distance(
+    config: PretrainConfig, model: ToonModel, device: torch.device
+) -> DecodedDistance:
+    """The term that `lambda_p` weighs. ValueError where the clips are too short or small for it,
+    or the autoencoder's decoder is not the plain one."""
+    measure = perceptual(config.perceptual, config.models)
+    side = config.perceptual_crop
+    if measure is None or side % 8 or not 0 <= side <= min(config.height, config.width):
+        raise ValueError(
+            f"perceptual={config.perceptual} perceptual_crop={side}: with lambda_p above 0 give a "
+            "network, and a multiple of 8 no larger than the frames (0: whole frames)"
+        )
+    if config.frames < 3:
+        raise ValueError(f"frames={config.frames}: lambda_p needs inner frames, so at least 3")
+    frames = config.perceptual_drawn
+    return DecodedDistance(
+        model.vae, measure.to(device), model.config.scale_factor, frames, side // 8
+    )
 
 
 def new_model(config: PretrainConfig) -> ToonModel:
