@@ -17,13 +17,12 @@ from pathlib import Path
 
 import torch
 from omegaconf import MISSING
-from safetensors import safe_open
 
 import toon_core
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train.engine.config import parse
-from train.engine.result import RUN_KEY, write_manifest
+from train.engine.result import RUN_KEY, manifest_of, write_manifest
 
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -41,10 +40,10 @@ def assemble(config: AssembleConfig) -> Path:
     if config.dtype not in HALF:
         raise ValueError(f"dtype={config.dtype}: expected one of {', '.join(HALF)}")
     model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
-    runs = {"base": _run(config.base)}
+    runs = {"base": manifest_of(config.base)}
     if config.decoder:
         model = with_autoencoder(model, config.decoder, HALF[config.dtype])
-        runs["decoder"] = _run(config.decoder)
+        runs["decoder"] = manifest_of(config.decoder)
     manifest = {"credit": config.credit, "runs": runs}
     metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
     path = save(model, config.out, metadata, dtype=HALF[config.dtype])
@@ -66,14 +65,6 @@ def with_autoencoder(model: ToonModel, path: str, dtype: torch.dtype) -> ToonMod
     model.vae = other.vae
     model.config = replace(model.config, vae=other.config.vae)
     return model
-
-
-def _run(path: str) -> dict:
-    """The provenance in a file; empty for a file made elsewhere."""
-    if not path.endswith(".safetensors"):
-        return {}
-    with safe_open(path, "pt") as file:
-        return json.loads((file.metadata() or {}).get(RUN_KEY, "{}"))
 
 
 def main(arguments: list[str]) -> None:

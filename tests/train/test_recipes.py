@@ -17,6 +17,7 @@ from toon_core.sketch.encoder import SketchEncoder
 from toon_core.unet.model import VideoUNet
 from train import assemble, autoencoder, decoder, pretrain, sketch
 from train.engine.draws import Draws
+from train.engine.result import manifest_of
 
 SIZE = ["height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
 SHORT = ["steps=1", "batch=1", "warmup=0", *SIZE]
@@ -71,6 +72,21 @@ def test_a_run_leaves_sheets_logs_options_and_a_manifest(trained, run):
     manifest = json.loads(next(folder.glob("*.json")).read_text())
     assert {"options", "step", "seconds", "time", "commit"} <= manifest.keys()
     assert "/" not in manifest["options"]["data"], "a manifest names no place of this machine"
+
+
+def test_a_manifest_tells_the_whole_training(trained):
+    manifest = json.loads((trained / "model.json").read_text())
+    base, decoder = manifest["runs"]["base"], manifest["runs"]["decoder"]
+    assert base["from"]["autoencoder"]["part"] == "vae" and base["from"]["autoencoder"]["step"] == 1
+    assert decoder["from"]["base"] == base
+
+
+def test_a_stranger_beside_a_file_is_no_manifest(trained, tmp_path):
+    path = tmp_path / "theirs.ckpt"
+    assert manifest_of(path) == {}
+    for text in ("{not json", "[1]", '{"architectures": []}'):
+        path.with_suffix(".json").write_text(text)
+        assert manifest_of(path) == {}
 
 
 def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):

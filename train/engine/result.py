@@ -20,6 +20,7 @@ from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
 
 RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
+SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a run starts from
 
 
 def save_part(
@@ -48,7 +49,10 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:
+    """Options and facts of a run, and under `from` the manifests of the files it started from,
+    so that a result tells its whole training."""
     values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
+    sources = {k: manifest_of(values[k]) for k in SOURCES if values.get(k)}
     return {
         "part": part,
         "options": {k: _without_folders(v) for k, v in values.items()},
@@ -56,7 +60,24 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
         "torch": torch.__version__,
+        "from": {k: manifest for k, manifest in sources.items() if manifest},
     }
+
+
+def manifest_of(path: str | Path) -> dict[str, Any]:
+    """The manifest in a file, else beside it; empty for a file made elsewhere."""
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(RUN_KEY)
+        if text:
+            return json.loads(text)
+    try:
+        found = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(found, dict) and ("part" in found or "runs" in found)
+    return found if ours else {}
 
 
 def _without_folders(value: Any) -> Any:
