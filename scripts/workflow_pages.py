@@ -127,7 +127,7 @@ The middle frame of the clip, which the model never sees, becomes a line drawing
 )
 
 PAGES: dict[str, Page] = {
-    "interpolate_nano": _plain(NANO, "built-in nano model", "fox_walk", "Model", []),
+    "interpolate_nano": _plain(NANO, "built-in nano model", "girl_wave", "Model", []),
     "interpolate_official": _plain(OFFICIAL, "official checkpoint", "girl_wave", "Model", []),
     "interpolate_pruned": _plain(
         PRUNED, "pruned file, CLIP, CLIP_VISION", "frog_jump", "Model and encoders", [9, 10]
