@@ -64,9 +64,12 @@ class ToonEncodeKeys(io.ComfyNode):
         if length < 1:
             raise ValueError(f"length = {length}: a clip has at least 1 frame.")
         placed = keys.fit_of(first, width, height, fit)
+        show = host.progress(steps=2)
         text, image = encoders(conditioner, clip, clip_vision, positive_text, negative_text)
         branches = keys.token_branches(conditioner, text, image, first, prompt, negative_prompt)
+        show(0.5)
         encoded = keys.key_latents(toon_vae, placed, first, last, length, seed)
+        show(1.0)
         latents = host.to_intermediate(encoded.concat)
         shared = {"concat_latent_image": latents, "fs": fs}
         carried = Clip(references=[host.to_intermediate(r) for r in encoded.references], fit=placed)

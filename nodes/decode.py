@@ -94,6 +94,6 @@ def _decode(loaded, clip: Clip, z: Tensor, replace_middle: bool, low_memory: str
     host.load([loaded.patcher], streamed if low_memory == "on" else needed)
     one = low_memory == "on" or (low_memory == "auto" and host.free_memory(device) < needed)
     references = [r.to(device, dtype) for r in clip.references]
-    return pipeline.decode(
-        loaded.module, z.to(device, dtype), references, replace_middle, 1 if one else None
-    )
+    at_once = 1 if one else None
+    z = z.to(device, dtype)
+    return pipeline.decode(loaded.module, z, references, replace_middle, at_once, host.progress())

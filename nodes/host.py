@@ -99,13 +99,13 @@ def to_intermediate(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(mm.intermediate_device())
 
 
-def progress(total: int) -> Callable[[int], None]:
-    """A bar on the page that is set to a value; each call also sees a cancel."""
-    bar = comfy.utils.ProgressBar(total)
+def progress(steps: int = 100) -> Callable[[float], None]:
+    """A bar on the page that is set to a part, 0 to 1; each call also sees a cancel."""
+    bar = comfy.utils.ProgressBar(steps)
 
-    def show(done: int) -> None:
-        mm.throw_exception_if_processing_interrupted()
-        bar.update_absolute(done, total)
+    def show(part: float) -> None:
+        stop_if_cancelled()
+        bar.update_absolute(round(part * steps), steps)
 
     return show
 

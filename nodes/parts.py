@@ -9,10 +9,8 @@ import comfy.ops
 import torch
 from torch import nn
 
-from ..toon_core.conditioning.resampler import Resampler
-from ..toon_core.conditioning.towers import ImageEncoder, TextEncoder
+from ..toon_core.model import build_part
 from ..toon_core.sketch.encoder import SketchEncoder
-from ..toon_core.vae.autoencoder import Autoencoder
 from ..toon_core.weights.checkpoint import Checkpoint
 from ..toon_core.weights.load import make_tower_buffers
 from . import host
@@ -35,13 +33,10 @@ class Conditioner(nn.Module):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        config = checkpoint.config
-        self.resampler = Resampler(config.resampler, ops=comfy.ops.manual_cast, device="meta")
-        self.text = self.image = None
-        if config.clip is not None:
-            with torch.device("meta"):
-                self.text = TextEncoder(config.clip)
-                self.image = ImageEncoder(config.clip)
+        config, options = checkpoint.config, {"ops": comfy.ops.manual_cast, "device": "meta"}
+        self.resampler = build_part(config, "resampler", **options)
+        self.text = build_part(config, "text", **options)
+        self.image = build_part(config, "image", **options)
 
 
 def video_model(checkpoint: Checkpoint, weight_dtype: str):
@@ -65,7 +60,7 @@ def video_model(checkpoint: Checkpoint, weight_dtype: str):
 
 def autoencoder(checkpoint: Checkpoint) -> LoadedAutoencoder:
     load_device, offload_device = mm.vae_device(), mm.vae_offload_device()
-    module = Autoencoder(checkpoint.config.vae, ops=comfy.ops.manual_cast, device="meta")
+    module = build_part(checkpoint.config, "vae", ops=comfy.ops.manual_cast, device="meta")
     dtype = host.autoencoder_dtype(load_device)
     _fill(module, checkpoint, "vae", dtype)
     module.dtype = dtype

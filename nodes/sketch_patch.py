@@ -48,16 +48,17 @@ class Sketches:
                 "sampled."
             )
 
-    def features(self, x: Tensor, t: Tensor, tokens: Tensor) -> list[Tensor] | None:
+    def features(self, x: Tensor, t: Tensor, tokens: Tensor) -> list[Tensor]:
         """For one UNet call: x (b c f h w) with the noisy latents first, t (b,), tokens (b L d)."""
         self.check(x.shape)
         control = self.control(x.device, x.dtype)
-        # The comparison waits for the device, so it is made only where it decides something.
-        always = self.start <= 0 and self.end >= 1
-        if not (always or control.active(int(t[0]))):
-            return None
         noisy = x[:, : control.encoder.config.in_channels]
-        return control.features(noisy, t, control.tokens(tokens))
+        maps = control.features(noisy, t, control.tokens(tokens))
+        if self.start <= 0 and self.end >= 1:
+            return maps
+        # A native sampler's step is known to the device alone, and asking would wait for it.
+        acts = control.active(t).repeat_interleave(x.shape[2]).view(-1, 1, 1, 1)
+        return [m * acts for m in maps]
 
     def joined(self, other: Sketches) -> Sketches:
         """Both on one clip. ValueError where they overlap or act differently."""

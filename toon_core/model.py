@@ -13,6 +13,7 @@ from .config import ToonConfig
 from .schedule import Schedule
 from .unet.model import VideoUNet
 from .vae.autoencoder import Autoencoder
+from .weights.keys import Part
 
 
 class ToonModel(nn.Module):
@@ -29,16 +30,35 @@ class ToonModel(nn.Module):
         super().__init__()
         self.config = config
         options = {"ops": ops, "dtype": dtype, "device": device}
-        self.unet = VideoUNet(config.unet, **options)
-        self.vae = Autoencoder(config.vae, **options)
-        self.resampler = Resampler(config.resampler, **options) if config.resampler else None
-        self.text = self.image = None
-        if config.clip is not None:
-            with torch.device(device or torch.get_default_device()):
-                self.text = TextEncoder(config.clip).to(dtype)
-                self.image = ImageEncoder(config.clip).to(dtype)
+        self.unet = build_part(config, "unet", **options)
+        self.vae = build_part(config, "vae", **options)
+        self.resampler = build_part(config, "resampler", **options)
+        self.text = build_part(config, "text", **options)
+        self.image = build_part(config, "image", **options)
         self.schedule = Schedule(config.schedule)
 
     @property
     def dtype(self) -> torch.dtype:
         return next(self.unet.parameters()).dtype
+
+
+def build_part(
+    config: ToonConfig,
+    name: Part,
+    *,
+    ops: Any = nn,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> nn.Module | None:
+    """One part alone; None where the configuration has none. The towers are always torch.nn's."""
+    options = {"ops": ops, "dtype": dtype, "device": device}
+    if name == "unet":
+        return VideoUNet(config.unet, **options)
+    if name == "vae":
+        return Autoencoder(config.vae, **options)
+    if name == "resampler":
+        return Resampler(config.resampler, **options) if config.resampler else None
+    if config.clip is None:
+        return None
+    with torch.device(device or torch.get_default_device()):
+        return (TextEncoder if name == "text" else ImageEncoder)(config.clip).to(dtype)

@@ -6,6 +6,7 @@ loading; the nodes pass those in, and this package never imports them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,10 @@ class Ops:
     norm_groups: int = 32
 
     def __getattr__(self, name: str) -> Any:
-        layer = getattr(self.namespace, name)
+        return self.made_of(getattr(self.namespace, name))
+
+    def made_of(self, layer: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        """Makes layers of a class beside the namespace's."""
         return lambda *args, **kwargs: layer(*args, dtype=self.dtype, device=self.device, **kwargs)
 
     def parameter(self, *shape: int) -> nn.Parameter:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from toon_core.config import UNetConfig
+from toon_core.layers.blocks import conv_over_frames
 from toon_core.layers.context import Context
 from toon_core.ops import Ops
 from toon_core.unet.model import VideoUNet
@@ -96,6 +98,25 @@ def test_norm_statistics_are_float32(dtype) -> None:
     norm = Ops(dtype=dtype).group_norm(32, 1e-6)
     want = torch.nn.functional.group_norm(x.double(), 32, eps=1e-6)
     assert (norm(x).double() - want).abs().max() < 0.03
+
+
+class Padding:
+    """Layers as newer versions of ComfyUI have them, which tell a convolution how it is padded."""
+
+    class Conv3d(nn.Conv3d):
+        def forward(self, x):
+            return self._conv_forward(x, self.weight, self.bias, autopad=None)
+
+
+def test_convolutions_over_frames_are_the_three_dimensional_ones(rand) -> None:
+    """Whatever else a host's layers give them."""
+    for namespace in (nn, Padding):
+        conv = conv_over_frames(4, Ops(namespace))
+        assert isinstance(conv, namespace.Conv3d) and list(conv.state_dict()) == ["weight", "bias"]
+        plain = nn.Conv3d(4, 4, (3, 1, 1), padding=(1, 0, 0))
+        plain.load_state_dict(conv.state_dict())
+        x = rand(2, 4, 5, 3, 2)
+        torch.testing.assert_close(conv(x), plain(x))
 
 
 def test_config_refuses_widths_the_norms_cannot_take() -> None:

@@ -36,24 +36,29 @@ def test_weight_types_run(ready: Any, weight_dtype: str, most: float) -> None:
 
 
 def test_partly_loaded_model_gives_the_same(ready: Any) -> None:
-    """Layers that stay on the offload device are cast when they are used."""
-    run = ready.run(sample(steps=1), keep=["1", "5"])
-    whole, patcher = run.value("5")["samples"].clone(), run.value("1")
-    layers = [
-        m for m in patcher.model.diffusion_model.modules() if hasattr(m, "comfy_cast_weights")
-    ]
-    assert len(layers) > 300
-    before = [m.comfy_cast_weights for m in layers]
-    try:
-        for m in layers:
-            m.comfy_cast_weights = True
-        again = ready.run(sample(steps=1, seed=124), keep=["5"])
-        assert again.success, again.error
-        again = ready.run(sample(steps=1), keep=["5"])
-        assert deviation(again.value("5")["samples"], whole) < 1e-5
-    finally:
-        for m, value in zip(layers, before, strict=True):
-            m.comfy_cast_weights = value
+    """Layers that stay on the offload device are cast, and patched, when they are used."""
+    model = ready.run({}, keep=["1"]).value("1").clone()
+    weights = model.model_state_dict().items()
+    model.add_patches({k: ("diff", (torch.full_like(w, 0.01),)) for k, w in weights if w.ndim > 1})
+    unet, cpu = model.model.diffusion_model, torch.device("cpu")
+    generator = torch.Generator().manual_seed(3)
+    x, tokens = (torch.randn(s, generator=generator) for s in ((1, 8, 4, 8, 8), (1, 141, 64)))
+    outputs = []
+    for options in (
+        {"full_load": True},
+        {"lowvram_model_memory": 0.5 * model.model_size()},
+        {"lowvram_model_memory": 1},
+    ):
+        model.detach()
+        plain = unet(x, torch.tensor([400.0]), tokens)
+        model.load(cpu, **options)
+        outputs.append(unet(x, torch.tensor([400.0]), tokens))
+        offloaded = sum(bool(getattr(m, "weight_function", None)) for m in unet.modules())
+        assert (offloaded == 0) is ("full_load" in options)
+        assert offloaded <= model.lowvram_patch_counter()
+    model.detach()
+    assert all(deviation(partly, outputs[0]) < 1e-5 for partly in outputs[1:])
+    assert deviation(plain, outputs[0]) > 1e-3
 
 
 def test_a_changed_file_is_loaded_again(toon: Comfy) -> None:

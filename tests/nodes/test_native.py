@@ -207,7 +207,14 @@ def test_text_from_elsewhere_is_cut_with_a_warning(
     assert len(warnings) == 1
 
 
-def test_positive_and_negative_have_one_length(toon: Comfy) -> None:
-    run = toon.run(encode(toon, picture(1), picture(2), prompt="word " * 300), keep=["4"])
-    lengths = {run.value("4", slot)[0][0].shape for slot in range(3)}
-    assert lengths == {(1, 77 + 16 * 8, 64)}
+def test_positive_and_negative_have_one_length(
+    toon: Comfy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A prompt that is too long is cut, with a warning."""
+    for words, warned in ((300, True), (75, False)):
+        caplog.clear()
+        run = toon.run(encode(toon, picture(1), picture(2), prompt="word " * words), keep=["4"])
+        lengths = {run.value("4", slot)[0][0].shape for slot in range(3)}
+        assert lengths == {(1, 77 + 16 * 8, 64)}
+        warnings = [r.message for r in caplog.records if r.name == "toon.conditioning"]
+        assert len(warnings) == warned and all("302 tokens" in w for w in warnings)

@@ -65,6 +65,30 @@ def test_cancel_stops_within_a_step_and_leaves_a_healthy_model(ready: Any) -> No
     assert torch.equal(after.value("6"), before)
 
 
+@pytest.mark.parametrize("low_memory", ["on", "off"])
+def test_decoding_shows_progress_and_can_be_cancelled(ready: Any, low_memory: str) -> None:
+    prompt = {**short(), **decode(low_memory=low_memory)}
+    shown = ready.run(prompt, keep=["6"])
+    done = [e["value"] / e["max"] for e in shown.of_kind("progress") if e["node"] == "6"]
+    assert len(done) > 8 and done == sorted(done) and done[-1] == 1.0
+    prompt["6"]["inputs"]["replace_middle_frames"] = False  # another run of the node
+
+    def cancel(event: Event) -> None:
+        if event.kind == "progress" and event.data["node"] == "6" and event.data["value"] > 30:
+            ready.comfy.interrupt()
+
+    stopped = ready.run(prompt, keep=["6"], on_event=cancel)
+    reached = [e["value"] / e["max"] for e in stopped.of_kind("progress") if e["node"] == "6"]
+    assert stopped.interrupted and max(reached) < 0.6
+    assert ready.run(prompt, keep=["6"]).success
+
+
+def test_encoding_shows_progress(ready: Any) -> None:
+    prompt = encode(ready.comfy, picture(1), picture(2), seed=77)
+    shown = ready.comfy.run(prompt, keep=["4"]).of_kind("progress")
+    assert [e["value"] for e in shown if e["node"] == "4"] == [1, 2]
+
+
 def test_inputs_are_not_changed(toon: Comfy) -> None:
     first, last = picture(1), picture(2)
     copies = first.clone(), last.clone()

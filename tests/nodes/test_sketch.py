@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from graphs import Prompt, deviation, node, picture, sample
+
+import toon_core
+from toon_core.config import ScheduleConfig
 
 
 def lines(seed: int, size: tuple[int, int] = (64, 64), count: int = 1) -> torch.Tensor:
@@ -125,6 +129,50 @@ def test_native_samplers_apply_the_same_sketches(ready: Any, changes: Any) -> No
     assert deviation(run.value("24")["samples"], run.value("5")["samples"]) < 1e-3
 
 
+def pack(name: str) -> Any:
+    [module] = [m for n, m in sys.modules.items() if n.endswith(f"ToonTween.{name}")]
+    return module
+
+
+def test_no_host_sync_in_a_native_step(toon: Any, tiny: Any) -> None:
+    """On the meta device there are no values: asking for one, in whatever way, is an error."""
+    import comfy.ops
+
+    options = {"device": "meta", "operations": comfy.ops.manual_cast}
+    unet = pack("nodes.model").NativeUNet(tiny.config.unet, dtype=torch.float32, **options)
+    file = toon.base / "models" / "controlnet" / "tiny_sketch.safetensors"
+    encoder = toon_core.load(file).to("meta")
+    patch = pack("nodes.sketch_patch")
+    drawn = {"frames": frozenset([1]), "start": 0.2, "end": 0.6, "scale": 0.6, "context": "full"}
+    hints = torch.zeros(1, 1, 4, 64, 64)
+    sketches = patch.Sketches(encoder=encoder, hints=hints, **drawn)
+    x, t = torch.empty(2, 8, 4, 8, 8, device="meta"), torch.empty(2, device="meta")
+    tokens = torch.empty(2, 77 + 64, 64, device="meta")
+    out = unet(x, t, tokens, transformer_options={patch.OPTION: sketches}, fs=t)
+    assert out.is_meta and out.shape == (2, 4, 4, 8, 8)
+
+
+def test_no_host_sync_in_a_step_of_our_sampler(toon: Any) -> None:
+    """Sigmas are read before the first step, x and what the model makes of it never."""
+    schedule = pack("toon_core.schedule").Schedule(ScheduleConfig())
+    sampling = pack("nodes.model_sampling").ToonModelSampling(schedule)
+    inner = SimpleNamespace(inner_model=SimpleNamespace(model_sampling=sampling))
+
+    class Model:
+        inner_model = inner
+
+        def __call__(self, x: torch.Tensor, sigma: torch.Tensor, **_: Any) -> torch.Tensor:
+            return x / (1 + sigma.view(-1, 1, 1, 1, 1))
+
+    sigmas = sampling.ddim_sigmas(sampling.schedule.ddim(3, "uniform_trailing", 1.0))
+    x = torch.empty(2, 4, 4, 8, 8, device="meta")
+    steps: list[int] = []
+    pack("nodes.ddim").sample_ddim(
+        Model(), x, sigmas, {"seed": 1}, callback=lambda step: steps.append(step["i"]), disable=True
+    )
+    assert steps == [0, 1, 2]
+
+
 def test_encoder_is_loaded_with_the_model_and_reckoned(ready: Any) -> None:
     run = ready.run(sketched(ready, lines(5), "2"), keep=["10"])
     patcher = run.value("10")
@@ -153,14 +201,12 @@ def test_encoder_is_loaded_with_the_model_and_reckoned(ready: Any) -> None:
     ],
 )
 def test_wrong_frame_numbers(ready: Any, frames: str, count: int, message: str) -> None:
-    modules = [m for n, m in sys.modules.items() if n.endswith("ToonTween.nodes.sketch")]
-    assert len(modules) == 1
     with pytest.raises(ValueError, match=message):
-        modules[0].frame_numbers(frames, count, 4)
+        pack("nodes.sketch").frame_numbers(frames, count, 4)
 
 
 def test_frame_numbers_in_every_spelling(ready: Any) -> None:
-    [module] = [m for n, m in sys.modules.items() if n.endswith("ToonTween.nodes.sketch")]
+    module = pack("nodes.sketch")
     assert module.frame_numbers("7", 1, 16) == [7]
     assert module.frame_numbers("3, 7,11", 3, 16) == [3, 7, 11]
     assert module.frame_numbers("", 4, 4) == [0, 1, 2, 3]

@@ -30,6 +30,19 @@ def tolerance(kind: str) -> float:
     return LOOSE.get(kind, STRICT)
 
 
+# All that a case may say; a name that is none of these would go unheard.
+SCALARS = {
+    *("S", "T", "cfg_img", "cfg_scale", "eta", "fs", "guidance_rescale", "spacing", "timesteps"),
+    *("control_context", "control_scale", "hint_threshold", "hint_zero_frames", "scale_factor"),
+    *("negative", "prompt", "prompts", "tokens", "uncond_tokens", "antialias", "target"),
+}
+INPUTS = {
+    *("concat", "context", "context_cond", "context_img_only", "context_uncond", "hint", "noise"),
+    *("first", "image", "image1", "image2", "images", "last", "x", "x_noisy", "z"),
+}
+NUMBERED = ("adapter", "control", "noise")  # adapter0, adapter1, ...
+
+
 @dataclass(frozen=True)
 class Case:
     """One case of one file. Optional keys read as empty; `config` may be inherited."""
@@ -43,8 +56,17 @@ class Case:
 
     @property
     def outputs(self) -> dict[str, Mapping[str, Any]]:
-        """Output name without the case's -> its entry."""
+        """Output name without the case's -> its entry. ValueError for a case without any."""
+        if not self.entry.get("outputs"):
+            raise ValueError(f"{self.file}/{self.name}: has no outputs")
         return {k.removeprefix(f"{self.name}/"): v for k, v in self.entry["outputs"].items()}
+
+    def check(self) -> None:
+        """ValueError for scalars and inputs of unknown names."""
+        unknown = [n for n in self.entry.get("scalars") or {} if n not in SCALARS]
+        unknown += [n for n in self.entry.get("inputs") or {} if not _is_input(n)]
+        if unknown:
+            raise ValueError(f"{self.file}/{self.name}: unknown {', '.join(unknown)}")
 
     def scalar(self, name: str, default: Any = None) -> Any:
         """The number of that name; `default` where it is absent or null."""
@@ -72,6 +94,11 @@ class Case:
     def weights(self, part: str | None = None) -> Mapping[str, Any]:
         weights = self.entry.get("weights") or {}
         return weights.get(part, weights)
+
+
+def _is_input(name: str) -> bool:
+    series = name.rstrip("0123456789")
+    return name in INPUTS or (series in NUMBERED and name != series)
 
 
 def read(folder: Path, dtype: torch.dtype = torch.float32) -> Iterator[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,10 @@ def _single(index: dict[str, Any]) -> dict[str, Any]:
         (_index(lambda i: _single(i)["config"].update(heads=4)), "not as the manifest"),
         (_index(lambda i: _single(i)["inputs"]["x"].update(head=[0.0])), "head says"),
         (_index(lambda i: _single(i)["inputs"]["x"].update(dist="cauchy")), "cauchy"),
+        (_index(lambda i: _single(i).pop("outputs")), "single: has no outputs"),
+        (_index(lambda i: _single(i).update(outputs={})), "single: has no outputs"),
+        (_index(lambda i: _single(i).update(scalars={"ffs": 3})), "unknown ffs"),
+        (_index(lambda i: _single(i)["inputs"].update(y={}, control=[])), "unknown y, control"),
         (_index(lambda i: _single(i)["inputs"].clear()), "needs an input 'x'"),
         (_index(lambda i: i.update({"flow.safetensors": {"a": _single(i)}})), "unknown kind"),
         (_index(lambda i: i.update({"vae.safetensors": {"a": _single(i)}})), "FAILED"),
@@ -109,6 +114,7 @@ def test_exits_1(
     assert check(small) == 1
     captured = capsys.readouterr()
     assert says in captured.out + captured.err
+    assert re.search(r"^\d+ outputs, worst ", captured.out, re.MULTILINE)
 
 
 def test_take_is_a_numpy_index() -> None:

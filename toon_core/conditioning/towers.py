@@ -6,6 +6,7 @@ parts of each that no output depends on (the other tower) are not built.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 
@@ -15,6 +16,8 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 
 from ..config import CLIPConfig
+
+log = logging.getLogger("toon.conditioning")
 
 
 def _build(config: CLIPConfig) -> CLIP:
@@ -36,8 +39,17 @@ def _build(config: CLIPConfig) -> CLIP:
 
 
 def tokenize(prompts: Sequence[str], length: int = 77) -> Tensor:
-    """(b length) token ids, zero padded; longer prompts are cut with the end token last."""
-    return _tokenizer(length)(list(prompts))
+    """(b length) token ids, zero padded; longer prompts are cut with the end token last, and a
+    warning."""
+    tokenizer = _tokenizer(length)
+    tokens = tokenizer(list(prompts))
+    for prompt, row in zip(prompts, tokens, strict=True):
+        count = 2 + len(tokenizer.encode(prompt)) if row[-1] else 0  # with start and end
+        if count > length:
+            log.warning(
+                "a prompt has %d tokens: the first %d are used: %.60s...", count, length, prompt
+            )
+    return tokens
 
 
 @cache

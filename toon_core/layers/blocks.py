@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
@@ -34,14 +37,23 @@ class TemporalConv(nn.Module):
 def conv_over_frames(dim: int, ops: Ops) -> nn.Module:
     """A (3, 1, 1) Conv3d with its weights, computed as the Conv2d over (f, h w) that it is:
     faster everywhere, several times so in training on a CPU."""
-    conv = ops.Conv3d(dim, dim, (3, 1, 1), padding=(1, 0, 0))
-    conv._conv_forward = _over_frames  # torch's and ComfyUI's layers both end in this call
-    return conv
+    layer = ops.made_of(_over_frames(ops.namespace.Conv3d))
+    return layer(dim, dim, (3, 1, 1), padding=(1, 0, 0))
 
 
-def _over_frames(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    out = conv2d(x.flatten(3), weight.squeeze(-1), bias, padding=(1, 0))
-    return out.unflatten(3, x.shape[3:])
+@cache
+def _over_frames(conv3d: type[nn.Conv3d]) -> type[nn.Conv3d]:
+    """A namespace's Conv3d, casts and all. Torch's and ComfyUI's layers end in `_conv_forward`;
+    ComfyUI's newer ones give it more arguments, which say nothing about this convolution."""
+
+    class ConvOverFrames(conv3d):
+        def _conv_forward(
+            self, x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any, **__: Any
+        ) -> Tensor:
+            out = conv2d(x.flatten(3), weight.squeeze(-1), bias, padding=(1, 0))
+            return out.unflatten(3, x.shape[3:])
+
+    return ConvOverFrames
 
 
 class ResBlock(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -75,9 +75,10 @@ class SketchControl:
         text_only = self.context == "text"
         return Context(tokens[:, :TEXT_TOKENS] if text_only else tokens, cache=cache)
 
-    def active(self, t: int) -> bool:
+    def active(self, t: Any) -> Any:
+        """Whether it acts at step t (0..999); for a tensor of steps, a tensor."""
         last = self.total - 1
-        return (1 - self.end) * last <= t <= (1 - self.start) * last
+        return ((1 - self.end) * last <= t) & (t <= (1 - self.start) * last)
 
     def features(self, x: Tensor, t: Tensor, context: Context) -> list[Tensor]:
         """The encoder's 13 maps for noisy latents x (b' 4 f h w), b' a multiple of b."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..config import VAEConfig
 from ..ops import Ops
-from .decoder import Decoder
+from .decoder import Decoder, Progress
 from .encoder import Encoder
 
 
@@ -78,11 +78,13 @@ class Autoencoder(nn.Module):
         references: Sequence[Tensor] | None = None,
         *,
         frames_at_once: int | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """z (b c f h w), unscaled (latent / 0.18215) -> frames (b 3 f 8h 8w), about [-1, 1].
 
         references: five maps (b c_i 2 h_i w_i), index 0 the first key. frames_at_once: per-frame
-        work a few frames at a time, which changes memory and not the result.
+        work a few frames at a time, which changes memory and not the result; progress: called with
+        the part that is done, up to 1.
         """
         clip = rearrange(z, "b c f h w -> b f c h w")
         if self.config.plain:
@@ -90,7 +92,7 @@ class Autoencoder(nn.Module):
             clip = rearrange(
                 self.post_quant_conv(flat), "(b f) c h w -> b f c h w", f=clip.shape[1]
             )
-        frames = self.decoder(clip, references, size=frames_at_once)
+        frames = self.decoder(clip, references, size=frames_at_once, progress=progress)
         return rearrange(frames, "b f c h w -> b c f h w")
 
 

@@ -7,7 +7,7 @@ the time mixing are taken over all frames either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -22,6 +22,8 @@ from ..ops import Ops, zero
 from .blocks import AttentionBlock, ResBlock
 from .frames import FrameWork, JointNorm, Span, map_frames, spans
 from .references import reference_modules
+
+Progress = Callable[[float], object]
 
 
 class TimeStack(nn.Module):
@@ -119,15 +121,23 @@ class Decoder(nn.Module):
             )
 
     def forward(
-        self, z: Tensor, references: Sequence[Tensor] | None = None, *, size: int | None = None
+        self,
+        z: Tensor,
+        references: Sequence[Tensor] | None = None,
+        *,
+        size: int | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """z (b f c h w) -> (b f 3 8h 8w). references: maps (b c 2 h_i w_i) as the encoder lists
-        them, or None; size: frames of per-frame work at a time (None: all)."""
+        them, or None; size: frames of per-frame work at a time (None: all); progress: called
+        with the part of the res blocks that is done, up to 1."""
         work: list[FrameWork] = [lambda x, _: self.conv_in(x)]
         clip = z
         again = self.checkpointing and torch.is_grad_enabled()
-        for step in self._steps(references):
-            work.append(step if not isinstance(step, ResBlock) else lambda x, _, s=step: s(x))
+        steps = self._steps(references)
+        tell = _counted(progress, z.shape[1] * sum(isinstance(s, ResBlock) for s in steps))
+        for step in steps:
+            work += [step] if not isinstance(step, ResBlock) else [lambda x, _, s=step: s(x), tell]
             if isinstance(step, TimeResBlock) or (again and isinstance(step, ResBlock)):
                 part = partial(_stage, work, step, size)
                 clip = checkpoint(part, clip, use_reentrant=False) if again else part(clip)
@@ -166,6 +176,20 @@ def _stage(work: list[FrameWork], block: ResBlock, size: int | None, clip: Tenso
     """Per-frame work that ends with a res block, and the block's mixing of frames if it has one."""
     done = map_frames(_chain(work), clip, size)
     return block.mix(done, size) if isinstance(block, TimeResBlock) else done
+
+
+def _counted(progress: Progress | None, total: int) -> FrameWork:
+    """Work that changes nothing and counts the frames that pass, of `total`."""
+    done = 0
+
+    def tell(x: Tensor, span: Span) -> Tensor:
+        nonlocal done
+        done += len(span)
+        if progress is not None:
+            progress(done / total)
+        return x
+
+    return tell
 
 
 def _chain(work: Sequence[FrameWork]) -> FrameWork:

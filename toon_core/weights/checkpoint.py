@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..config import SketchConfig, ToonConfig
+from ..model import build_part
+from ..sketch.encoder import SketchEncoder
 from .configure import Config, configuration, fitted
 from .detect import Kind, detect
 from .errors import Expected, MissingKeys, SurplusKeys, WrongModel, WrongShapes
@@ -63,10 +65,16 @@ class Checkpoint:
         dtype None keeps each tensor's own. Nothing is copied while device and dtype stay.
         MissingKeys, SurplusKeys or WrongShapes, with the names as they are in the file.
         """
-        state, expected = self.part(name), module.state_dict()
-        self._check(name, expected, state)
+        state = self.part(name)
+        self._check(name, self._expected(name), state)
         moved = {k: v.to(device=device, dtype=dtype) for k, v in state.items()}
         module.load_state_dict(moved, strict=True, assign=True)
+
+    def _expected(self, name: Part | None) -> dict[str, Tensor]:
+        """Names and shapes of torch's own layers: a host's may have none before they are filled."""
+        if isinstance(self.config, SketchConfig):
+            return SketchEncoder(self.config, device="meta").state_dict()
+        return build_part(self.config, name, device="meta").state_dict()
 
     def _check(self, name: Part | None, expected: Mapping[str, Any], state: Mapping) -> None:
         prefix = "" if name is None else PREFIXES[name]

@@ -10,7 +10,14 @@ from typing import Any
 
 from ..config import SketchConfig, ToonConfig
 from .detect import Kind
-from .errors import FileCorrupt, MissingKeys, UnknownConfig, WrongModel, WrongShapes
+from .errors import (
+    UNREADABLE_JSON,
+    FileCorrupt,
+    MissingKeys,
+    UnknownConfig,
+    WrongModel,
+    WrongShapes,
+)
 from .infer import HeadsUnknown, Tensors, sketch_config, toon_config
 from .keys import TOWERS, has
 
@@ -50,7 +57,7 @@ def _written(path: Path, kind: Kind, text: str) -> Config:
         return (
             SketchConfig.from_official(values) if kind == "sketch" else ToonConfig.from_dict(values)
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except UNREADABLE_JSON as error:
         what = f"a file whose configuration cannot be read ({error})"
         raise FileCorrupt(path, what) from error
 

@@ -22,6 +22,17 @@ ADVICE: dict[Expected | None, str] = {
 ADVICE[None] = f"For a model: {ADVICE['toon']} For sketches: {ADVICE['sketch']}"
 
 
+# What reading a JSON text of a stranger can end in; the last where it is nested without end.
+UNREADABLE_JSON = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
 class WeightsError(ValueError):
     """A file that cannot be loaded. `problem` says what it looks like, `advice` what to do."""
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .errors import (
+    UNREADABLE_JSON,
     Expected,
     FileCorrupt,
     FileEmpty,
@@ -92,9 +93,9 @@ def _promised_size(path: Path) -> int | None:
         try:
             header = json.loads(file.read(length))
             ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-        except (ValueError, LookupError, TypeError, AttributeError):
+            return 8 + length + max(map(int, ends), default=0)
+        except UNREADABLE_JSON:
             return None
-    return 8 + length + max(ends, default=0)
 
 
 def _from_pickle(path: Path, expect: Expected | None) -> Contents:

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from .errors import Expected, FileCorrupt, FileTruncated, NotWeights, UnsafePickle
+from .errors import Expected, FileCorrupt, FileTruncated, NotWeights, UnsafePickle, WeightsError
 
 
 class ModelCheckpoint:
@@ -46,7 +46,10 @@ _UNREADABLE = (
     AttributeError,
     AssertionError,
     ValueError,
+    ArithmeticError,
+    MemoryError,
     struct.error,
+    zipfile.BadZipFile,
 )
 
 
@@ -55,10 +58,12 @@ def read_pickle(path: Path, expect: Expected | None = None) -> Any:
 
     UnsafePickle names what is not allowed; FileTruncated, FileCorrupt or NotWeights otherwise.
     """
-    zipped = _check_archive(path, expect)
     try:
+        zipped = _check_archive(path, expect)
         with torch.serialization.safe_globals(ALLOWED):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except WeightsError:
+        raise
     except pickle.UnpicklingError as error:
         names = _refused(path, str(error))
         if names:
@@ -102,7 +107,7 @@ def _globals(path: Path) -> list[str]:
                 return list(_named(file))
         with path.open("rb") as file:
             return list(_named(file))
-    except (ValueError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return []
 
 

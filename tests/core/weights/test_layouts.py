@@ -17,6 +17,7 @@ from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.presets import dynamicrafter_512, nano_sketch, official_512, official_sketch
 from toon_core.sketch.encoder import SketchEncoder
+from toon_core.weights import errors
 from toon_core.weights.checkpoint import read
 from toon_core.weights.configure import CONFIG_KEY
 from toon_core.weights.keys import PREFIXES
@@ -169,6 +170,33 @@ class CastOnUse:
 
     Linear, Conv1d, Conv2d, Conv3d = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
     GroupNorm, LayerNorm = nn.GroupNorm, nn.LayerNorm
+
+
+class Lazy(CastOnUse):
+    """Layers of a host that have no weights before a state dict brings them."""
+
+    class Linear(nn.Module):
+        def __init__(self, inputs, outputs, bias=True, **_) -> None:
+            super().__init__()
+            self.shapes = {"weight": (outputs, inputs), **({"bias": (outputs,)} if bias else {})}
+            self.weight = self.bias = None
+
+        def _load_from_state_dict(self, state, prefix, *_) -> None:
+            for name in self.shapes:
+                setattr(self, name, nn.Parameter(state[prefix + name], requires_grad=False))
+
+        def forward(self, x):
+            return nn.functional.linear(x, self.weight, self.bias)
+
+
+def test_layers_without_weights_of_their_own_are_filled(pruned_config, pruned_state, ckpt, refuse):
+    path = ckpt(pruned_state)
+    equals(toon_core.load(path, config=pruned_config, ops=Lazy), pruned_state)
+    name = "model.diffusion_model.time_embed.0.weight"
+    path = ckpt({k: v for k, v in pruned_state.items() if k != name})
+    refuse(path, errors.MissingKeys, name, config=pruned_config, ops=Lazy)
+    path = ckpt({**pruned_state, name: pruned_state[name].T})
+    refuse(path, errors.WrongShapes, name, config=pruned_config, ops=Lazy)
 
 
 def test_parts_fill_modules_built_elsewhere(pruned_config, pruned_state, ckpt):

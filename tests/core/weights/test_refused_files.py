@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import random
 import struct
 import sys
 import zipfile
@@ -27,8 +28,13 @@ def torch_bytes(contents: object, **options) -> bytes:
     return buffer.getvalue()
 
 
-SMALL = {"a.weight": torch.zeros(64, 64)}
-HEADER_ONLY = struct.pack("<Q", 9) + b"{not json"
+SMALL = {"a.weight": torch.zeros(8, 8)}
+LEGACY = torch_bytes(SMALL, _use_new_zipfile_serialization=False)
+
+
+def headed(text: bytes) -> bytes:
+    """A safetensors file of a header alone."""
+    return struct.pack("<Q", len(text)) + text
 
 
 def zip_of(name: str) -> bytes:
@@ -36,6 +42,10 @@ def zip_of(name: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(name, "hello")
     return buffer.getvalue()
+
+
+DIRECTORY_LOST = torch_bytes(SMALL).replace(b"PK\x01\x02", b"PK\x01\x03")
+NAME_LOST = zip_of("\u00e9/data.pkl").replace("\u00e9".encode(), b"\xff\xfe")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +62,16 @@ def zip_of(name: str) -> bytes:
         (save(SMALL)[:-100], errors.FileTruncated, "truncated safetensors"),
         (save(SMALL)[:40], errors.FileTruncated, "truncated safetensors"),
         (save(SMALL) + b"more", errors.FileCorrupt, "damaged safetensors"),
-        (HEADER_ONLY, errors.FileCorrupt, "damaged safetensors"),
+        (headed(b"{not json"), errors.FileCorrupt, "damaged safetensors"),
         (torch_bytes(SMALL)[:-100], errors.FileTruncated, "whose end is missing"),
-        (torch_bytes(SMALL, _use_new_zipfile_serialization=False)[:-100], errors.FileCorrupt, ""),
+        (headed(b'{"a": {"data_offsets": [0, {}]}}'), errors.FileCorrupt, "damaged safetensors"),
+        (headed(b'{"a":' + b"[" * 100_000), errors.FileCorrupt, "damaged safetensors"),
+        (LEGACY[:-100], errors.FileCorrupt, ""),
         (b"\x80\x02" + bytes(100), errors.FileCorrupt, "damaged torch file"),
         (zip_of("readme.txt"), errors.NotWeights, "a zip archive without weights"),
         (zip_of("model/data.pkl"), errors.FileCorrupt, "damaged torch file"),
+        (DIRECTORY_LOST, errors.FileCorrupt, "damaged torch file"),
+        (NAME_LOST, errors.FileCorrupt, "damaged torch file"),
         (torch_bytes([1, 2]), errors.WrongModel, "of one list"),
         (torch_bytes({"epoch": 3}), errors.WrongModel, "no tensors at all"),
     ],
@@ -74,6 +88,21 @@ def test_truncation_tells_the_sizes(refuse, tmp_path: Path):
     whole = save(SMALL)
     path.write_bytes(whole[:-100])
     refuse(path, errors.FileTruncated, f"{len(whole) - 100} of {len(whole)} bytes")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("whole", [save(SMALL), torch_bytes(SMALL), LEGACY])
+def test_damage_of_any_kind_is_an_error_of_ours(whole: bytes, tmp_path: Path):
+    """300 copies with bytes changed, lost and added; seeded."""
+    rng, path = random.Random(5), tmp_path / "model.ckpt"
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 20))):
+            at = rng.randrange(len(damaged))
+            damaged[at : at + rng.randrange(12)] = rng.randbytes(rng.randrange(12))
+        path.write_bytes(damaged)
+        with pytest.raises(errors.WeightsError, match="model.ckpt"):
+            toon_core.load(path)
 
 
 def test_nothing_there(refuse, tmp_path: Path):

@@ -126,7 +126,7 @@ def test_unreleased_sizes_need_a_configuration(refuse, pruned_state, sketch_stat
         refuse(ckpt(state), errors.UnknownConfig, what, "no released size", CONFIG_KEY, "config=")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"colour": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"colour": 1}', "[" * 100_000])
 def test_configuration_that_cannot_be_read(refuse, text, sketch_state, tmp_path: Path):
     path = tmp_path / "model.safetensors"
     save_file(sketch_state, path, metadata={CONFIG_KEY: text})
