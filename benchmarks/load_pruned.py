@@ -19,7 +19,6 @@ import argparse
 import gzip
 import json
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -48,17 +47,20 @@ def make(path: Path, layout: str) -> None:
 
 
 def measure(path: Path, touch: bool, answers: multiprocessing.Queue) -> None:
+    import torch
+
     import toon_core
     import toon_core.model  # noqa: F401  (the import of torch and open_clip is not counted)
+    from train.engine.watch import SELDOM, watched
 
-    started, worked = time.perf_counter(), time.process_time()
-    model = toon_core.load(path)
-    if touch:
-        for parameter in model.parameters():
-            parameter.sum()
-    seconds, worked = time.perf_counter() - started, time.process_time() - worked
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    answers.put((seconds, worked, peak))
+    with watched(torch.device("cpu"), SELDOM) as most:
+        started, worked = time.perf_counter(), time.process_time()
+        model = toon_core.load(path)
+        if touch:
+            for parameter in model.parameters():
+                parameter.sum()
+        seconds, worked = time.perf_counter() - started, time.process_time() - worked
+    answers.put((seconds, worked, most.bytes))
 
 
 def in_child(target, *args) -> None:

@@ -76,13 +76,14 @@ A lower `fs` means larger motion.
 )
 PRUNED = Note(
     title="Which files go where",
-    size=(440, 310),
+    size=(440, 330),
     text=f"""## ToonCrafter 512, pruned: three files
 - `tooncrafter_512_interp-fp16.safetensors` (3.2 GB, *Kijai/DynamiCrafter_pruned* on Hugging
   Face) in `ComfyUI/models/diffusion_models/`
-- the text encoder of Stable Diffusion 2 or 2.1, renamed `sd2_clip_vit_h.safetensors`, in
-  `ComfyUI/models/text_encoders/`
-- `clip_vision_h.safetensors`, the CLIP ViT-H image encoder, in `ComfyUI/models/clip_vision/`
+- the text encoder: `model.safetensors` of *laion/CLIP-ViT-H-14-laion2B-s32B-b79K* (3.9 GB),
+  renamed `sd2_clip_vit_h.safetensors`, in `ComfyUI/models/text_encoders/`
+- the image encoder: the same file, which holds both, renamed `clip_vision_h.safetensors`, in
+  `ComfyUI/models/clip_vision/`
 
 The pruned file has no CLIP encoders of its own: ComfyUI's own loaders give them to
 *Toon Encode Keys*. Its sampling values are the published recipe.

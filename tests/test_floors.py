@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources."""
+"""Who may import whom, and what runs on every system, read from the sources."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ FORBIDDEN = {
     "nodes": OURS,
     "train": HOST | (OURS - {"toon_core", "train", "cast"}),
 }
+
+# Not on Windows, or on Linux alone; scripts/ sets up the test machine and may.
+UNIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+UNIX_NAMES = {
+    "os": {"fork", "getloadavg", "getuid", "killpg", "sched_getaffinity", "setsid", "uname"},
+    "signal": {"SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2"},
+}
+UNIX_FILES = ("/proc/", "/sys/", "/dev/")
+PORTABLE = ("toon_core", "nodes", "train", "cast", "benchmarks", "tests")
 
 # Parts of toon_core -> parts they may import; `conditioning/encode` joins several of them.
 FLOORS = {
@@ -83,7 +92,29 @@ def test_floors_of_the_core(part: str) -> None:
         assert _parts_used(path) <= FLOORS[part], path.relative_to(ROOT)
 
 
+def platform_bound(path: Path) -> list[str]:
+    """Modules, names and files that not every system has."""
+    found = [name for level, name in imports(path) if level == 0 and name in UNIX_MODULES]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in UNIX_NAMES.get(node.value.id, ()):
+                found.append(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] if node.value.startswith(UNIX_FILES) else []
+    return found
+
+
+@pytest.mark.parametrize("folder", PORTABLE)
+def test_nothing_is_bound_to_one_system(folder: str) -> None:
+    files = set((ROOT / folder).rglob("*.py")) - {Path(__file__).resolve()}
+    assert files
+    bound = {path.relative_to(ROOT): platform_bound(path) for path in files}
+    assert {path: found for path, found in bound.items() if found} == {}
+
+
 def test_the_reader_sees_what_it_should(tmp_path: Path) -> None:
     source = tmp_path / "x.py"
     source.write_text("import comfy.ops as o\ndef f():\n    from ..unet.model import A\n")
     assert imports(source) == [(0, "comfy.ops"), (2, "unet.model")]
+    source.write_text("def f():\n    import resource\n    os.killpg(open('/proc/stat'))\n")
+    assert sorted(platform_bound(source)) == ["/proc/stat", "os.killpg", "resource"]

@@ -1,6 +1,9 @@
 """The training loop: resumes exactly, keeps good checkpoints, stops at a NaN, exports."""
 
+import errno
+import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -58,11 +61,20 @@ def test_only_the_newest_checkpoints_are_kept_and_none_is_half_written(whole):
     assert names == ["step_00000004.pt", "step_00000006.pt"]
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+class FullDisk(io.BytesIO):
+    def write(self, data):
+        if self.tell() > 100_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, 5, {"x": torch.zeros(3)}, 2)
-    (tmp_path / checkpoint.UNFINISHED).symlink_to("/dev/full")
-    with pytest.raises(OSError, match=rf"{tmp_path}.*No space left.*step_00000005"):
-        checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_: FullDisk())
+        with pytest.raises(OSError, match="No space left.*step_00000005") as caught:
+            checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
+    assert str(tmp_path) in str(caught.value)
     assert checkpoint.load_latest(tmp_path)["step"] == 5
     checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
     assert checkpoint.load_latest(tmp_path)["step"] == 6

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from train.engine.batches import Piece, collate
 from train.engine.config import RunConfig
 from train.engine.trained import Trained
-from train.engine.watch import free, peak, present, watched
+from train.engine.watch import Most, free, present, watched
 
 log = logging.getLogger("toon.train")
 
@@ -112,8 +112,8 @@ def _tried(parts: Parts, config: RunConfig, items: list[dict]) -> tuple[int, flo
     return most.bytes, seconds
 
 
-def report_peak(device: torch.device) -> None:
-    log.info("memory at its peak: %s", _size(peak(device)))
+def report_peak(most: Most) -> None:
+    log.info("memory at its peak: %s", _size(most.bytes))
 
 
 def _device(parts: Parts) -> torch.device:

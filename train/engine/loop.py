@@ -27,6 +27,7 @@ from train.engine.launch import start
 from train.engine.objective import Build, Recipe
 from train.engine.stop import Stop
 from train.engine.trained import Trained
+from train.engine.watch import SELDOM, Most, watched
 
 log = logging.getLogger("toon.train")
 
@@ -45,7 +46,9 @@ def run(build: Build, config: RunConfig) -> Run:
     n = accelerator.num_processes
     job.expected = estimate.report(job.trained, recipe.dataset, config, n)
     if not config.dry_run:
-        job.train()
+        with watched(accelerator.device, SELDOM) as job.most:
+            job.train()
+        estimate.report_peak(job.most)
     return job
 
 
@@ -65,6 +68,7 @@ class Run:
         self.averaged = Averaged(recipe, self.trained, config, accelerator, build)
         self.journal: Journal | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
+        self.most = Most()  # memory while it trained
         self.step, self.seconds, self._saved = 0, 0.0, -1
         if not config.dry_run:
             self._resume()
@@ -180,8 +184,6 @@ class Run:
         with self.averaged.recipe() as recipe:
             if recipe:
                 recipe.export(self.out, self._facts())
-        if self.accelerator.is_main_process:
-            estimate.report_peak(self.accelerator.device)
         self.accelerator.wait_for_everyone()
 
     def _facts(self) -> dict[str, Any]:

@@ -1,9 +1,7 @@
-"""The memory of this process on a device: now, at its peak so far, at its peak inside a block."""
+"""The memory of this process on a device: now, still free, and at its peak inside a block."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ import psutil
 import torch
 
 INTERVAL = 0.002  # seconds between two looks; an operation that matters takes longer
+SELDOM = 0.05  # through a whole run, whose steps are all alike
 
 
 def present(device: torch.device) -> int:
@@ -20,14 +19,6 @@ def present(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return psutil.Process().memory_info().rss
-
-
-def peak(device: torch.device) -> int:
-    """The most bytes there have been since the process began (on a GPU: since a `watched`)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def free(device: torch.device) -> int:
@@ -45,19 +36,22 @@ class Most:
 
 
 @contextmanager
-def watched(device: torch.device) -> Iterator[Most]:
-    """On a CPU it looks again and again: what an allocator keeps and what an operation takes for
-    itself counts too, as it will in training."""
+def watched(device: torch.device, interval: float = INTERVAL) -> Iterator[Most]:
+    """On a CPU it looks again after every interval, in seconds, since not all systems keep a
+    peak: what an allocator keeps and what an operation takes for itself counts too, as it will in
+    training."""
     most, ended = Most(present(device)), threading.Event()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield most
         torch.cuda.synchronize(device)
-        most.bytes = peak(device)
+        most.bytes = torch.cuda.max_memory_allocated(device)
         return
 
     def look() -> None:
-        while not ended.wait(INTERVAL):
+        over = False
+        while not over:
+            over = ended.wait(interval)
             most.bytes = max(most.bytes, present(device))
 
     thread = threading.Thread(target=look, daemon=True)
