@@ -2,9 +2,9 @@
 
     python benchmarks/nano_cast.py [--record]
 
-Prints the mean of each measure over the clips and its noise, the standard deviation of that mean
-over three seeds. --record writes both to weights/nano_cast.json, beside which
-tests/train/test_nano.py holds later versions.
+Prints the mean of each of train.evaluate's figures of a clip over the clips, its noise, the
+standard deviation of that mean over three seeds, and what the true frames get. --record writes
+them to weights/nano_cast.json, beside which tests/train/test_nano.py holds later versions.
 """
 
 from __future__ import annotations
@@ -22,27 +22,37 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from toon_core.metrics.crossfade_residual import crossfade_residual  # noqa: E402
-from toon_core.metrics.hed import load_lpips_hed  # noqa: E402
-from toon_core.metrics.line_sharpness import line_sharpness_kept  # noqa: E402
-from toon_core.metrics.motion_ratio import motion_ratio  # noqa: E402
-from toon_core.metrics.psnr import psnr  # noqa: E402
+from train.data.sketch import xdog  # noqa: E402
 from train.eval.clips import Clip  # noqa: E402
-from train.eval.looks import network_frames  # noqa: E402
+from train.eval.columns import Measure  # noqa: E402
+from train.eval.networks import Networks  # noqa: E402
+from train.eval.scores import Scored, Scorer  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling, System, run_system  # noqa: E402
 
 RECORD = ROOT / "weights" / "nano_cast.json"
 SEEDS = (123, 124, 125)
 CLIPS, SIDE = 8, 128
+DRAWN = 7  # the frame whose true lines nano's are compared with
+# From packages alone, so that the figures do not change with what lies in a models folder.
+MEASURE = Measure(networks=Networks(models=ROOT, perceptual="hed", flow=True, lines=True))
 
 
 def cast() -> list[Clip]:
-    """The cast's first clips by name, their central squares at nano's size."""
+    """The cast's first clips by name, their central squares at nano's size, each with a sketch."""
     index = json.loads((ROOT / "cast" / "index.json").read_text(encoding="utf-8"))
-    return [
-        Clip(name=name, frames=frames(name), prompt=entry["prompt"], fps=entry["fps"])
-        for name, entry in sorted(index.items())[:CLIPS]
-    ]
+    return [_clip(name, entry) for name, entry in sorted(index.items())[:CLIPS]]
+
+
+def _clip(name: str, entry: dict) -> Clip:
+    true = frames(name)
+    lines = xdog(true[DRAWN : DRAWN + 1] * 2 - 1)[0]
+    return Clip(
+        name=name,
+        frames=true,
+        prompt=entry["prompt"],
+        fps=entry["fps"],
+        sketches={DRAWN: lines.expand(3, -1, -1)},
+    )
 
 
 def frames(name: str) -> Tensor:
@@ -60,34 +70,32 @@ def _square(picture: Image.Image) -> np.ndarray:
 
 
 def measure(system: System, clips: list[Clip], seed: int) -> dict[str, float]:
-    """Mean of each measure over the clips."""
-    lpips = load_lpips_hed()
-    sampling = Sampling(seed=seed)
-    found: dict[str, list[float]] = {}
-    for clip in clips:
-        whole, seen = run_system(system, clip, sampling), network_frames(len(clip.frames))
-        made, truth = whole[1:-1], clip.frames[1:-1]
-        values = {
-            "lpips_hed": lpips(whole[seen], clip.frames[seen]).mean().item(),
-            "psnr": psnr(made, truth).mean().item(),
-            "motion_ratio": motion_ratio(made, truth),
-            "crossfade_residual": crossfade_residual(made, clip.first, clip.last).mean().item(),
-            "line_sharpness": line_sharpness_kept(made, truth).nanmean().item(),
-        }
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: statistics.fmean(values) for name, values in found.items()}
+    """Mean of each figure over the clips, by the keys of train.evaluate."""
+    scorer, sampling = Scorer(MEASURE), Sampling(seed=seed)
+    return _means([scorer.score(clip, run_system(system, clip, sampling)) for clip in clips])
+
+
+def _means(scored: list[Scored]) -> dict[str, float]:
+    return {
+        name: statistics.fmean(clip.values[name] for clip in scored) for name in scored[0].values
+    }
 
 
 def main() -> None:
     system, clips = Checkpoint("nano", NANO), cast()
     runs = [measure(system, clips, seed) for seed in SEEDS]
+    scorer = Scorer(MEASURE)
+    truth = _means([scorer.score_truth(clip) for clip in clips])
     figures = {
-        name: {"value": runs[0][name], "noise": statistics.stdev(run[name] for run in runs)}
+        name: {
+            "value": runs[0][name],
+            "noise": statistics.stdev(run[name] for run in runs),
+            "truth": truth.get(name),
+        }
         for name in runs[0]
     }
     for name, entry in figures.items():
-        print(f"{name:20} {entry['value']:8.4f}  noise {entry['noise']:.4f}")
+        print(f"{name:20} {entry['value']:8.4f}  noise {entry['noise']:.4f}  {entry['truth']}")
     if "--record" in sys.argv[1:]:
         record = {"clips": [clip.name for clip in clips], "seed": SEEDS[0], "figures": figures}
         RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

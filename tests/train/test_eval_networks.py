@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_networks import save_alexnet, save_clip, save_i3d
+from tiny_networks import save_alexnet, save_clip, save_i3d, save_mobilenet
 
-from train.eval.columns import Measure
+from train.eval.clips import read_clip
+from train.eval.columns import NO_MODEL, Measure
 from train.eval.networks import Networks, find_networks
+from train.eval.scores import Scorer
 from train.eval.sets import set_entry
 from train.evaluate import main
 
@@ -32,7 +34,7 @@ def testset(tmp_path: Path) -> Path:
 def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    for save in (save_alexnet, save_i3d, save_clip):
+    for save in (save_alexnet, save_i3d, save_clip, save_mobilenet):
         save(models)
     options = ["--models", str(models), "--kvd-kernel", "gaussian", "--size", "64"]
     out = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--workers", "1"]
@@ -40,7 +42,8 @@ def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Pat
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["systems"]
     fade, same = rows["crossfade"], rows["same"]
     assert {"fvd", "kvd_gaussian", "lpips_alex", "clip_img", "clip_txt"} <= set(fade)
-    assert not {"kvd_transnet", "fvd_transnet", "lpips_hed"} & set(fade)
+    standins = {"kvd_transnet", "fvd_transnet", "lpips_hed", "clip_img_mobilenet"}
+    assert not standins & set(fade)
     assert "too few clips: 2 of 401 needed" in fade["fvd"]["model"]
     assert fade["kvd_gaussian"]["mean"] > same["kvd_gaussian"]["mean"]
     assert fade["lpips_alex"]["mean"] > same["lpips_alex"]["mean"] == 0
@@ -50,6 +53,26 @@ def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Pat
     for key, name in files.items():
         assert name in fade[key]["model"] and "sha256 " in fade[key]["model"]
     assert "KVD (Gaussian)" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
+    testset: Path, tmp_path: Path
+) -> None:
+    assert find_networks(tmp_path).images is None
+    save_mobilenet(tmp_path)
+    assert find_networks(tmp_path).images == "mobilenet"
+    measure = Measure(networks=Networks(models=tmp_path, images="mobilenet"))
+    columns = {metric.key: metric for metric in measure.columns()}
+    assert "clip_img" not in columns
+    column = columns["clip_img_mobilenet"]
+    assert (column.title, columns["clip_txt"].model) == ("CLIP_img-MobileNet", NO_MODEL)
+    assert "nsfwjs 4.4.0" in column.model
+    clip = read_clip(testset / "slow")
+    back = Scorer(measure).score(clip, clip.frames.flip(0)).values
+    same = Scorer(measure).score(clip, clip.frames).values
+    assert not {"clip_img", "clip_txt"} & set(back)
+    assert back["clip_img_mobilenet"] < 1
+    assert same["clip_img_mobilenet"] == pytest.approx(1)
 
 
 def test_without_packages_and_files_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -319,6 +319,18 @@ def test_rife_takes_any_size_and_time() -> None:
     assert (early - clip[0]).square().mean() < (late - clip[0]).square().mean()
 
 
+def test_rifes_flow_from_the_middle_is_half_the_motion() -> None:
+    generator = torch.Generator().manual_seed(0)
+    blots = torch.rand(1, 3, 16, 16, generator=generator)
+    picture = torch.nn.functional.interpolate(blots, (128, 128), mode="bicubic").clamp(0, 1)
+    to_now, to_later = (
+        flow[0, :, 24:-24, 24:-24].mean(dim=(1, 2)).tolist()
+        for flow in Rife().middle_flow(picture, picture.roll(4, dims=-1))
+    )
+    assert to_now == pytest.approx([-2, 0], abs=0.1)
+    assert to_later == pytest.approx([2, 0], abs=0.1)
+
+
 def summary(values: list[dict[str, float]]) -> dict[str, dict]:
     """Of one system, without any network."""
     clips = {str(i): Scored(values=v, features=[]) for i, v in enumerate(values)}

@@ -38,13 +38,18 @@ class Measure:
     every_frame: bool = False
 
     def columns(self) -> tuple[Metric, ...]:
-        return (*_sets(self), *_frames_by_networks(self.networks), *PLAIN, *_by_eye(self.networks))
+        return (*_sets(self), *_frames_by_networks(self), *PLAIN, *_by_eye(self.networks))
 
     @property
     def perceptual(self) -> str:
         """Key of the LPIPS column."""
         net = self.networks.perceptual
         return f"lpips_{net}" if net else "lpips"
+
+    @property
+    def image_likeness(self) -> str:
+        """Key of the CLIP_img column."""
+        return "clip_img_mobilenet" if self.networks.images == "mobilenet" else "clip_img"
 
     @property
     def kvd(self) -> str:
@@ -168,8 +173,8 @@ def _sets(measure: Measure) -> Iterator[Metric]:
     )
 
 
-def _frames_by_networks(nets: Networks) -> Iterator[Metric]:
-    found = nets.labels
+def _frames_by_networks(measure: Measure) -> Iterator[Metric]:
+    nets, found = measure.networks, measure.networks.labels
     names = {"alex": "LPIPS (AlexNet)", "vgg": "LPIPS (VGG)", "hed": "LPIPS-HED", None: "LPIPS"}
     meaning = "perceptual distance."
     if nets.perceptual == "hed":
@@ -178,16 +183,30 @@ def _frames_by_networks(nets: Networks) -> Iterator[Metric]:
             "heads. Not the LPIPS of the literature: never compare it with published values."
         )
     yield _sampled(
-        nets.perceptual and f"lpips_{nets.perceptual}" or "lpips",
+        measure.perceptual,
         names[nets.perceptual],
         LOWER,
         _or_advice(meaning, found.get("lpips", NO_MODEL), "lpips"),
         found.get("lpips", NO_MODEL),
     )
-    clip = found.get("clip", NO_MODEL)
-    for key, what in (("clip_img", "the true frame"), ("clip_txt", "the prompt, where one is")):
-        meaning = _or_advice(f"cosine of the frame and {what}.", clip, "clip")
-        yield _sampled(key, key.replace("clip", "CLIP"), HIGHER, meaning, clip)
+    yield from _likeness(measure)
+
+
+def _likeness(measure: Measure) -> Iterator[Metric]:
+    """CLIP_img and CLIP_txt."""
+    nets, found = measure.networks, measure.networks.labels
+    model, meaning = found.get("images", NO_MODEL), "cosine of the frame and the true frame."
+    standin = "-MobileNet" if nets.images == "mobilenet" else ""
+    if standin:
+        meaning += (
+            " Pooled features of MobileNetV2 in place of CLIP's: never compare it with published "
+            "values."
+        )
+    meaning = _or_advice(meaning, model, "images")
+    yield _sampled(measure.image_likeness, f"CLIP_img{standin}", HIGHER, meaning, model)
+    model = found.get("words", NO_MODEL)
+    meaning = _or_advice("cosine of the frame and the prompt, where one is.", model, "words")
+    yield _sampled("clip_txt", "CLIP_txt", HIGHER, meaning, model)
 
 
 def _by_eye(nets: Networks) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from .networks import open_networks
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """maps: LPIPS features of the chosen frames; lines: HED's of frames with a sketch, {number:
-    (1 h w)}; images: CLIP's vectors of the chosen frames."""
+    (1 h w)}; images: vectors of the chosen frames for CLIP_img."""
 
     maps: list[Tensor]
     lines: dict[int, Tensor]
@@ -35,13 +35,13 @@ class Networks:
     def look(self, clip: Clip, frames: Tensor) -> Look:
         chosen = self._chosen(frames)
         drawn = sorted(clip.sketches) if self.nets.hed is not None else []
-        clip_net = self.nets.clip
+        images = self.nets.images
         placed = frames.to(self.device, memory_format=torch.channels_last)
         maps, lines = self._trunk(placed, chosen, drawn)
         return Look(
             maps=maps,
             lines=lines,
-            images=None if clip_net is None else clip_net.image_features(placed[chosen]),
+            images=None if images is None else images.image_features(placed[chosen]),
         )
 
     def _trunk(
@@ -69,7 +69,7 @@ class Networks:
             distance = self.nets.lpips.compare(look.maps, truth.maps)
             scores[self.measure.perceptual] = distance.mean().item()
         if look.images is not None:
-            scores["clip_img"] = cosine(look.images, truth.images).mean().item()
+            scores[self.measure.image_likeness] = cosine(look.images, truth.images).mean().item()
         return scores
 
     def judge(self, clip: Clip, frames: Tensor, look: Look) -> dict[str, float]:
@@ -81,8 +81,8 @@ class Networks:
                 for i, lines in look.lines.items()
             ]
             scores["sketch_f_hed"] = sum(r.f_score for r in found) / len(found)
-        if look.images is not None and clip.prompt:
-            words = self.nets.clip.text_features(clip.prompt)
+        if self.nets.words is not None and clip.prompt:
+            words = self.nets.words.text_features(clip.prompt)
             scores["clip_txt"] = cosine(look.images, words).mean().item()
         if self.nets.flow is not None:
             scores["flicker"] = self._flicker(clip, frames)

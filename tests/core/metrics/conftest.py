@@ -1,4 +1,6 @@
-"""Small clips the metric tests share."""
+"""Small clips the metric tests share, and what damages them."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -34,17 +36,31 @@ def shifted(frames: Tensor, pixels: int) -> Tensor:
     return frames.roll(pixels, dims=-1)
 
 
+# Six frames; the ends stay. Each leaves more frames, or the same further, out of their place.
+ORDERS = ([0, 2, 1, 3, 4, 5], [0, 2, 1, 4, 3, 5], [0, 3, 1, 4, 2, 5])
+
+
+def damaged(clip: Tensor, kind: str) -> list[Tensor]:
+    """Three steps, each worse than the one before."""
+    return {
+        "blur": lambda: [blurred(clip, r) for r in (1, 2, 4)],
+        "noise": lambda: [noisy(clip, s) for s in (0.05, 0.15, 0.4)],
+        "shift": lambda: [shifted(clip, p) for p in (1, 3, 8)],
+        "shuffle": lambda: [clip[order] for order in ORDERS],
+    }[kind]()
+
+
 @pytest.fixture
 def clip() -> Tensor:
     return disc_clip()
 
 
+@pytest.fixture
+def worsen() -> Callable[[Tensor, str], list[Tensor]]:
+    return damaged
+
+
 @pytest.fixture(params=["blur", "noise", "shift"])
 def worsening(request: pytest.FixtureRequest, clip: Tensor) -> list[Tensor]:
     """The clip, then three steps worse each: any fidelity metric must follow the order."""
-    steps = {
-        "blur": [blurred(clip, r) for r in (1, 2, 4)],
-        "noise": [noisy(clip, s) for s in (0.05, 0.15, 0.4)],
-        "shift": [shifted(clip, p) for p in (1, 3, 8)],
-    }
-    return [clip, *steps[request.param]]
+    return [clip, *damaged(clip, request.param)]

@@ -37,13 +37,6 @@ def test_equals_open_clip_itself(net: ClipSimilarity, folder: Path, clip: Tensor
     assert torch.equal(cosine(images, words), (images * words).sum(dim=1))
 
 
-def test_identity_symmetry_and_damage(net: ClipSimilarity, worsening: list[Tensor]) -> None:
-    truth, *worse = [net.image_features(x[:1]) for x in worsening]
-    assert cosine(truth, truth).item() == pytest.approx(1)
-    assert torch.equal(cosine(truth, worse[0]), cosine(worse[0], truth))
-    assert 1 > cosine(worse[0], truth).item() > cosine(worse[2], truth).item()
-
-
 def test_found_only_when_complete(tmp_path: Path) -> None:
     assert find_clip(tmp_path) is None
     folder = save_clip(tmp_path)

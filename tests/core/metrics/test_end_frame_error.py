@@ -5,10 +5,6 @@ from torch import Tensor
 from toon_core.metrics.end_frame_error import end_frame_error
 
 
-def test_exact_ends(clip: Tensor) -> None:
-    assert end_frame_error(clip, clip[0], clip[-1]) == 0
-
-
 def test_only_the_ends_count() -> None:
     clip = torch.zeros(4, 3, 8, 8)
     clip[1:3] = 1

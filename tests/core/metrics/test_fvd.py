@@ -37,10 +37,7 @@ def test_equals_scipy_and_torchmetrics() -> None:
     )
 
 
-def test_identity_symmetry_and_sets_of_one_distribution() -> None:
-    a, b = features(50, 0), features(40, 1)
-    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-8)
+def test_sets_of_one_distribution_are_near() -> None:
     generator = torch.Generator().manual_seed(5)
     near, far = (torch.randn(4000, 6, generator=generator) for _ in range(2))
     assert frechet_distance(near, far) < 0.02

@@ -19,18 +19,13 @@ def test_steepness_of_a_step(height: float, width: int) -> None:
     assert edge_steepness(step(height, width).mT).item() == pytest.approx(height / width, rel=1e-5)
 
 
-def test_identity_and_inverse(worsening: list[Tensor]) -> None:
+def test_inverse(worsening: list[Tensor]) -> None:
     truth, *_, worst = worsening
-    assert line_sharpness_kept(truth, truth).tolist() == pytest.approx([1.0] * len(truth))
     there, back = line_sharpness_kept(worst, truth), line_sharpness_kept(truth, worst)
     assert (there * back).tolist() == pytest.approx([1.0] * len(truth), rel=1e-5)
 
 
-def test_falls_with_blur_and_fading(clip: Tensor) -> None:
-    pool = torch.nn.functional.avg_pool2d
-    blurs = [pool(clip, 2 * r + 1, stride=1, padding=r, count_include_pad=False) for r in (1, 2, 4)]
-    kept = [line_sharpness_kept(x, clip).mean().item() for x in (clip, *blurs)]
-    assert all(b < a - 0.05 for a, b in zip(kept, kept[1:], strict=False))
+def test_falls_with_fading(clip: Tensor) -> None:
     fades = [clip.lerp(torch.full_like(clip, 0.5), a) for a in (0.25, 0.5)]
     assert [line_sharpness_kept(x, clip).mean().item() for x in fades] == pytest.approx([0.75, 0.5])
 
@@ -38,11 +33,6 @@ def test_falls_with_blur_and_fading(clip: Tensor) -> None:
 def test_a_ghost_of_two_poses_is_half_as_sharp(clip: Tensor) -> None:
     ghost = (clip[:1] + clip[5:]) / 2
     assert line_sharpness_kept(ghost, clip[2:3]).item() == pytest.approx(0.5, abs=0.05)
-
-
-def test_place_does_not_matter(clip: Tensor) -> None:
-    moved = clip.roll(3, dims=0)
-    assert line_sharpness_kept(moved, clip).tolist() == pytest.approx([1.0] * len(clip), abs=0.02)
 
 
 def test_a_truth_without_edges_has_no_ratio(clip: Tensor) -> None:

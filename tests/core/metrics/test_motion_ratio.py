@@ -18,17 +18,12 @@ def test_closed_form() -> None:
     assert motion_ratio(ramp(0.2), ramp(0.1)) == pytest.approx(2.0)
 
 
-def test_identity_and_standing_still(clip: Tensor) -> None:
-    assert motion_ratio(clip, clip) == 1.0
+def test_standing_still(clip: Tensor) -> None:
     assert motion_ratio(clip[:1].expand_as(clip), clip) == 0.0
 
 
 def test_truth_that_stands_still_has_no_ratio(clip: Tensor) -> None:
     assert math.isnan(motion_ratio(clip, clip[:1].expand_as(clip)))
-
-
-def test_shuffled_frames_move_more(clip: Tensor) -> None:
-    assert motion_ratio(clip[[0, 3, 1, 4, 2, 5]], clip) > 1.2
 
 
 def test_one_frame_is_refused() -> None:

@@ -32,15 +32,6 @@ def test_constants_closed_form() -> None:
     assert ssim(x, y).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_identity(clip: Tensor) -> None:
-    assert ssim(clip, clip).tolist() == pytest.approx([1.0] * len(clip), abs=1e-6)
-
-
-def test_falls_with_damage(worsening: list[Tensor]) -> None:
-    scores = [ssim(x, worsening[0]).mean().item() for x in worsening]
-    assert all(a > b + 0.005 for a, b in zip(scores, scores[1:], strict=False))
-
-
 def test_frame_smaller_than_window() -> None:
     with pytest.raises(ValueError, match="window of 11"):
         ssim(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
