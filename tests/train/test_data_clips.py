@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.clips import find_clips, open_clip, open_segments, unpack
+from train.data.clips import open_clip, open_segments, unpack
 from train.data.names import prompt_from_name
 
 COUNT = 20
@@ -128,18 +128,6 @@ def test_bad_rate_and_mixed_sizes_are_named(tmp_path):
     (tmp_path / "fps.txt").write_text("fast")
     with pytest.raises(ValueError, match="'fast'.*expected one number"):
         open_clip(tmp_path, size=32)
-
-
-def test_find_clips_takes_a_folder_of_frames_as_one(tmp_path, write_lottie):
-    write_lottie(tmp_path / "a.json")
-    frames = tmp_path / "walk"
-    frames.mkdir()
-    for number, image in enumerate(squares(3)):
-        image.save(frames / f"{number}.png")
-    (tmp_path / "readme.md").touch()
-    assert find_clips(tmp_path) == [tmp_path / "a.json", frames]
-    with pytest.raises(ValueError, match="expected a folder"):
-        find_clips(tmp_path / "nowhere")
 
 
 def test_unpack_refuses_paths_that_leave_the_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""One door to every kind of clip, `open_clip` and `open_segments`; and the search for clips."""
+"""One door to every kind of clip: `open_clip` and `open_segments`."""
 
 import tarfile
 from collections.abc import Callable, Iterator
@@ -67,7 +67,9 @@ def open_segments(
     Raises ValueError naming the file and the reason.
     """
     path = Path(path)
-    reader = reader_of(path) if path.exists() else None
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    reader = reader_of(path)
     if reader is None:
         known = ".json (Lottie), " + ", ".join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)
         raise ValueError(f"{path}: no clip here; expected {known} or a folder of frames")
@@ -113,22 +115,6 @@ def _contain(frames: np.ndarray, size: int) -> np.ndarray:
         small = image.resize((width, height), Image.Resampling.HAMMING)
         target[top : top + height, left : left + width] = np.asarray(small)
     return out
-
-
-def find_clips(root: str | Path) -> list[Path]:
-    """Every clip file and frame folder under `root`, sorted; a folder of frames is one clip."""
-    root = Path(root)
-    if not root.is_dir():
-        raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
-    if reader_of(root):
-        return [root]
-    found = []
-    for path in sorted(root.iterdir()):
-        if reader_of(path):
-            found.append(path)
-        elif path.is_dir():
-            found += find_clips(path)
-    return found
 
 
 def unpack(archive: str | Path, target: Path) -> Path:
