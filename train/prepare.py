@@ -41,6 +41,8 @@ Paths = dict[str, Path]
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise ValueError(f"out={out} lies in data={data}, whose clips are read: choose another out")
     for step, reason in load_chain(config.filters).missing.items():
         log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data

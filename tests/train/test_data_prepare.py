@@ -107,6 +107,17 @@ def test_look_alikes_share_a_group(prepared):
     assert len({groups[name] for name in ("red box", "down", "corner", "roll", "rise")}) == 5
 
 
+def test_the_rest_of_a_long_lottie_is_a_drop(tmp_path, write_lottie):
+    (tmp_path / "data").mkdir()
+    write_lottie(tmp_path / "data" / "long.json")
+    options = {**FAST, "max_frames": 20}
+    prepare(PrepareConfig(data=str(tmp_path / "data"), out=str(tmp_path / "out"), **options))
+    kept, rest = read_index(tmp_path / "out")
+    assert (kept.id, kept.kept, kept.frames) == ("long-f000000", True, 20)
+    assert (rest.id, rest.kept, rest.start) == ("long-rest", False, 20)
+    assert rest.reason.startswith("read: long.json: 11 frames are left out")
+
+
 def test_a_near_duplicate_is_dropped(tmp_path, write_lottie):
     data = tmp_path / "data"
     data.mkdir()

@@ -85,6 +85,52 @@ def test_what_cannot_be_opened_is_a_reason_and_ends_nothing(tmp_path, lottie_fol
     }
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".tiff", ".bmp", ".WEBP"])
+def test_numbered_pictures_of_every_usual_kind_are_a_clip(tmp_path, suffix):
+    folder = write_frames(tmp_path / "data" / "walk", 20, suffix)
+    (folder / f"._frame_001{suffix}").write_bytes(b"what some systems leave beside a file")
+    assert search(tmp_path / "data").clips == {"walk": folder}
+    assert search(tmp_path / "data").refused == {}
+    store = prepare(options(tmp_path / "data", tmp_path / "out"))
+    [record] = store.records
+    assert record.id == "walk" and record.frames == 20
+    frame = store.frames(record, [19])[0]
+    assert frame[14, 26, 0] > 180 and frame[14, 10, 2] > 180
+
+
+def test_numbered_animations_stay_clips_of_their_own(tmp_path):
+    stills = [Image.new("RGB", (32, 32), (80 * i, 0, 0)) for i in range(3)]
+    for number in range(6):
+        held = [] if number < 3 else stills[1:]
+        stills[0].save(tmp_path / f"{number}.webp", save_all=True, append_images=held, duration=40)
+    write_frames(tmp_path / "walk" / "frames")
+    found = search(tmp_path)
+    assert sorted(found.clips) == ["0", "1", "2", "3", "4", "5", "walk__frames"]
+
+
+def test_what_is_no_clip_is_refused_once_for_each_kind_of_file(tmp_path):
+    (tmp_path / "art").mkdir()
+    for name in ("a.psd", "b.PSD", "cover.jpg", "notes.txt", "README.md", ".DS_Store"):
+        (tmp_path / "art" / name).touch()
+    frames = write_frames(tmp_path / "walk")
+    (frames / "cut.mp4").touch()
+    (frames / "takes").mkdir()
+    (frames / "cover.png").touch()
+    reasons = {name: reason for name, (_, reason) in search(tmp_path).refused.items()}
+    beside = "read: beside frames, whose folder is one clip"
+    told = sorted(reasons.values())
+    assert told[0].startswith("read: 1 file, no clip; expected") and ".webp" in told[0]
+    assert told[1].startswith("read: 2 files, no clip; expected .json (Lottie), .mp4")
+    assert told[2:] == [beside, beside]
+    assert {"walk__cut", "walk__takes"} < set(reasons) and len(reasons) == 4
+
+
+def test_shards_do_not_go_among_the_clips(tmp_path):
+    write_frames(tmp_path / "walk", 20)
+    with pytest.raises(ValueError, match="choose another out"):
+        prepare(options(tmp_path, tmp_path / "shards"))
+
+
 def test_a_file_that_vanishes_after_the_search_is_a_reason(tmp_path, lottie_folder, monkeypatch):
     data = tmp_path / "data"
     data.mkdir()

@@ -9,11 +9,15 @@ import numpy as np
 from PIL import Image
 
 from train.data.lottie import read_lottie
-from train.data.media import image_files, read_animation, read_sequence, read_video
+from train.data.media import IMAGE_SUFFIXES, image_files, read_animation, read_sequence, read_video
 from train.data.names import prompt_file, prompt_of
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 ANIMATION_SUFFIXES = (".gif", ".webp", ".apng", ".png")
+KNOWN = (
+    f".json (Lottie), {', '.join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)} or a folder of frames (two "
+    f"or more of {', '.join(IMAGE_SUFFIXES)} whose names end in a number)"
+)
 OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
 
 
@@ -40,14 +44,10 @@ def reader_of(path: Path) -> Callable | None:
         return read_sequence if len(image_files(path)) > 1 else None
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _lottie
+        return read_lottie
     if suffix in VIDEO_SUFFIXES:
         return read_video
     return read_animation if suffix in ANIMATION_SUFFIXES else None
-
-
-def _lottie(path: Path, *options) -> Iterator[tuple[np.ndarray, float]]:
-    yield read_lottie(path, *options)
 
 
 def open_clip(
@@ -64,15 +64,14 @@ def open_segments(
 
     Clips with alpha are fitted in whole into squares of `size` pixels; opaque ones keep their
     aspect, `size` is their short side. A Lottie file ends after one part.
-    Raises ValueError naming the file and the reason.
+    Raises ValueError naming the file and the reason; after parts, why there are no more.
     """
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     reader = reader_of(path)
     if reader is None:
-        known = ".json (Lottie), " + ", ".join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)
-        raise ValueError(f"{path}: no clip here; expected {known} or a folder of frames")
+        raise ValueError(f"{path}: no clip here; expected {KNOWN}")
     name, alpha, start = path.name if path.is_dir() else path.stem, None, 0
     for frames, fps in reader(path, size, max_fps, max_frames):
         if alpha is None:
