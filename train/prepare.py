@@ -22,8 +22,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from train.data.archive import unpack
 from train.data.assembly import assemble, restore
-from train.data.clips import unpack
 from train.data.contact import write_sheet
 from train.data.filters.base import ModelError
 from train.data.options import PrepareConfig

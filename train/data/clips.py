@@ -1,6 +1,5 @@
 """One door to every kind of clip: `open_clip` and `open_segments`."""
 
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,18 +113,3 @@ def _contain(frames: np.ndarray, size: int) -> np.ndarray:
         small = image.resize((width, height), Image.Resampling.HAMMING)
         target[top : top + height, left : left + width] = np.asarray(small)
     return out
-
-
-def unpack(archive: str | Path, target: Path) -> Path:
-    """Unpack a tar of clips into `target` once; returns `target`. Unsafe members are refused."""
-    done = target / ".unpacked"
-    if done.exists():
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ValueError(f"data={archive}: cannot be unpacked as a tar ({error})") from error
-    done.touch()
-    return target
