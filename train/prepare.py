@@ -12,11 +12,9 @@ stopped goes on with the same command; the same input gives the same bytes.
 import hashlib
 import json
 import logging
-import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from train.data.contact import write_sheet
 from train.data.filters.base import ModelError
 from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
+from train.data.pool import run_jobs
 from train.data.search import Found, cannot_be_opened, search
 from train.data.shards import write_atomic
 from train.data.store import INDEX, Record, Store, read_index
@@ -119,12 +118,14 @@ def _work(config: PrepareConfig, paths: Paths, stamps: dict[str, str]) -> dict[s
         if outcome and outcome.fingerprint == stamps[name] and restore(out, name, outcome, index):
             outcomes[name] = outcome
     todo = {name: path for name, path in paths.items() if name not in outcomes}
+    steps = Counter(_step(record) for o in outcomes.values() for record in o.records)
     progress = tqdm(total=len(paths), initial=len(outcomes), desc="clips", unit="clip")
     with progress:
         for name, outcome in _processed(config, todo, stamps):
             outcomes[name] = outcome
+            steps.update(map(_step, outcome.records))
             progress.update()
-            progress.set_postfix(Counter(_step(r) for o in outcomes.values() for r in o.records))
+            progress.set_postfix(steps)
     return outcomes
 
 
@@ -142,36 +143,9 @@ def _step(record: Record) -> str:
 def _processed(
     config: PrepareConfig, todo: Paths, stamps: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
-    lost = []
-    for name, outcome in _in_workers(config, todo, stamps, config.workers):
-        if outcome is None:
-            lost.append(name)
-        else:
-            yield name, outcome
-    for name in lost:  # one crash takes the others of its pool down: alone, each shows itself
-        alone = {name: todo[name]}
-        for _, outcome in _in_workers(config, alone, stamps, 1):
-            yield name, outcome or _crashed(config, name, todo[name], stamps[name])
-
-
-def _in_workers(
-    config: PrepareConfig, paths: Paths, stamps: dict[str, str], workers: int
-) -> Iterator[tuple[str, Outcome | None]]:
-    """Outcomes as they come; None for a source whose worker process died."""
-    if workers == 0:
-        yield from ((n, process(config, n, p, stamps[n])) for n, p in paths.items())
-    if workers == 0 or not paths:
-        return
-    context = multiprocessing.get_context("spawn")
-    count = min(workers, len(paths))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
-        jobs = {pool.submit(process, config, n, p, stamps[n]): n for n, p in paths.items()}
-        try:
-            for job in as_completed(jobs):
-                crashed = isinstance(job.exception(), BrokenExecutor)
-                yield jobs[job], None if crashed else job.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    jobs = {name: (config, name, path, stamps[name]) for name, path in todo.items()}
+    for name, outcome in run_jobs(process, jobs, config.workers, start_worker):
+        yield name, outcome or _crashed(config, name, todo[name], stamps[name])
 
 
 def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
