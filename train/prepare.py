@@ -12,22 +12,22 @@ stopped goes on with the same command; the same input gives the same bytes.
 import hashlib
 import json
 import logging
-import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
+from train.data.archive import unpack
 from train.data.assembly import assemble, restore
-from train.data.clips import find_clips, unpack
 from train.data.contact import write_sheet
 from train.data.filters.base import ModelError
 from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
+from train.data.pool import run_jobs
+from train.data.search import Found, cannot_be_opened, search
 from train.data.shards import write_atomic
 from train.data.store import INDEX, Record, Store, read_index
 from train.data.worker import filter_models, load_chain, process, start_worker
@@ -40,18 +40,20 @@ Paths = dict[str, Path]
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise ValueError(f"out={out} lies in data={data}, whose clips are read: choose another out")
     for step, reason in load_chain(config.filters).missing.items():
         log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data
-    paths = identified(root)
-    stamps = {name: _fingerprint(config, path) for name, path in paths.items()}
-    key = _key(config, stamps)
+    found = search(root)
+    stamps, refused = _stamped(config, found)
+    key = _key(config, stamps | {name: outcome.fingerprint for name, outcome in refused.items()})
     done = out / FOLDER / "assembled"
     if (out / INDEX).is_file() and done.is_file() and done.read_text() == key:
         log.info("%s is complete, nothing has changed", out)
         return Store(out)
     done.unlink(missing_ok=True)
-    outcomes = _work(config, paths, stamps)
+    outcomes = refused | _work(config, {name: found.clips[name] for name in stamps}, stamps)
     records = assemble(config, outcomes)
     write_sheet(out, outcomes, records)
     _finish(out, outcomes, key)
@@ -59,37 +61,40 @@ def prepare(config: PrepareConfig) -> Store:
     return Store(out)
 
 
-def identified(root: Path) -> Paths:
-    """Every clip under `root` by its id: the path below it without suffix and dots."""
-    paths: Paths = {}
-    for path in find_clips(root):
-        name = clip_id(path, root)
-        if name in paths:  # walk.gif beside walk.mp4
-            name += path.suffix.replace(".", "_")
-        paths[name] = path
-    return paths
+def _stamped(config: PrepareConfig, found: Found) -> tuple[dict[str, str], dict[str, Outcome]]:
+    """What the work on every source depends on, and the outcomes of those that cannot be used."""
+    options = _options(config)
+    stamps: dict[str, str] = {}
+    refused = dict(found.refused)
+    for name, path in found.clips.items():
+        try:
+            stamps[name] = _fingerprint(options, path)
+        except OSError as error:
+            refused[name] = path, cannot_be_opened(error)
+    return stamps, {name: _refusal(name, *what) for name, what in sorted(refused.items())}
 
 
-def clip_id(path: Path, root: Path) -> str:
-    """WebDataset ends a member's key at its first dot, so that an id has none."""
-    relative = Path(path.name) if path == root else path.relative_to(root)
-    parts = relative.parts if path.is_dir() else relative.with_suffix("").parts
-    name = "__".join(parts).replace(".", "_")
-    if len(name.encode()) <= 120:
-        return name
-    return name[:40] + "-" + hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
-def _fingerprint(config: PrepareConfig, path: Path) -> str:
-    files = [path, path.with_suffix(".txt")] if path.is_file() else sorted(path.iterdir())
-    stats = [(file.name, file.stat()) for file in files if file.exists()]
-    stamp = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+def _options(config: PrepareConfig) -> str:
+    """The options and models that the work on one source depends on."""
     options = asdict(config)
     for name in ("data", "out", "workers", "shard_mb"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
-    text = json.dumps([options, filter_models(config.filters), stamp])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps([options, filter_models(config.filters)])
+
+
+def _fingerprint(options: str, path: Path) -> str:
+    """OSError where the source, which was found, is no longer there."""
+    path.stat()
+    files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
+    stats = [(file.name, file.stat()) for file in files if file.exists()]
+    stamp = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(json.dumps([options, stamp]).encode()).hexdigest()
+
+
+def _refusal(name: str, path: Path, reason: str, stamp: str = "") -> Outcome:
+    record = Record(id=name, kept=False, reason=reason, source=path.name)
+    return Outcome(fingerprint=stamp or reason, records=(record,))
 
 
 def _key(config: PrepareConfig, stamps: dict[str, str]) -> str:
@@ -113,12 +118,14 @@ def _work(config: PrepareConfig, paths: Paths, stamps: dict[str, str]) -> dict[s
         if outcome and outcome.fingerprint == stamps[name] and restore(out, name, outcome, index):
             outcomes[name] = outcome
     todo = {name: path for name, path in paths.items() if name not in outcomes}
+    steps = Counter(_step(record) for o in outcomes.values() for record in o.records)
     progress = tqdm(total=len(paths), initial=len(outcomes), desc="clips", unit="clip")
     with progress:
         for name, outcome in _processed(config, todo, stamps):
             outcomes[name] = outcome
+            steps.update(map(_step, outcome.records))
             progress.update()
-            progress.set_postfix(Counter(_step(r) for o in outcomes.values() for r in o.records))
+            progress.set_postfix(steps)
     return outcomes
 
 
@@ -136,42 +143,13 @@ def _step(record: Record) -> str:
 def _processed(
     config: PrepareConfig, todo: Paths, stamps: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
-    lost = []
-    for name, outcome in _in_workers(config, todo, stamps, config.workers):
-        if outcome is None:
-            lost.append(name)
-        else:
-            yield name, outcome
-    for name in lost:  # one crash takes the others of its pool down: alone, each shows itself
-        alone = {name: todo[name]}
-        for _, outcome in _in_workers(config, alone, stamps, 1):
-            yield name, outcome or _crashed(config, name, todo[name], stamps[name])
-
-
-def _in_workers(
-    config: PrepareConfig, paths: Paths, stamps: dict[str, str], workers: int
-) -> Iterator[tuple[str, Outcome | None]]:
-    """Outcomes as they come; None for a source whose worker process died."""
-    if workers == 0:
-        yield from ((n, process(config, n, p, stamps[n])) for n, p in paths.items())
-    if workers == 0 or not paths:
-        return
-    context = multiprocessing.get_context("spawn")
-    count = min(workers, len(paths))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
-        jobs = {pool.submit(process, config, n, p, stamps[n]): n for n, p in paths.items()}
-        try:
-            for job in as_completed(jobs):
-                crashed = isinstance(job.exception(), BrokenExecutor)
-                yield jobs[job], None if crashed else job.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    jobs = {name: (config, name, path, stamps[name]) for name, path in todo.items()}
+    for name, outcome in run_jobs(process, jobs, config.workers, start_worker):
+        yield name, outcome or _crashed(config, name, todo[name], stamps[name])
 
 
 def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
-    reason = "read: its reader crashed"
-    record = Record(id=name, kept=False, reason=reason, source=path.name)
-    outcome = Outcome(fingerprint=stamp, records=(record,))
+    outcome = _refusal(name, path, "read: its reader crashed", stamp)
     write_outcome(Path(config.out), name, outcome, None)
     return outcome
 

@@ -1,13 +1,10 @@
 """Readers: every kind of clip gives the same frames; a bad file gives a reason."""
 
-import io
-import tarfile
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.clips import find_clips, open_clip, open_segments, unpack
+from train.data.clips import open_clip, open_segments
 from train.data.names import prompt_from_name
 
 COUNT = 20
@@ -91,6 +88,28 @@ def test_a_long_clip_comes_in_parts(tmp_path):
     assert np.array_equal(parts[2].frames[1], np.asarray(squares()[17]))
 
 
+def test_a_long_lottie_ends_with_what_is_left_out(tmp_path, write_lottie):
+    parts = open_segments(write_lottie(tmp_path / "long.json"), size=32, max_frames=20)
+    assert len(next(parts).frames) == 20
+    with pytest.raises(ValueError, match="long.json: 11 frames are left out.*max_frames=20"):
+        next(parts)
+
+
+def test_sixteen_bits_are_refused_rather_than_clipped(tmp_path):
+    for number in range(2):
+        grey = np.full((32, 32), 30000, np.uint16)
+        Image.fromarray(grey).save(tmp_path / f"{number}.tif")
+    with pytest.raises(ValueError, match="0.tif.*expected 8 bits"):
+        open_clip(tmp_path, size=32)
+
+
+def test_of_one_frame_in_two_formats_one_is_taken(tmp_path):
+    for number, image in enumerate(squares(3)):
+        image.save(tmp_path / f"{number}.png")
+        image.save(tmp_path / f"{number}.webp", lossless=True)
+    assert len(open_clip(tmp_path, size=64).frames) == 3
+
+
 def test_wide_clip_with_alpha_is_fitted_in_whole(tmp_path):
     image = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
     image.paste((0, 255, 0, 255), (0, 10, 80, 30))
@@ -128,27 +147,6 @@ def test_bad_rate_and_mixed_sizes_are_named(tmp_path):
     (tmp_path / "fps.txt").write_text("fast")
     with pytest.raises(ValueError, match="'fast'.*expected one number"):
         open_clip(tmp_path, size=32)
-
-
-def test_find_clips_takes_a_folder_of_frames_as_one(tmp_path, write_lottie):
-    write_lottie(tmp_path / "a.json")
-    frames = tmp_path / "walk"
-    frames.mkdir()
-    for number, image in enumerate(squares(3)):
-        image.save(frames / f"{number}.png")
-    (tmp_path / "readme.md").touch()
-    assert find_clips(tmp_path) == [tmp_path / "a.json", frames]
-    with pytest.raises(ValueError, match="expected a folder"):
-        find_clips(tmp_path / "nowhere")
-
-
-def test_unpack_refuses_paths_that_leave_the_folder(tmp_path):
-    archive = tmp_path / "bad.tar"
-    with tarfile.open(archive, "w") as tar:
-        tar.addfile(tarfile.TarInfo("../escaped.json"), io.BytesIO())
-    with pytest.raises(ValueError, match="cannot be unpacked"):
-        unpack(archive, tmp_path / "out")
-    assert not (tmp_path / "escaped.json").exists()
 
 
 @pytest.mark.parametrize(

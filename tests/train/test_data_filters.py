@@ -198,10 +198,20 @@ def test_captions_come_from_a_local_model_and_given_ones_are_kept(blip):
     assert set(verdict.changes["caption"].split()) <= set(WORDS) and verdict.changes["caption"]
     assert verdict.changes["caption_by"] == "model"
     assert step(piece(scene(20, 16), caption="a fox", caption_by="given")).changes == {}
-    named = piece(scene(20, 16), caption="ep 01", caption_by="name")
-    assert step(named).changes == {}
-    other = captions.build(FilterConfig(caption_model=str(blip), keep_names=False))
-    assert other(named).changes["caption_by"] == "model"
+
+
+def test_the_words_of_a_file_name_stay_only_without_a_caption_model(blip, tmp_path):
+    named = {"caption": "ep 01", "caption_by": "name"}
+    rest = {"text": 0.0, "shots": "none", "sketch": "none", "agreement": 0.0}
+    for folder, by, switch in (
+        (blip.parent, "model", True),
+        (blip.parent, "name", False),
+        (tmp_path, "name", True),
+    ):
+        steps = chain.build(FilterConfig(models=str(folder), captions=switch, **rest))
+        [(kept, reason)] = steps.run(piece(scene(20, 16), **named), 16)
+        assert not reason and kept.caption_by == by
+        assert (kept.caption == "ep 01") == (by == "name")
 
 
 def test_a_folder_that_holds_no_model_is_named(tmp_path):

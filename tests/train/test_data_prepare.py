@@ -15,7 +15,7 @@ from train.data.shards import write_atomic
 from train.data.splits import SplitConfig, assign_splits
 from train.data.store import Record, Store, read_index
 from train.engine.config import read
-from train.prepare import clip_id, main, prepare
+from train.prepare import main, prepare
 
 FAST = {"size": 64, "workers": 0, "filters": FilterConfig(sketch="xdog", text=0)}
 
@@ -107,6 +107,17 @@ def test_look_alikes_share_a_group(prepared):
     assert len({groups[name] for name in ("red box", "down", "corner", "roll", "rise")}) == 5
 
 
+def test_the_rest_of_a_long_lottie_is_a_drop(tmp_path, write_lottie):
+    (tmp_path / "data").mkdir()
+    write_lottie(tmp_path / "data" / "long.json")
+    options = {**FAST, "max_frames": 20}
+    prepare(PrepareConfig(data=str(tmp_path / "data"), out=str(tmp_path / "out"), **options))
+    kept, rest = read_index(tmp_path / "out")
+    assert (kept.id, kept.kept, kept.frames) == ("long-f000000", True, 20)
+    assert (rest.id, rest.kept, rest.start) == ("long-rest", False, 20)
+    assert rest.reason.startswith("read: long.json: 11 frames are left out")
+
+
 def test_a_near_duplicate_is_dropped(tmp_path, write_lottie):
     data = tmp_path / "data"
     data.mkdir()
@@ -180,16 +191,6 @@ def test_a_shard_cut_short_costs_its_clips(tmp_path, prepared, caplog):
     train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
     lost = {record.id for record in prepared.records} - {r.id for r in Store(tmp_path).records}
     assert 0 < len(lost) < len(prepared.records) and "train-000000.tar" in caplog.text
-
-
-def test_ids_have_no_dots_and_do_not_collide(tmp_path, write_lottie):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir(parents=True)
-        write_lottie(tmp_path / folder / "walk.v2.json")
-    names = [clip_id(path, tmp_path) for path in sorted(tmp_path.rglob("*.json"))]
-    assert names == ["one__walk_v2", "two__walk_v2"]
-    long = clip_id(tmp_path / ("x" * 200 + ".mp4"), tmp_path)
-    assert len(long) < 80 and long != clip_id(tmp_path / ("x" * 201 + ".mp4"), tmp_path)
 
 
 def moving(offsets) -> np.ndarray:

@@ -1,6 +1,5 @@
-"""One door to every kind of clip, `open_clip` and `open_segments`; and the search for clips."""
+"""One door to every kind of clip: `open_clip` and `open_segments`."""
 
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,15 @@ import numpy as np
 from PIL import Image
 
 from train.data.lottie import read_lottie
-from train.data.media import image_files, read_animation, read_sequence, read_video
+from train.data.media import IMAGE_SUFFIXES, image_files, read_animation, read_sequence, read_video
 from train.data.names import prompt_file, prompt_of
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 ANIMATION_SUFFIXES = (".gif", ".webp", ".apng", ".png")
+KNOWN = (
+    f".json (Lottie), {', '.join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)} or a folder of frames (two "
+    f"or more of {', '.join(IMAGE_SUFFIXES)} whose names end in a number)"
+)
 OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
 
 
@@ -40,14 +43,10 @@ def reader_of(path: Path) -> Callable | None:
         return read_sequence if len(image_files(path)) > 1 else None
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _lottie
+        return read_lottie
     if suffix in VIDEO_SUFFIXES:
         return read_video
     return read_animation if suffix in ANIMATION_SUFFIXES else None
-
-
-def _lottie(path: Path, *options) -> Iterator[tuple[np.ndarray, float]]:
-    yield read_lottie(path, *options)
 
 
 def open_clip(
@@ -64,13 +63,14 @@ def open_segments(
 
     Clips with alpha are fitted in whole into squares of `size` pixels; opaque ones keep their
     aspect, `size` is their short side. A Lottie file ends after one part.
-    Raises ValueError naming the file and the reason.
+    Raises ValueError naming the file and the reason; after parts, why there are no more.
     """
     path = Path(path)
-    reader = reader_of(path) if path.exists() else None
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    reader = reader_of(path)
     if reader is None:
-        known = ".json (Lottie), " + ", ".join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)
-        raise ValueError(f"{path}: no clip here; expected {known} or a folder of frames")
+        raise ValueError(f"{path}: no clip here; expected {KNOWN}")
     name, alpha, start = path.name if path.is_dir() else path.stem, None, 0
     for frames, fps in reader(path, size, max_fps, max_frames):
         if alpha is None:
@@ -113,34 +113,3 @@ def _contain(frames: np.ndarray, size: int) -> np.ndarray:
         small = image.resize((width, height), Image.Resampling.HAMMING)
         target[top : top + height, left : left + width] = np.asarray(small)
     return out
-
-
-def find_clips(root: str | Path) -> list[Path]:
-    """Every clip file and frame folder under `root`, sorted; a folder of frames is one clip."""
-    root = Path(root)
-    if not root.is_dir():
-        raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
-    if reader_of(root):
-        return [root]
-    found = []
-    for path in sorted(root.iterdir()):
-        if reader_of(path):
-            found.append(path)
-        elif path.is_dir():
-            found += find_clips(path)
-    return found
-
-
-def unpack(archive: str | Path, target: Path) -> Path:
-    """Unpack a tar of clips into `target` once; returns `target`. Unsafe members are refused."""
-    done = target / ".unpacked"
-    if done.exists():
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ValueError(f"data={archive}: cannot be unpacked as a tar ({error})") from error
-    done.touch()
-    return target

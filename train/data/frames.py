@@ -26,7 +26,7 @@ def decode_frame(data: bytes) -> np.ndarray:
     """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return premultiply(np.asarray(image.convert("RGBA")))
+            return premultiply(np.asarray(as_rgba(image)))
     except (OSError, SyntaxError) as error:
         raise ValueError(f"no readable image ({error})") from error
 
@@ -38,6 +38,13 @@ def decode_grey(data: bytes) -> np.ndarray:
             return np.asarray(image.convert("L"))
     except (OSError, SyntaxError) as error:
         raise ValueError(f"no readable image ({error})") from error
+
+
+def as_rgba(image: Image.Image) -> Image.Image:
+    """The image in mode RGBA; ValueError for 16 bits and floats, which Pillow would clip."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"pixels of mode {image.mode}; expected 8 bits a channel")
+    return image.convert("RGBA")
 
 
 def premultiply(pixels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Lottie files, rendered by rlottie in a child process: a malformed file may kill the renderer.
 
 The child is this very file: `python -m train.data.lottie FILE SHORT_SIDE MAX_FPS MAX_FRAMES`
-writes one JSON line (frames, height, width, fps) and then the raw BGRA frames to stdout.
+writes one JSON line (frames, left, height, width, fps) and then the raw BGRA frames to stdout.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the child need not wait for numpy
+    from collections.abc import Iterator
+
     import numpy as np
 
 TIMEOUT_S = 180
@@ -25,14 +27,29 @@ def frame_step(fps: float, max_fps: float) -> int:
     return max(1, round(fps / max_fps))
 
 
-def read_lottie(path: Path, size: int, max_fps: float, max_frames: int) -> tuple[np.ndarray, float]:
-    """Frames (f h w 4), uint8 RGBA with premultiplied alpha, short side `size`, and their fps.
+def read_lottie(
+    path: Path, size: int, max_fps: float, max_frames: int
+) -> Iterator[tuple[np.ndarray, float]]:
+    """One segment: frames (f h w 4), uint8 RGBA with premultiplied alpha, short side `size`, and
+    their fps.
 
-    Raises ValueError with the reason where the file cannot be rendered.
+    Raises ValueError with the reason where the file cannot be rendered, and after the segment
+    where frames are left: the file itself says how long it lasts, and may say anything.
     """
+    _check_json(path)
+    meta, frames = _rendered(path, size, max_fps, max_frames)
+    yield frames, meta["fps"]
+    if left := meta["left"]:
+        raise ValueError(
+            f"{path}: {left} frames are left out, a Lottie file ends after max_frames={max_frames}"
+        )
+
+
+def _rendered(
+    path: Path, size: int, max_fps: float, max_frames: int
+) -> tuple[dict[str, Any], np.ndarray]:
     import numpy as np
 
-    _check_json(path)
     command = [sys.executable, "-m", "train.data.lottie", str(path.resolve())]
     command += [str(size), str(max_fps), str(max_frames)]
     root = Path(__file__).resolve().parents[2]
@@ -50,7 +67,7 @@ def read_lottie(path: Path, size: int, max_fps: float, max_frames: int) -> tuple
     shape = (meta["frames"], meta["height"], meta["width"], 4)
     if len(body) != shape[0] * shape[1] * shape[2] * 4:
         raise ValueError(f"{path}: the Lottie renderer stopped early")
-    return np.frombuffer(body, np.uint8).reshape(shape)[..., [2, 1, 0, 3]], meta["fps"]
+    return meta, np.frombuffer(body, np.uint8).reshape(shape)[..., [2, 1, 0, 3]]
 
 
 def _check_json(path: Path) -> None:
@@ -86,10 +103,12 @@ def _child(path: str, size: int, max_fps: float, max_frames: int) -> None:
     if max(width, height) > LONGEST_SIDE * min(width, height):
         raise ValueError(f"{width}x{height} is too narrow, over {LONGEST_SIDE} to 1")
     step = frame_step(fps, max_fps)
-    numbers = range(0, count, step)[:max_frames]
+    every = range(0, count, step)
+    numbers = every[:max_frames]
     scale = size / min(width, height)
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
     meta = {"frames": len(numbers), "height": height, "width": width, "fps": fps / step}
+    meta["left"] = len(every) - len(numbers)
     out = sys.stdout.buffer
     out.write(json.dumps(meta).encode() + b"\n")
     for number in numbers:

@@ -7,6 +7,7 @@ cannot be read, or not further.
 
 import re
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,17 +15,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from train.data.frames import premultiply
+from train.data.frames import as_rgba, premultiply
 from train.data.lottie import frame_step
 
 DEFAULT_FPS = 24.0
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+LOOKED_AT = 16  # files of a kind that are opened to see whether they move
 Segment = tuple[np.ndarray, float]
 
 
 def premultiplied(image: Image.Image, size: int) -> np.ndarray:
     """One image as (h w 4) uint8 premultiplied RGBA, resized so that its short side is `size`."""
-    image = image.convert("RGBA")
+    image = as_rgba(image)
     scale = size / min(image.size)
     if scale != 1:
         target = tuple(max(size, round(side * scale)) for side in image.size)
@@ -63,7 +65,7 @@ def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> It
             for frame in ImageSequence.Iterator(image):
                 frames.append(premultiplied(frame, size))
                 durations.append(float(frame.info.get("duration", 0)) or 100.0)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
     tick = max(statistics.median(durations), 1000 / max_fps)
     ends = np.cumsum(durations)
@@ -84,22 +86,33 @@ def _still(file: Path, size: int) -> np.ndarray:
     try:
         with Image.open(file) as image:
             return premultiplied(image, size)
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read as an image ({error})") from error
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The numbered still frames of a folder, sorted by name; animated files are no frames."""
-    files = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-    numbered = sorted(file for file in files if re.fullmatch(r"(?!sketch).*\d", file.stem))
-    return [] if numbered and _is_animated(numbered[0]) else numbered
+    """The numbered still frames of a folder, sorted by name; one file a name.
+
+    A kind of file (.webp) of which some are animated is no frames: each file is its own clip.
+    """
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(folder.iterdir()):
+        kind = file.suffix.lower()
+        if kind in IMAGE_SUFFIXES and re.fullmatch(r"(?!sketch|\.).*\d", file.stem):
+            kinds[kind].append(file)
+    frames = sorted(f for files in kinds.values() if not _any_moves(files) for f in files)
+    return list({file.stem: file for file in frames}.values())
+
+
+def _any_moves(files: list[Path]) -> bool:
+    return any(map(_is_animated, files[:: -(-len(files) // LOOKED_AT)]))
 
 
 def _is_animated(file: Path) -> bool:
     try:
         with Image.open(file) as image:
             return getattr(image, "n_frames", 1) > 1
-    except OSError:
+    except Exception:  # whatever a broken file does to Pillow: its reader tells
         return False
 
 

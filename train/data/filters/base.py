@@ -40,8 +40,8 @@ class FilterConfig:
     text_sure: float = 0.7  # score of the recogniser from which a box is text; 0: every box is
     text_model: str = ""  # an .onnx detector; else the one of rapidocr-onnxruntime
     duplicate: float = 12.0  # largest difference, of 255, of two clips' thumbnails
+    captions: bool = True  # by a model, of clips that came without one
     caption_model: str = ""  # folder of an image-to-text model of transformers
-    keep_names: bool = True  # the words of a file's name count as a given caption
     clip_model: str = ""  # folder of a CLIP of transformers, or of open_clip
     agreement: float = 0.18  # cosine of picture and caption
     sketch: str = "auto"  # anime2sketch, hed, xdog, none; auto: the first that is there

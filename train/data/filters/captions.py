@@ -1,6 +1,6 @@
 """Captions by a local image-to-text model of transformers (BLIP-2, BLIP, GIT ...).
 
-A caption that came with the clip is kept.
+A caption that came with the clip is kept; the words of its file's name only where no model is.
 """
 
 from dataclasses import dataclass, field
@@ -27,10 +27,9 @@ LONGEST = 40  # tokens
 
 @dataclass
 class Captions:
-    """Describes the middle picture of what has no caption yet."""
+    """Describes the middle picture of what came without a caption."""
 
     folder: Path
-    keep_names: bool
     device: str
     name: str = "captions"
     _loaded: Any = field(default=None, repr=False)
@@ -40,8 +39,7 @@ class Captions:
         return described(self.folder)
 
     def __call__(self, piece: Piece) -> Verdict:
-        named = piece.caption_by == "name" and self.keep_names
-        if piece.caption and (piece.caption_by == "given" or named):
+        if piece.caption and piece.caption_by == "given":
             return Verdict()
         self._loaded = self._loaded or load_captioner(self.folder, self.device)
         caption = describe(*self._loaded, piece.rgb[len(piece) // 2])
@@ -76,9 +74,11 @@ def describe(processor: Any, model: Any, picture: np.ndarray) -> str:
     return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()
 
 
-def build(config: FilterConfig) -> Captions:
+def build(config: FilterConfig) -> Captions | None:
     """NoModel without a folder `caption` in the models folder or `caption_model=FOLDER`."""
+    if not config.captions:
+        return None
     folder = model_path(config.caption_model, config.models, FOLDER)
     if folder is None:
         raise NoModel(f"no {FOLDER} in {config.models}; give filters.caption_model=FOLDER")
-    return Captions(folder, config.keep_names, config.device)
+    return Captions(folder, config.device)

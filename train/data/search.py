@@ -1,0 +1,120 @@
+"""The search for clips under a folder: what each is called, and what cannot be used and why."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.data.clips import ANIMATION_SUFFIXES, KNOWN, VIDEO_SUFFIXES, reader_of
+from train.data.media import IMAGE_SUFFIXES
+
+SILENT = (".txt", ".md")  # captions and notes, which need no reason
+MOVING = {*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES} - {*IMAGE_SUFFIXES}
+NO_CLIP = f"no clip; expected {KNOWN}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """By id, in the order of the paths: the `clips`, and the (path, reason) of the `refused`."""
+
+    clips: dict[str, Path]
+    refused: dict[str, tuple[Path, str]]
+
+
+def search(root: str | Path) -> Found:
+    """Every clip under `root`; a folder of frames is one. ValueError where it is no folder.
+
+    Files of one kind that are no clips are refused together, `<folder>/*.psd`. Hidden files,
+    captions and notes are passed over.
+
+    An id is the path below `root` without suffix and dots, so that two clips may want the same
+    one (`ep.01` and `ep_01`): then each has a hash of its path behind it.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
+    found = _gathered(_walk(root, frozenset()))
+    wanted: dict[str, list[Path]] = defaultdict(list)
+    for path, _ in found:
+        wanted[clip_id(path, root)].append(path)
+    names = {
+        path: name if len(paths) == 1 else f"{name}-{_short_hash(path, root)}"
+        for name, paths in wanted.items()
+        for path in paths
+    }
+    return Found(
+        clips={names[path]: path for path, reason in found if not reason},
+        refused={names[path]: (path, reason) for path, reason in found if reason},
+    )
+
+
+def clip_id(path: Path, root: Path) -> str:
+    """WebDataset ends a member's key at its first dot, so that an id has none."""
+    relative = Path(path.name) if path == root else path.relative_to(root)
+    folder = os.path.isdir(path)  # unlike pathlib's it raises nothing
+    parts = relative.parts if folder else relative.with_suffix("").parts
+    name = "__".join(parts).replace(".", "_")
+    if len(name.encode()) <= 120:
+        return name
+    return name[:40] + "-" + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def _short_hash(path: Path, root: Path) -> str:
+    return hashlib.sha256(path.relative_to(root).as_posix().encode()).hexdigest()[:8]
+
+
+def cannot_be_opened(error: OSError) -> str:
+    """The reason of a drop; it names no place of a machine."""
+    return f"read: cannot be opened ({error.strerror or type(error).__name__})"
+
+
+def _gathered(found: Iterable[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """With one entry for all files of a folder that are no clips and of the same kind."""
+    entries, strange = [], Counter()
+    for path, reason in found:
+        if reason == NO_CLIP:
+            strange[path.parent, path.suffix.lower()] += 1
+        else:
+            entries.append((path, reason))
+    for (folder, kind), count in strange.items():
+        entries.append((folder / f"*{kind}", f"read: {count} file{'s'[: count > 1]}, {NO_CLIP}"))
+    return entries
+
+
+def _walk(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
+    """(path, "") of every clip, and (path, reason) of what is none."""
+    try:
+        yield from _opened(path, above)
+    except OSError as error:
+        yield path, cannot_be_opened(error)
+
+
+def _opened(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
+    path.stat()  # a link to nothing ends here
+    if reader_of(path):
+        yield path, ""
+        yield from _beside_frames(path) if path.is_dir() else ()
+    elif not path.is_dir():
+        yield path, NO_CLIP
+    elif path.resolve() in above:
+        yield path, "read: a link to a folder above it"
+    else:
+        for inner in _inside(path):
+            yield from _walk(inner, above | {path.resolve()})
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What is looked at in a folder: not hidden files, captions and notes."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path.suffix.lower() not in SILENT or path.is_dir())
+    )
+
+
+def _beside_frames(folder: Path) -> Iterator[tuple[Path, str]]:
+    for inner in _inside(folder):
+        if inner.suffix.lower() in MOVING or inner.is_dir():
+            yield inner, "read: beside frames, whose folder is one clip"
