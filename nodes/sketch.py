@@ -14,6 +14,7 @@ from torch import Tensor
 from ..toon_core.images import Fit
 from ..toon_core.presets import RELEASED
 from ..toon_core.sketch.control import bright_lines, place
+from ..toon_core.sketch.encoder import misfit
 from . import host, memory, tensors
 from .model import ToonVideoModel, native
 from .sketch_patch import OPTION, Sketches, sketches_of
@@ -99,14 +100,10 @@ def frame_numbers(text: str, count: int, total: int) -> list[int]:
 
 
 def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end: float) -> None:
-    unet, own = inner.toon.unet, loaded.config
-    same = ("model_channels", "channel_mult", "num_res_blocks", "context_dim")
-    if wrong := [k for k in same if getattr(unet, k) != getattr(own, k)]:
-        name = wrong[0]
+    if wrong := misfit(loaded.config, inner.toon.unet):
         raise ValueError(
-            f"{loaded.name} does not belong to this model ({name} is {getattr(own, name)}, the "
-            f"model's {getattr(unet, name)}): load the sketch encoder of the same family, nano "
-            "for nano, sketch_encoder.ckpt for the official model."
+            f"{loaded.name} does not belong to this model ({wrong}): load the sketch encoder of "
+            "the same family, nano for nano, sketch_encoder.ckpt for the official model."
         )
     if start >= end:
         raise ValueError(

@@ -4,7 +4,8 @@
 
 DIR holds one folder per clip with frame_000.png, frame_001.png, ...; the first and the last are
 the keys, the frames between are the truth. It may also be shards of `train.prepare`, of whose
-held-out clips `train.heldout` then makes OUT/testset. An interrupted run goes on where it stopped.
+held-out clips `train.heldout` then makes a test set under OUT/testset. An interrupted run goes on
+where it stopped.
 
 On several GPUs start it with `accelerate launch` or torchrun: the processes share the clips.
 
@@ -19,14 +20,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from accelerate import PartialState
 from tqdm import tqdm
 
+from train.data.store import INDEX
 from train.eval.bench import Settings, open_bench, score_parallel, score_share
-from train.eval.clips import read_testset
+from train.eval.clips import read_testset, shorter_side
+from train.eval.digests import file_digest
 from train.eval.output import gather, write
 from train.eval.systems import Spec, read_sampling, read_spec
 
@@ -51,8 +55,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--system",
         action="append",
         metavar="[LABEL=]SYSTEM",
-        help="nano, crossfade, nearest, rife, a checkpoint file, or a folder of frames made "
-        f"elsewhere; repeat for several (default: {' '.join(DEFAULT_SYSTEMS)})",
+        help="nano, crossfade, nearest, rife, a checkpoint file, CHECKPOINT+ENCODER (a sketch "
+        "encoder, which shows it the sketches), or a folder of frames made elsewhere; repeat for "
+        f"several (default: {' '.join(DEFAULT_SYSTEMS)})",
     )
     add("--seed", type=int, default=123, help="the one seed every clip is made with")
     add(
@@ -63,7 +68,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="how our checkpoints sample where not by their own recipe, as steps=25 cfg_scale=4",
     )
     add("--limit", type=int, help="score the first N clips only")
-    add("--size", type=int, default=128, help="shorter side of the clips in pixels")
+    add("--size", type=int, help="shorter side of the clips in pixels (default: their own)")
     add("--device", default="cpu", help="where networks run, as cuda (default: cpu)")
     add("--workers", type=int, default=_workers(), help="processes (default: %(default)s)")
     add("--models", type=Path, default=Path("models"), help="folder of networks that measure")
@@ -99,6 +104,9 @@ def evaluate(
     state = _processes(settings.device)
     with state.main_process_first() if state else nullcontext():
         folders = read_testset(_as_folders(testset, settings.out), limit)
+    for spec in specs:
+        spec.check(folders)
+    settings = replace(settings, size=settings.size or shorter_side(folders))
     if state:
         scored = score_share(specs, settings, folders, state)
         if scored is None:
@@ -120,12 +128,13 @@ def _processes(device: str) -> PartialState | None:
 
 
 def _as_folders(testset: Path, out: Path) -> Path:
-    """The test set itself; of shards, the folders made from them."""
-    if not (testset / "index.jsonl").is_file():
+    """The test set itself; of shards, the folders made from them, under the hash of their index."""
+    index = testset / INDEX
+    if not index.is_file():
         return testset
     from train.heldout import HeldoutConfig, write_heldout
 
-    made = out / "testset"
+    made = out / "testset" / file_digest(index)[:12]
     if not (made / "testset.json").is_file():
         shutil.rmtree(made, ignore_errors=True)
         write_heldout(HeldoutConfig(data=str(testset), out=str(made)))

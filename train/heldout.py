@@ -3,9 +3,9 @@
     python -m train.heldout data=SHARDS out=FOLDER [count=60 per_clip=2 seed=0 ...]
 
 Each folder `<clip>_<start>` has frame_000.png ..., prompt.txt, fps.txt and sketch_007.png (XDoG of
-that frame); backgrounds are fixed by a hash. With height and width given, pictures are resized by
-their short side and cropped to the centre. The first window of every clip, the one that moves
-most, comes before any second one; testset.json lists the choice.
+that frame, where it has lines); backgrounds are fixed by a hash. With height and width given,
+pictures are resized by their short side and cropped to the centre. The first window of every clip,
+the one that moves most, comes before any second one; testset.json lists the choice.
 """
 
 import json
@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from toon_core.metrics.sketch_agreement import sketch_lines
 from train.data.backgrounds import paint_background
 from train.data.compose import as_layer, covering, over
 from train.data.motion import WindowRules
@@ -96,7 +97,9 @@ def write_window(folder: Path, window: Window, frames: Tensor, config: HeldoutCo
     for number, frame in enumerate(frames):
         _save(frame, folder / f"frame_{number:03d}.png")
     for number in config.sketch_frames:
-        _save(xdog(frames[number : number + 1] * 2 - 1)[0], folder / f"sketch_{number:03d}.png")
+        sketch = xdog(frames[number : number + 1] * 2 - 1)[0]
+        if sketch_lines(sketch, sketch.shape[-2:]).any():
+            _save(sketch, folder / f"sketch_{number:03d}.png")
     fps = round(window.record.fps / config.stride)
     (folder / "prompt.txt").write_text(window.record.caption + "\n", encoding="utf-8")
     (folder / "fps.txt").write_text(f"{fps}\n", encoding="utf-8")

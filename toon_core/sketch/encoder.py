@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..config import SketchConfig
+from ..config import SketchConfig, UNetConfig
 from ..layers.context import Context
 from ..layers.embeddings import embedding_mlp, sinusoidal
 from ..layers.stages import LayerFactory, encoder
@@ -16,6 +16,15 @@ from ..ops import Ops, zero
 
 HINT_WIDTHS = (16, 16, 32, 32, 96, 96, 256)
 HINT_STRIDES = (1, 1, 2, 1, 2, 1, 2)
+
+
+def misfit(config: SketchConfig, unet: UNetConfig) -> str | None:
+    """What keeps an encoder's maps from fitting a denoiser, in words; None where they fit."""
+    for name in ("model_channels", "channel_mult", "num_res_blocks", "context_dim"):
+        own, wanted = getattr(config, name), getattr(unet, name)
+        if own != wanted:
+            return f"{name} is {own}, the model's {wanted}"
+    return None
 
 
 class SketchEncoder(nn.Module):

@@ -44,6 +44,17 @@ class WeightsError(ValueError):
         self.advice = f"{hint} {ADVICE[expect]}".strip()
         super().__init__(f"{path}: {problem}. {self.advice}")
 
+    def __reduce__(self):
+        """As it is, since Exception's own would call __init__ with the message alone: a worker's
+        error reaches its parent."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[WeightsError], args: tuple, state: dict) -> WeightsError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
 
 class FileMissing(WeightsError):
     """Nothing, or a folder, is at the path."""

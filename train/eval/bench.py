@@ -24,7 +24,8 @@ from .systems import Sampling, Spec, System, run_system
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How clips are made and scored. `size` is their shorter side in pixels.
+    """How clips are made and scored. `size` is their shorter side in pixels, None that of the test
+    set itself.
 
     Networks that measure are looked for in `models`. `kernel` is that of KVD; `every_frame` lets
     the networks look at all inner frames.
@@ -32,7 +33,7 @@ class Settings:
 
     out: Path
     sampling: Sampling = Sampling()
-    size: int = 128
+    size: int | None = None
     device: str = "cpu"
     models: Path = Path("models")
     kernel: Kernel = "polynomial"
@@ -59,7 +60,8 @@ class Bench:
     def __init__(self, systems: Sequence[System], settings: Settings) -> None:
         self.systems, self.settings = systems, settings
         measure = settings.measure()
-        self.store = Store(settings.out, settings.sampling, scores_digest(measure))
+        version = f"{scores_digest(measure)} {torch.device(settings.device).type}"
+        self.store = Store(settings.out, settings.sampling, version)
         self.scorer = Scorer(measure, settings.device)
 
     def score(self, folder: Path) -> ClipScores:
@@ -72,14 +74,12 @@ class Bench:
         )
 
     def _score(self, clip: Clip, system: System) -> Scored:
-        key = self.store.key(clip, system)
-        kept = self.store.get(clip, system, key)
-        if kept is not None:
-            return kept
-        frames = run_system(system, clip, self.settings.sampling)
-        scored = self.scorer.score(clip, frames)
-        self.store.put(clip, system, key, frames, scored)
-        return scored
+        return self.store.scored(
+            clip,
+            system,
+            make=lambda: run_system(system, clip, self.settings.sampling),
+            score=lambda frames: self.scorer.score(clip, frames),
+        )
 
 
 def score_parallel(

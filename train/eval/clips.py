@@ -1,6 +1,8 @@
 """A test set on disk: one folder per clip, as documented in `read_testset`."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from toon_core.metrics.sketch_agreement import sketch_lines
+
+Size = tuple[int, int]  # height, width
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """One test clip. frames (f 3 h w) in [0, 1]; sketches {frame number: (3 h w) in [0, 1]}."""
+    """One test clip. frames (f 3 h w) in [0, 1]; sketches {frame number: (3 h' w') in [0, 1]}, of
+    their own size: whoever shrinks them must keep thin lines."""
 
     name: str
     frames: Tensor
@@ -29,8 +36,7 @@ class Clip:
         return self.frames[-1]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
+    def size(self) -> Size:
         return tuple(self.frames.shape[-2:])
 
     def digest(self) -> str:
@@ -47,7 +53,8 @@ def read_testset(folder: Path, limit: int | None = None) -> list[Path]:
     """Clip folders of a test set in name order, checked before any long work.
 
     Each holds frame_000.png, frame_001.png ... (4 or more, without a gap), and may hold
-    prompt.txt, fps.txt and sketches as sketch_007.png. ValueError names what is wrong.
+    prompt.txt, fps.txt and sketches as sketch_007.png, of any size with the frames' aspect ratio.
+    ValueError names what is wrong.
     """
     if not folder.is_dir():
         raise ValueError(f"test set {folder} is no folder; make one with `python -m train.heldout`")
@@ -58,8 +65,28 @@ def read_testset(folder: Path, limit: int | None = None) -> list[Path]:
             "frame_001.png, ..."
         )
     for clip in clips[:limit]:
-        frame_paths(clip)
+        _sketches(clip, frame_paths(clip))
+        _fps(clip)
     return clips[:limit]
+
+
+def shorter_side(clips: Sequence[Path]) -> int:
+    """Pixels of the frames' shorter side, if all clips agree; ValueError names two that do not."""
+    first, *others = clips
+    side, of_first = _shown_side(first)
+    for clip in others:
+        other, shown = _shown_side(clip)
+        if other != side:
+            raise ValueError(
+                f"the clips are not of one size: {first} is {of_first}, {clip} is {shown} pixels; "
+                "give --size, the shorter side that all of them are resized to"
+            )
+    return side
+
+
+def _shown_side(clip: Path) -> tuple[int, str]:
+    height, width = image_size(frame_paths(clip)[0])
+    return min(height, width), f"{width}x{height}"
 
 
 def frame_paths(clip: Path) -> list[Path]:
@@ -78,18 +105,21 @@ def read_clip(folder: Path, size: int | None = None) -> Clip:
     """Read one clip; `size` is the shorter side in pixels that its frames are resized to."""
     paths = frame_paths(folder)
     target = _target(paths[0], size)
-    prompt, fps = folder / "prompt.txt", folder / "fps.txt"
+    prompt = folder / "prompt.txt"
     return Clip(
         name=folder.name,
         frames=read_frames(paths, target),
         prompt=prompt.read_text(encoding="utf-8").strip() if prompt.is_file() else "",
-        fps=_fps(fps) if fps.is_file() else None,
-        sketches=_sketches(folder, len(paths), target),
+        fps=_fps(folder),
+        sketches=_sketches(folder, paths),
     )
 
 
-def read_frames(paths: list[Path], size: tuple[int, int]) -> Tensor:
-    """Image files -> (f 3 h w) in [0, 1] at size (height, width); transparency becomes white."""
+def read_frames(paths: Sequence[Path], size: Size) -> Tensor:
+    """Image files -> (f 3 h w) in [0, 1] at `size`; transparency becomes white.
+
+    ValueError for what is no image, or has another aspect ratio.
+    """
     return torch.stack([_read_image(path, size) for path in paths])
 
 
@@ -106,27 +136,53 @@ def pixels(frames: Tensor) -> np.ndarray:
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def _target(path: Path, size: int | None) -> tuple[int, int]:
-    with Image.open(path) as image:
-        width, height = image.size
+def image_size(path: Path) -> Size:
+    """Of an image file, reading no pixels; ValueError where it is none."""
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def check_aspect(path: Path, size: Size, wanted: Size) -> None:
+    """ValueError where an image of `size` is not `wanted` but for a scale and whole pixels."""
+    (height, width), (rows, columns) = size, wanted
+    if abs(width * rows - columns * height) > max(width + height, columns + rows) / 2:
+        raise ValueError(
+            f"{path} is {width}x{height} pixels and should have the shape of the test set's frames "
+            f"({columns}x{rows}): it would be stretched; cut it to that shape"
+        )
+
+
+def _target(path: Path, size: int | None) -> Size:
+    height, width = image_size(path)
     scale = (size or min(width, height)) / min(width, height)
     return round(height * scale), round(width * scale)
 
 
-def _read_image(path: Path, size: tuple[int, int]) -> Tensor:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGBA")
+        with Image.open(path) as image:
+            yield image
     except OSError as error:
         raise ValueError(f"{path} is no readable image: {error}") from error
+
+
+def _read_image(path: Path, size: Size | None = None) -> Tensor:
+    """(3 h w) in [0, 1], at its own size where none is given."""
+    with _opened(path) as file:
+        image = file.convert("RGBA")
     ground = Image.new("RGBA", image.size, "white")
     flat = Image.alpha_composite(ground, image).convert("RGB")
-    if flat.size != (size[1], size[0]):
-        flat = flat.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    if size and flat.size != size[::-1]:
+        check_aspect(path, flat.size[::-1], size)
+        flat = flat.resize(size[::-1], Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(flat)).permute(2, 0, 1).float() / 255
 
 
-def _fps(path: Path) -> int:
+def _fps(folder: Path) -> int | None:
+    path = folder / "fps.txt"
+    if not path.is_file():
+        return None
     text = path.read_text(encoding="utf-8").strip()
     try:
         fps = round(float(text))
@@ -137,11 +193,16 @@ def _fps(path: Path) -> int:
     return fps
 
 
-def _sketches(folder: Path, count: int, size: tuple[int, int]) -> dict[int, Tensor]:
-    found = {}
+def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
+    """The sketches of a clip at their own size; ValueError for one that cannot be used."""
+    found, size, count = {}, image_size(frames[0]), len(frames)
     for path in sorted(folder.glob("sketch_*.png")):
         number = path.stem.removeprefix("sketch_")
         if not number.isdecimal() or int(number) >= count:
             raise ValueError(f"{path} names no frame; the clip has frames 000 to {count - 1:03d}")
-        found[int(number)] = _read_image(path, size)
+        sketch = _read_image(path)
+        check_aspect(path, tuple(sketch.shape[-2:]), size)
+        if not sketch_lines(sketch, sketch.shape[-2:]).any():
+            raise ValueError(f"{path} holds no line; draw dark lines on white or light on black")
+        found[int(number)] = sketch
     return found

@@ -136,7 +136,8 @@ SKETCH = Metric(
     better=HIGHER,
     digits=3,
     meaning="share of lines that agree with the given sketch within 2 pixels (F-score of Canny "
-    "edges), only on frames that have a sketch. Sketches are not shown to the systems.",
+    "edges), only on frames that have a sketch. Only a checkpoint with a sketch encoder "
+    "(MODEL+ENCODER) was shown them.",
 )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,60 +20,84 @@ class Store:
     truth's own under OUT/truth.
 
     OUT/frames/SYSTEM is itself a folder of frames that can be scored as a system. `version` is
-    that of the metrics, from `scores_digest`.
+    that of the metrics, from `scores_digest`: where it changes, kept frames are scored again.
     """
 
     def __init__(self, out: Path, sampling: Sampling, version: str = "") -> None:
         self.out, self.sampling, self.version = out, sampling, version
 
-    def key(self, clip: Clip, system: System) -> str:
-        """Hash of the clip, the system's weights and code, the metrics and the sampling."""
-        made = system.fingerprint(clip, self.sampling)
-        return hashlib.sha256(f"{clip.digest()} {made} {self.version}".encode()).hexdigest()
-
-    def get(self, clip: Clip, system: System, key: str) -> Scored | None:
-        """The kept scores, or None if there are none for this key."""
-        return _read(self._record(clip.name, system.name), key)
-
-    def put(self, clip: Clip, system: System, key: str, frames: Tensor, scored: Scored) -> None:
-        write_frames(frames, self._frames(clip.name, system.name))
-        _write(self._record(clip.name, system.name), key, scored)
+    def scored(
+        self,
+        clip: Clip,
+        system: System,
+        make: Callable[[], Tensor],
+        score: Callable[[Tensor], Scored],
+    ) -> Scored:
+        """The scores of the clip by the system: those kept, else those of the kept frames, else
+        those of the frames that `make` gives, which are kept."""
+        path = self._path("cache", system.name, f"{clip.name}.json")
+        made = _hash(clip.digest(), system.fingerprint(clip, self.sampling))
+        record, files = _read(path), self._files(clip, system.name)
+        if record.get("frames") == made and all(file.is_file() for file in files):
+            if scores := _scores(record, _hash(made, self.version)):
+                return scores
+            frames = read_frames(files, clip.size)
+        else:
+            frames = make()
+            self._keep(clip, system.name, frames)
+            write_json(path, {"frames": made})
+        scores = score(frames)
+        write_json(path, {"frames": made, **_record(scores, _hash(made, self.version))})
+        return scores
 
     def truth(self, clip: Clip, score: Callable[[Clip], Scored]) -> Scored:
         """The truth's own scores: those kept, else made by `score` and kept."""
-        key = hashlib.sha256(f"{clip.digest()} {self.version}".encode()).hexdigest()
-        path = self.out / "truth" / f"{_safe(clip.name)}.json"
-        kept = _read(path, key)
-        if kept is None:
-            kept = score(clip)
-            _write(path, key, kept)
-        return kept
+        key = _hash(clip.digest(), self.version)
+        path = self._path("truth", f"{clip.name}.json")
+        scores = _scores(_read(path), key)
+        if scores is None:
+            scores = score(clip)
+            write_json(path, _record(scores, key))
+        return scores
 
     def frames(self, clip: Clip, system: str) -> Tensor:
-        """The kept frames (f 3 h w) in [0, 1] of a clip that `get` or `put` has seen."""
-        folder = self._frames(clip.name, system)
-        paths = [folder / f"frame_{i:03d}.png" for i in range(len(clip.frames))]
-        return read_frames(paths, clip.size)
+        """The kept frames (f 3 h w) in [0, 1] of a clip that `scored` has seen."""
+        return read_frames(self._files(clip, system), clip.size)
 
-    def _record(self, clip: str, system: str) -> Path:
-        return self.out / "cache" / _safe(system) / f"{_safe(clip)}.json"
+    def _keep(self, clip: Clip, system: str, frames: Tensor) -> None:
+        # First, lest a stop in between leave it beside frames that it does not describe.
+        self._path("cache", system, f"{clip.name}.json").unlink(missing_ok=True)
+        write_frames(frames, self._path("frames", system, clip.name))
 
-    def _frames(self, clip: str, system: str) -> Path:
-        return self.out / "frames" / _safe(system) / _safe(clip)
+    def _files(self, clip: Clip, system: str) -> list[Path]:
+        folder = self._path("frames", system, clip.name)
+        return [folder / f"frame_{i:03d}.png" for i in range(len(clip.frames))]
+
+    def _path(self, *names: str) -> Path:
+        return self.out.joinpath(*map(_safe, names))
 
 
-def _read(path: Path, key: str) -> Scored | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def _record(scores: Scored, key: str) -> dict[str, object]:
+    return {"key": key, "scores": scores.values, "features": scores.features}
+
+
+def _scores(record: dict[str, Any], key: str) -> Scored | None:
+    """The scores in a record, or None if they are others than the key's."""
     if record.get("key") != key:
         return None
     return Scored(values=record["scores"], features=record["features"])
 
 
-def _write(path: Path, key: str, scored: Scored) -> None:
-    write_json(path, {"key": key, "scores": scored.values, "features": scored.features})
+def _read(path: Path) -> dict[str, Any]:
+    """A record, empty where there is none or a stop has spoiled it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
 
 
 def write_json(path: Path, content: object) -> None:
@@ -84,4 +109,4 @@ def write_json(path: Path, content: object) -> None:
 
 
 def _safe(name: str) -> str:
-    return re.sub(r"[^\w.-]", "_", name)
+    return re.sub(r"[^\w.+-]", "_", name)

@@ -50,6 +50,8 @@ def make(study: Study) -> Path:
         raise ValueError(f"clips {study.clips}, size {study.size}: at least 1 clip of size 16")
     folders = read_testset(study.testset)
     chosen = sorted(random.Random(study.seed).sample(folders, min(study.clips, len(folders))))
+    for spec in specs:
+        spec.check(chosen)
     clips = [read_clip(folder, study.size) for folder in chosen]
     systems = [spec.open(study.device) for spec in specs]
     media = study.out / "page" / "media"

@@ -1,7 +1,6 @@
-"""What can be scored: baselines, checkpoints of ours, and folders of frames made elsewhere."""
+"""What can be scored: checkpoints of ours, baselines, and folders of frames made elsewhere."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,19 +9,24 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
+from torch.nn import functional as F
 
 import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
 from toon_core.presets import RELEASED, Recipe, recipe_for
+from toon_core.sketch.control import SketchControl, bright_lines, place
+from toon_core.sketch.encoder import misfit
 
-from .clips import Clip, pixels, read_frames
-from .rife import Rife
+from .clips import Clip, pixels
+from .digests import file_digest, source_digest
+from .rivals import BASELINES, Folder, baseline
 
 ROOT = Path(toon_core.__file__).resolve().parent.parent
 NANO = ROOT / "weights" / "nano.safetensors"
-BASELINES = ("crossfade", "nearest", "rife")
+NANO_SKETCH = ROOT / "weights" / "nano_sketch.safetensors"
+BUNDLED = {"nano": NANO, "nano_sketch": NANO_SKETCH}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,38 +54,38 @@ class System(Protocol):
         ...
 
 
-class Blend:
-    """A baseline whose frame at time a in [0, 1] is made of the two keys alone."""
-
-    def __init__(
-        self, name: str, version: str, make: Callable[[Tensor, Tensor, float], Tensor]
-    ) -> None:
-        self.name, self.version, self.make = name, version, make
-
-    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
-        return self.version
-
-    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
-        count = len(clip.frames)
-        times = [i / (count - 1) for i in range(1, count - 1)]
-        inner = [self.make(clip.first, clip.last, time) for time in times]
-        return torch.stack([clip.first, *inner, clip.last])
-
-
 class Checkpoint:
-    """A model of ours through the pack's own pipeline.
+    """A model of ours through the pack's own pipeline, guided by the clips' sketches where a sketch
+    encoder is given, and by the keys alone else.
 
-    The sketches of a test set are scored against, but not shown to the model.
+    ValueError for files of another kind, without the encoders of text and image, or of two models.
     """
 
-    def __init__(self, name: str, path: Path, device: str = "cpu") -> None:
-        self.name, self.path = name, path
-        self.version = f"{file_digest(path)} {source_digest()}"
+    def __init__(
+        self, name: str, path: Path, device: str = "cpu", sketch: Path | None = None
+    ) -> None:
+        self.name, self.device = name, device
         dtype = torch.float32 if device == "cpu" else None  # CPUs are slow in half precision
-        self.model = toon_core.load(path, dtype=dtype, device=device)
-        self.device = device
-        if not hasattr(self.model, "unet"):
-            raise ValueError(f"{path} holds no interpolation model; give a full checkpoint")
+        self.model = toon_core.load(path, dtype=dtype, device=device, expect="toon")
+        if self.model.text is None:
+            raise ValueError(
+                f"{path} is a pruned file, without the CLIP text and image encoders, which only "
+                "the nodes can take from other files; give the complete checkpoint"
+            )
+        self.encoder = self._load_encoder(path, sketch) if sketch else None
+        files = " ".join(file_digest(file) for file in (path, sketch) if file)
+        place = f"{torch.device(device).type} {self.model.dtype}"
+        self.version = f"{files} {source_digest()} {file_digest(Path(__file__))} {place}"
+
+    def _load_encoder(self, path: Path, sketch: Path) -> torch.nn.Module:
+        dtype = self.model.dtype
+        encoder = toon_core.load(sketch, dtype=dtype, device=self.device, expect="sketch")
+        if wrong := misfit(encoder.config, self.model.config.unet):
+            raise ValueError(
+                f"{sketch} does not belong to {path} ({wrong}); give the sketch encoder that was "
+                "trained beside this model"
+            )
+        return encoder
 
     def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
         return f"checkpoint {self.version} {sampling.of(self.model.config)}"
@@ -95,71 +99,79 @@ class Checkpoint:
         first, last = (fit.apply(key) for key in keys)
         recipe = sampling.of(self.model.config)
         given = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
-        made = interpolate(self.model, first, last, clip.prompt, recipe=given)
+        control = self._control(clip, fit, given.sketch_scale)
+        made = interpolate(self.model, first, last, clip.prompt, recipe=given, control=control)
         frames = fit.undo(made[0].transpose(0, 1)).float().cpu()
         return ((frames + 1) / 2).clamp(0, 1)
 
+    def _control(self, clip: Clip, fit: Fit, scale: float) -> SketchControl | None:
+        if self.encoder is None or not clip.sketches:
+            return None
+        drawn = {number: _fitted(sketch, fit) for number, sketch in clip.sketches.items()}
+        placed = place(drawn, len(clip.frames), *fit.target)
+        return SketchControl(self.encoder, placed.to(self.device, self.encoder.dtype), scale)
 
-class Folder:
-    """Frames made elsewhere: FOLDER/CLIP/frame_000.png ..., named as in the test set."""
 
-    def __init__(self, name: str, path: Path) -> None:
-        self.name, self.path = name, path
-
-    def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
-        return "frames " + hashlib.sha256(pixels(self.frames(clip, sampling)).tobytes()).hexdigest()
-
-    def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
-        paths = [self.path / clip.name / f"frame_{i:03d}.png" for i in range(len(clip.frames))]
-        missing = [path for path in paths if not path.is_file()]
-        if missing:
-            raise ValueError(
-                f"system {self.name} lacks {missing[0]}; it needs the clip's "
-                f"{len(paths)} frames, ends included, under the test set's names"
-            )
-        return read_frames(paths, clip.size)
+def _fitted(sketch: Tensor, fit: Fit) -> Tensor:
+    """A drawing (3 h w) in [0, 1] -> bright lines (1 h' w') as the keys are fitted, bars black."""
+    # The brightest of the pixels that become one, since thin lines must survive shrinking.
+    lines = F.adaptive_max_pool2d(bright_lines(sketch[None]), fit.source)
+    return fit.apply(lines)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A system as named on the command line: what it is and under which name it is reported."""
+    """A system as named on the command line: what it is, the sketch encoder that guides it, and
+    under which name it is reported."""
 
     name: str
     what: str | Path
+    sketch: Path | None = None
 
     def open(self, device: str = "cpu") -> System:
         """Load it; ValueError if its weights are wrong or a package is absent."""
         if isinstance(self.what, str):
-            return _baseline(self.name, self.what, device)
+            return baseline(self.name, self.what, device)
         if self.what.is_dir():
             return Folder(self.name, self.what)
-        return Checkpoint(self.name, self.what, device)
+        return Checkpoint(self.name, self.what, device, self.sketch)
+
+    def check(self, clips: Sequence[Path]) -> None:
+        """ValueError where it cannot serve these clip folders; loads nothing."""
+        if isinstance(self.what, Path) and self.what.is_dir():
+            Folder(self.name, self.what).check(clips)
+        if self.sketch and not any(any(clip.glob("sketch_*.png")) for clip in clips):
+            raise ValueError(
+                f"system {self.name} is guided by sketches, and no clip holds one; add files as "
+                "sketch_007.png, or leave its sketch encoder out"
+            )
 
 
 def read_spec(spec: str) -> Spec:
-    """`nano`, a baseline, a checkpoint file or a folder of frames, optionally as LABEL=SYSTEM.
+    """`nano`, a baseline, a checkpoint file or a folder of frames, optionally as LABEL=SYSTEM; a
+    checkpoint guided by the test set's sketches as CHECKPOINT+ENCODER.
 
     Loads nothing. ValueError if it is none of these.
     """
     label, _, rest = spec.rpartition("=")
     if rest in BASELINES:
         return Spec(name=label or rest, what=rest)
-    path = NANO if rest == "nano" else Path(rest)
-    if path.is_dir() or path.is_file():
-        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path.resolve())
+    if path := _found(rest):
+        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
+    model, encoder = (_found(part) for part in rest.rpartition("+")[::2])
+    if model and encoder and model.is_file() and encoder.is_file():
+        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
     raise ValueError(
-        f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no file or folder "
-        f"{path}; give nano, a baseline, a checkpoint file or a folder of frames"
+        f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no such file or "
+        "folder; give nano, a baseline, a checkpoint file, a folder of frames, or a checkpoint "
+        "with its sketch encoder as nano+nano_sketch or CHECKPOINT+ENCODER"
     )
 
 
-def _baseline(name: str, what: str, device: str) -> Blend:
-    if what == "crossfade":
-        return Blend(name, "crossfade 1", lambda first, last, time: first.lerp(last, time))
-    if what == "nearest":
-        return Blend(name, "nearest 1", lambda first, last, time: first if time < 0.5 else last)
-    rife = Rife(device)
-    return Blend(name, f"rife 1 {file_digest(rife.weights)}", rife.between)
+def _found(name: str) -> Path | None:
+    """A file or folder, also of the bundled weights."""
+    path = BUNDLED.get(name, Path(name))
+    return path.resolve() if name and path.exists() else None
 
 
 def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:
@@ -181,8 +193,8 @@ def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:
     return torch.from_numpy(pixels(made)).permute(0, 3, 1, 2).float() / 255
 
 
-# What a test set or another option decides, or what has no effect here.
-FIXED = {"seed", "frames", "fps", "height", "width", "sketch_scale"}
+# What a test set or another option decides.
+FIXED = {"seed", "frames", "fps", "height", "width"}
 
 
 def read_sampling(overrides: Sequence[str], seed: int) -> Sampling:
@@ -192,25 +204,10 @@ def read_sampling(overrides: Sequence[str], seed: int) -> Sampling:
     if refused:
         raise ValueError(
             f"recipe {', '.join(sorted(refused))} cannot be set here: frames, fps and size come "
-            "from the test set, the seed from --seed, and sketches are not shown"
+            "from the test set, the seed from --seed"
         )
     try:
         merged = OmegaConf.merge(OmegaConf.structured(RELEASED), given)
         return Sampling(seed=seed, changes=tuple((key, merged[key]) for key in given))
     except OmegaConfBaseException as error:
         raise ValueError(f"recipe {' '.join(overrides)}: {error}") from error
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def source_digest() -> str:
-    """Hash of the core's source, so that a changed sampler is not answered from the cache."""
-    core = ROOT / "toon_core"
-    sha = hashlib.sha256()
-    for path in sorted(core.rglob("*.py")):
-        if "metrics" not in path.relative_to(core).parts:
-            sha.update(path.read_bytes())
-    return sha.hexdigest()

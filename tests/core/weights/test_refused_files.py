@@ -162,3 +162,10 @@ def test_unknown_instructions_are_no_accusation(refuse, tmp_path: Path):
     path = tmp_path / "model.ckpt"
     path.write_bytes(b"\x80\x02cnumpy\ndtype\nI5\n.")
     refuse(path, errors.FileCorrupt, "damaged torch file")
+
+
+@pytest.mark.parametrize("kind", [errors.FileTruncated, errors.SurplusKeys])
+def test_an_error_of_another_process_arrives_as_it_was(kind):
+    error = kind("model.ckpt", ["a.weight"], expect="toon")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and str(again) == str(error) and vars(again) == vars(error)

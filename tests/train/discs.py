@@ -1,0 +1,27 @@
+"""A test set of three clips that are drawn on the spot."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from train.eval.clips import write_frames
+
+
+def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:
+    """An inked yellow disc that moves right over blue: (f 3 h w)."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    clip = torch.tensor([0.2, 0.4, 0.8]).view(1, 3, 1, 1).repeat(frames, 1, height, width)
+    for i in range(frames):
+        radius = torch.hypot(x - (16.0 + i * step), y - height / 2.0)
+        clip[i, :, radius < 12] = 0.05
+        clip[i, :, radius < 9] = torch.tensor([1.0, 0.85, 0.2]).view(3, 1)
+    return clip
+
+
+def make_testset(folder: Path) -> Path:
+    for name, step in (("slow", 2.0), ("middle", 4.0), ("fast", 9.0)):
+        write_frames(disc(6, step), folder / name)
+    (folder / "fast" / "prompt.txt").write_text("a disc\n")
+    (folder / "fast" / "fps.txt").write_text("24\n")
+    return folder
