@@ -35,10 +35,14 @@ RELEASED = Recipe()
 SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.3)
 
 
+def full_size(config: ToonConfig) -> bool:
+    """Whether a denoiser has the released width; narrower ones want defaults of their own."""
+    return config.unet.model_channels >= UNetConfig().model_channels
+
+
 def recipe_for(config: ToonConfig) -> Recipe:
     """RELEASED for a denoiser of the released width, SMALL for a narrower one."""
-    wide = config.unet.model_channels >= UNetConfig().model_channels
-    return RELEASED if wide else SMALL
+    return RELEASED if full_size(config) else SMALL
 
 
 def released_for(latent_width: int) -> Recipe:

@@ -34,8 +34,10 @@ from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import load_part, part_of, save_part
 from train.losses.perceptual import Perceptual, perceptual
-from train.pretrain import shape
+from train.scale import shape
 from train.vae_start import start_as_resize
+
+RESULT = "autoencoder.safetensors"
 
 
 @dataclass(kw_only=True)
@@ -125,7 +127,7 @@ class AutoencoderRecipe:
         errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
         psnr = [float(-10 * e.square().mean().log10()) for e in errors]
         found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
-        path = out / "autoencoder.safetensors"
+        path = out / RESULT
         save_part(self.vae, path, "vae", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:

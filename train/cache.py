@@ -55,7 +55,8 @@ from train.data.source import make_windows
 from train.data.windows import ClipWindows, WindowConfig
 from train.engine.config import parse
 from train.engine.stop import ignore_signals
-from train.pretrain import load_autoencoder, shape
+from train.pretrain import load_autoencoder
+from train.scale import shape
 
 log = logging.getLogger("toon.cache")
 

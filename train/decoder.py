@@ -1,11 +1,12 @@
 """Train the dual-reference 3D decoder on a frozen encoder (paper eq. 3 to 5, table 4).
 
-    python -m train.decoder base=FILE data=DIR out=DIR [variant=full|no_pseudo3d|plain] [key=value]
+    python -m train.decoder data=DIR out=DIR [base=FILE] [variant=full|no_pseudo3d|plain]
 
-base is any complete model: with a plain decoder training starts at "no reference, no time", with
-the variant's own decoder it goes on from that. Loss: L1 + lambda_p LPIPS + lambda_d L_GAN, hinge,
-lambda_d adaptive (Esser et al. 2021) and from step gan_start on. Whole clips, both key frames'
-encoder features as references. The result is a complete model file, out/model.safetensors.
+base is any complete model, nano where none is given: with a plain decoder training starts at "no
+reference, no time", with the variant's own decoder it goes on from that. Loss: L1 +
+lambda_p LPIPS + lambda_d L_GAN, hinge, lambda_d adaptive (Esser et al. 2021) and from step
+gan_start on. Whole clips, both key frames' encoder features as references. The result is a
+complete model file, out/model.safetensors.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from einops import rearrange
-from omegaconf import MISSING
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
@@ -28,7 +28,7 @@ from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
 from train.conditions import sampled
 from train.data.source import open_windows
 from train.engine import loop, sheets
-from train.engine.config import RunConfig, parse
+from train.engine.config import parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import save_model
@@ -36,17 +36,14 @@ from train.losses.adversarial import Adversary, adaptive_weight, hinge_generator
 from train.losses.gradients import value_and_gradient, with_gradient
 from train.losses.perceptual import Perceptual, perceptual
 from train.redenoised import Redenoiser
+from train.scale import FromBase, Options
 from train.vae_start import last_layer, start_decoder
 
 
 @dataclass(kw_only=True)
-class DecoderConfig(RunConfig):
-    base: str = MISSING  # a complete model file, with the plain decoder or the variant's
+class DecoderConfig(FromBase):
     variant: str = "full"  # or no_pseudo3d, or plain (neither references nor pseudo-3D)
-    height: int = 256
-    width: int = 256
     steps: int = 60_000
-    batch: int = 16
     lr: float = 4.5e-6
     betas: tuple[float, float] = (0.5, 0.9)  # not published; usual with a discriminator
     crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper
@@ -67,6 +64,8 @@ class DecoderConfig(RunConfig):
     disc_layers: int = 3
     identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
     fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
+
+    FULL: ClassVar[Options] = {"height": 256, "width": 256, "batch": 16, "checkpointing": False}
 
 
 class DecoderObjective(nn.Module):
@@ -241,8 +240,6 @@ def _check(config: DecoderConfig) -> None:
         )
     if config.redenoise and config.crop:
         raise ValueError("redenoise works on whole frames: leave crop at 0")
-    if not Path(config.base).is_file():
-        raise ValueError(f"base={config.base}: no such file; give a complete model file")
 
 
 def main(arguments: list[str]) -> None:

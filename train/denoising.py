@@ -5,35 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate
-from toon_core.presets import RELEASED
 from toon_core.sketch.control import SketchControl
 from train.conditions import Tokens, clip_latents, rates, sampled
 from train.data.source import open_windows
 from train.engine import sheets
-from train.engine.config import RunConfig
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import save_model
 from train.losses.decoded import DecodedDistance
 from train.losses.diffusion import ends_only, noised, v_loss
+from train.scale import Options, ScaledConfig
+
+
+def _sheets(steps: int, cfg: float, temperature: float) -> Options:
+    return {"sheet_steps": steps, "sheet_cfg": cfg, "sheet_temperature": temperature}
 
 
 @dataclass(kw_only=True)
-class DenoisingConfig(RunConfig):
+class DenoisingConfig(ScaledConfig):
     drop: float = 0.05  # share p of each kind of condition dropout
     weighting: str = "plain"  # of the steps' errors: plain or min_snr
     shift: float = 1.0  # above 1: more of the noisy timesteps (Esser et al. 2024, eq. 23)
-    sheet_steps: int = 12  # DDIM steps of a sample sheet
-    sheet_cfg: float = 2.0
-    sheet_temperature: float = 1.0
+    sheet_steps: int | None = None  # DDIM steps of a sample sheet
+    sheet_cfg: float | None = None
+    sheet_temperature: float | None = None
+
+    FULL: ClassVar[Options] = {**ScaledConfig.FULL, **_sheets(12, 2.0, 1.0)}
+    SMALL: ClassVar[Options] = {
+        **ScaledConfig.SMALL,
+        **_sheets(presets.SMALL.steps, presets.SMALL.cfg_scale, presets.SMALL.temperature),
+    }
 
 
 class DenoiserObjective(nn.Module):
@@ -112,7 +122,7 @@ class Samples:
         """A window from its ends alone, (3 f h w) in [-1, 1]."""
         c = self.config
         recipe = replace(
-            RELEASED,
+            presets.RELEASED,
             frames=c.frames,
             fps=item["fs"],
             steps=c.sheet_steps,

@@ -1,41 +1,54 @@
 """Train a base from nothing: denoiser, projector and CLIP towers on a trained autoencoder.
 
-    python -m train.pretrain data=CLIPS autoencoder=RUN/autoencoder.safetensors out=RUN2 \\
+    python -m train.pretrain data=CLIPS out=RUN [autoencoder=RUN2/autoencoder.safetensors] \\
         [preset=nano | shape=FILE.yaml] [init=RUN3/model.safetensors]
 
-For small models of one's own, as nano is. The loss is that of `train.rectify` (paper eq. 2); the
-result is a whole model file. data= may be what `train.cache autoencoder=...` made.
+Where no autoencoder is given, one is trained first by `train.autoencoder`, of as many steps, in
+RUN/autoencoder. For small models of one's own, as nano is. The loss is that of `train.rectify`
+(paper eq. 2); the result is a whole model file. data= may be what `train.cache autoencoder=...`
+made.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
 
 import torch
-from omegaconf import MISSING, OmegaConf
 
 import toon_core
 from toon_core import presets
 from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
+from train import autoencoder
+from train.autoencoder import AutoencoderConfig, AutoencoderRecipe
+from train.data.cachefile import FACTS
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import loop
 from train.engine.config import parse
-from train.engine.result import load_part
+from train.engine.result import finished, load_part
 from train.losses.decoded import DecodedDistance
 from train.losses.perceptual import perceptual
+from train.scale import shape
 from train.unrolled import UnrolledObjective
 
-PRESETS = {"nano": presets.nano, "official_512": presets.official_512}
+log = logging.getLogger("toon.train")
+
+# Options that an autoencoder trained beside has, too: all but those of the learning itself.
+SHARED = (
+    *("data", "height", "width", "frames", "buckets", "windows", "steps", "minutes", "batch"),
+    *("accumulate", "dtype", "device", "seed", "workers", "threads", "save_every", "keep"),
+    *("sample_every", "sheet_clips", "log_every", "dry_run", "preset", "shape"),
+)
 REFERENCES = "decoder.attn_refinement.0.conv.weight"
 
 
 @dataclass(kw_only=True)
 class PretrainConfig(DenoisingConfig):
-    autoencoder: str = MISSING  # result of `train.autoencoder`
+    autoencoder: str = ""  # result of `train.autoencoder`; none: trained first, in out/autoencoder
     preset: str = "nano"  # the model's shape
     shape: str = ""  # or a YAML file of one, with ToonConfig's fields
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
@@ -47,6 +60,9 @@ class PretrainConfig(DenoisingConfig):
     models: str = "models"  # folder of files of other networks, here LPIPS's
     perceptual_drawn: int = 2  # inner frames a clip in LPIPS
     perceptual_crop: int = 64  # random squares of them of this side, in pixels (0: whole frames)
+
+    def model_shape(self) -> ToonConfig:
+        return shape(self)
 
 
 class PretrainRecipe(DenoiserRecipe):
@@ -94,7 +110,12 @@ def decoded_distance(
 def new_model(config: PretrainConfig) -> ToonModel:
     """Untrained but for the autoencoder."""
     chosen = shape(config)
-    vae = load_autoencoder(config.autoencoder, chosen)
+    if config.autoencoder:
+        vae = load_autoencoder(config.autoencoder, chosen)
+    elif config.dry_run:
+        vae = Autoencoder(presets.plain(chosen).vae)
+    else:
+        raise ValueError("autoencoder is needed: give a result of train.autoencoder")
     model = ToonModel(replace(chosen, vae=vae.config))
     model.vae = vae
     return model
@@ -112,15 +133,6 @@ def load_autoencoder(path: str, chosen: ToonConfig) -> Autoencoder:
     return vae
 
 
-def shape(config: Any) -> ToonConfig:
-    """That of the options `preset` and `shape`."""
-    if config.shape:
-        return ToonConfig.from_dict(OmegaConf.to_container(OmegaConf.load(config.shape)))
-    if config.preset not in PRESETS:
-        raise ValueError(f"preset={config.preset}: expected one of {', '.join(PRESETS)}, or shape=")
-    return PRESETS[config.preset]()
-
-
 def go_on_from(model: ToonModel, path: str) -> None:
     """Take another model's denoiser, projector and towers; ValueError where their shape differs."""
     other = toon_core.load(path, dtype=torch.float32, expect="toon")
@@ -131,8 +143,34 @@ def go_on_from(model: ToonModel, path: str) -> None:
         getattr(model, part).load_state_dict(getattr(other, part).state_dict())
 
 
+def with_autoencoder(config: PretrainConfig) -> PretrainConfig | None:
+    """The options with an autoencoder that is trained by them first, or was; None where its
+    `minutes` were over before. After a dry run there is none."""
+    for name, given in (("init", config.init), ("data", (Path(config.data) / FACTS).is_file())):
+        if given:
+            raise ValueError(
+                f"{name}={getattr(config, name)} goes with the autoencoder it was made with: give "
+                "that by autoencoder="
+            )
+    options = {name: getattr(config, name) for name in SHARED}
+    first = AutoencoderConfig(**options, out=str(Path(config.out) / "autoencoder"))
+    result = Path(first.out) / autoencoder.RESULT
+    if not finished(result, first.steps):
+        log.info("no autoencoder= is given: it is trained first, in %s", first.out)
+        step = loop.run(AutoencoderRecipe, first).step
+        if config.dry_run:
+            return config
+        if step < first.steps:
+            log.warning("the autoencoder is not done; the same command goes on with it")
+            return None
+    return replace(config, autoencoder=str(result))
+
+
 def main(arguments: list[str]) -> None:
-    loop.run(PretrainRecipe, parse(PretrainConfig, arguments, __doc__))
+    config = parse(PretrainConfig, arguments, __doc__).resolved()
+    ready = config if config.autoencoder else with_autoencoder(config)
+    if ready:
+        loop.run(PretrainRecipe, ready)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Move a base model to the cartoon domain (paper section 4, "toon rectification"; eq. 2).
 
-    python -m train.rectify base=BASE.safetensors data=CLIPS out=RUN [variant=IV] [lora=RANK]
+    python -m train.rectify data=CLIPS out=RUN [base=BASE.safetensors] [variant=IV] [lora=RANK]
 
 The defaults are the paper's: image projector and spatial layers trained, temporal layers frozen,
-lr 1e-5, batch 32, 512x320 pixels, 16 frames. The other variants of its ablation are in
-`trainable.py`. With lora, adapters of that rank are trained on the spatial attention and
-feed-forward layers and on the projector instead, and are the result: a small file for Toon Load
-Model.
+lr 1e-5, batch 32, 512x320 pixels, 16 frames; models narrower than the released one, as nano, the
+base where none is given, have a smaller batch and size (`scale.py`). The other variants of its
+ablation are in `trainable.py`. With lora, adapters of that rank are trained on the spatial
+attention and feed-forward layers and on the projector instead, and are the result: a small file
+for Toon Load Model.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import MISSING
 from torch import nn
 
 import toon_core
@@ -28,27 +28,23 @@ from train.engine import loop
 from train.engine.config import parse
 from train.engine.result import provenance, write_manifest
 from train.lora import add_adapters, save_adapters
+from train.scale import FromBase
 from train.trainable import Bypass, select
 
 log = logging.getLogger("toon.train")
 
 
 @dataclass(kw_only=True)
-class RectifyConfig(DenoisingConfig):
-    base: str = MISSING  # a full model file
+class RectifyConfig(FromBase, DenoisingConfig):
     variant: str = "IV"  # I to V of the ablation
     outer: bool = True  # spatial includes the embeddings and the first and last convolution
     lora: int = 0  # rank of adapters instead; 0: none
     lora_alpha: float = 0.0  # 0: as the rank
-    height: int = 320
-    width: int = 512
     steps: int = 50_000
-    batch: int = 32
     lr: float = 1e-5
     weight_decay: float = 0.01
     clip_norm: float = 0.5
     ema: float = 0.0
-    checkpointing: bool = True
 
 
 class RectifyObjective(DenoiserObjective):

@@ -1,12 +1,13 @@
 """Train the sketch encoder beside a frozen model (paper eq. 6; training.md).
 
-    python -m train.sketch base=MODEL.safetensors data=CLIPS out=RUN
+    python -m train.sketch data=CLIPS out=RUN [base=MODEL.safetensors]
 
 It starts as a copy of the denoiser's own spatial encoder with zero convolutions. Sketches stand
 on a few frames, the others get the empty one, and every frame's error counts: no frame of the
 encoder sees another. With gate=true the encoder's output is zero on frames without a sketch (the
-paper's ZeroGate ablation). The defaults are the paper's. Sketches are those that `train.prepare`
-or `train.cache` stored, and XDoG's where there are none.
+paper's ZeroGate ablation). The defaults are the paper's, for models narrower than the released one
+with a smaller batch and size (`scale.py`); base is nano where none is given. Sketches are those
+that `train.prepare` or `train.cache` stored, and XDoG's where there are none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from omegaconf import MISSING
 from torch import Tensor, nn
 
 import toon_core
@@ -37,28 +37,24 @@ from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.engine.result import save_model
 from train.losses.diffusion import ends_only, noised, v_loss
+from train.scale import FromBase
 
 DEEPEST = 4
 PARTS = ("moments", "text", "image", "sketches")  # of a cache's items
 
 
 @dataclass(kw_only=True)
-class SketchTrainConfig(DenoisingConfig):
-    base: str = MISSING  # a full model file; it is not changed
+class SketchTrainConfig(FromBase, DenoisingConfig):
     encoder: str = ""  # a sketch encoder to go on from
     sketch: str = "stored"  # or auto, anime2sketch, hed, xdog: see train.data.sketcher
     bisection: float = 0.8  # share of clips whose sketched frames come by bisection
     scale: float = 1.0  # control scale in training
     gate: bool = False  # ZeroGate
-    height: int = 320
-    width: int = 512
     steps: int = 50_000
-    batch: int = 32
     lr: float = 1e-5
     weight_decay: float = 0.01
     clip_norm: float = 0.5
     ema: float = 0.0
-    checkpointing: bool = True
 
 
 class SketchObjective(nn.Module):

@@ -28,6 +28,7 @@ from train.losses.diffusion import ends_only
 from train.losses.perceptual import Perceptual
 from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig
+from train.scale import ScaledConfig
 from train.sketch import SketchTrainConfig
 from train.trainable import select
 
@@ -85,8 +86,8 @@ class Denoiser:
         yield lambda: self.error(self.latents(b), self.tokens(b))
 
 
-def _clip(config: type) -> tuple[int, int, int]:
-    return config.frames, config.height, config.width
+def _clip(config: type[ScaledConfig]) -> tuple[int, int, int]:
+    return config.frames, config.FULL["height"], config.FULL["width"]
 
 
 def rectify(
@@ -133,14 +134,14 @@ def sketch(shape: ToonConfig | None = None, clip: tuple = ()) -> Workload:
 
 def decoder() -> Workload:
     """`train.decoder` with LPIPS on VGG16 and the discriminator switched on."""
-    shape, config = official_512(), DecoderConfig(**NOWHERE, base="")
+    shape, config = official_512(), DecoderConfig(**NOWHERE)
     vae = Autoencoder(shape.vae)
     vae.encoder.requires_grad_(False)
     adversary, measure = adversary_of(config), Perceptual(_lpips(), "LPIPS")
     objective = DecoderObjective(vae, config, shape.scale_factor, measure, adversary)
 
     def losses(b: int) -> Iterator[Loss]:
-        batch = {"video": torch.zeros(b, 3, config.frames, config.height, config.width)}
+        batch = {"video": torch.zeros(b, 3, *_clip(DecoderConfig))}
         for part in (objective, adversary):
             yield lambda p=part: p(batch, Draws(0, config.steps, range(b)))[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -15,6 +14,7 @@ from train import autoencoder, decoder, pretrain, rectify, sketch
 from train.ablation.plan import Places, Run
 from train.engine import loop
 from train.engine.config import RunConfig, read
+from train.engine.result import finished
 
 log = logging.getLogger("toon.ablate")
 
@@ -43,12 +43,8 @@ def train(run: Run, places: Places, *more: str) -> loop.Run:
 
 
 def is_done(run: Run, places: Places) -> bool:
-    """Whether its result is there: the manifest beside it is written last."""
-    manifest = places.result(run).with_suffix(".json")
-    try:
-        return json.loads(manifest.read_text())["step"] >= options(run, places).steps
-    except (OSError, json.JSONDecodeError):
-        return False
+    """Whether its result is there."""
+    return finished(places.result(run), options(run, places).steps)
 
 
 def finish(run: Run, places: Places) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from train.data.windows import WindowConfig
+
+if TYPE_CHECKING:
+    from typing import Self
 
 T = TypeVar("T")
 
@@ -51,6 +54,10 @@ class RunConfig:
     sheet_clips: int = 3  # held-out clips on a sample sheet
     log_every: int = 10
     dry_run: bool = False  # build everything and print the estimate, but take no step
+
+    def resolved(self) -> Self:
+        """The same with every default filled in that depends on other options."""
+        return self
 
 
 def parse(schema: type[T], arguments: list[str], description: str) -> T:

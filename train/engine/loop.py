@@ -37,6 +37,7 @@ def run(build: Build, config: RunConfig) -> Run:
 
     SystemExit 128 + n after signal n: the state is saved, and the same command goes on.
     """
+    config = config.resolved()
     accelerator = start(config)
     recipe = build(config, accelerator.device)
     if config.checkpointing:

@@ -64,6 +64,14 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
     }
 
 
+def finished(path: Path, steps: int) -> bool:
+    """Whether a run's result of so many steps is there: the manifest beside it is written last."""
+    try:
+        return json.loads(path.with_suffix(".json").read_text())["step"] >= steps
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def manifest_of(path: str | Path) -> dict[str, Any]:
     """The manifest in a file, else beside it; empty for a file made elsewhere."""
     path = Path(path)

@@ -1,0 +1,76 @@
+"""Each recipe by its plain command: a folder of clips in, a file that loads out."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import toon_core
+from toon_core.model import ToonModel
+from toon_core.sketch.encoder import SketchEncoder
+from train import pretrain
+from train.engine.config import parse
+from train.pretrain import PretrainConfig
+from train.rectify import RectifyConfig
+
+ROOT = Path(__file__).parents[2]
+RESULTS = {
+    "pretrain": ("model.safetensors", ToonModel),
+    "rectify": ("model.safetensors", ToonModel),
+    "decoder": ("model.safetensors", ToonModel),
+    "sketch": ("sketch_encoder.safetensors", SketchEncoder),
+}
+QUICK = {"height": 64, "width": 64, "frames": 4, "batch": 1, "sheet_clips": 1, "workers": 0}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_command_needs_data_and_out_alone(name, clip_folders, tmp_path):
+    """With a file that makes it quick."""
+    OmegaConf.save(QUICK, tmp_path / "quick.yaml")
+    words = ["--config", f"{tmp_path}/quick.yaml", f"data={clip_folders}", f"out={tmp_path}/run"]
+    import_module(f"train.{name}").main([*words, "steps=1"])
+    check(name, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_command_runs_as_it_is_written(name, clip_folders, tmp_path):
+    words = [f"data={clip_folders}", f"out={tmp_path}", "steps=4"]
+    command = [sys.executable, "-m", f"train.{name}", *words]
+    subprocess.run(command, cwd=ROOT, env=os.environ, check=True)
+    check(name, tmp_path)
+
+
+def check(name: str, out: Path) -> None:
+    file, kind = RESULTS[name]
+    assert isinstance(toon_core.load(out / file), kind)
+
+
+def test_pretraining_keeps_the_autoencoder_that_it_made(clip_folders, tmp_path):
+    words = [f"{k}={v}" for k, v in QUICK.items()]
+    words += [f"data={clip_folders}", f"out={tmp_path}", "steps=1"]
+    pretrain.main([*words, "--dry-run"])
+    assert not list(tmp_path.iterdir())
+    pretrain.main(words)
+    made = tmp_path / "autoencoder" / "autoencoder.safetensors"
+    before = made.stat().st_mtime_ns
+    pretrain.main(words)
+    assert made.stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match=f"init={made} goes with the autoencoder"):
+        pretrain.main([*words, f"init={made}"])
+
+
+def test_size_and_batch_go_by_the_model():
+    def resolved(schema, *words):
+        found = parse(schema, ["data=d", "out=o", *words], "").resolved()
+        return found.height, found.width, found.batch, found.checkpointing
+
+    assert resolved(RectifyConfig) == (128, 128, 4, False)
+    assert resolved(RectifyConfig, "batch=2", "width=64") == (128, 64, 2, False)
+    assert resolved(PretrainConfig, "preset=official_512") == (320, 512, 32, True)
+    with pytest.raises(ValueError, match=r"nowhere\.ckpt: no such file"):
+        resolved(RectifyConfig, "base=nowhere.ckpt")
