@@ -9,15 +9,18 @@ where it stopped.
 
 On several GPUs start it with `accelerate launch` or torchrun: the processes share the clips.
 
-OUT receives results.json, table.md and table.csv, report.html (one file with plots and playing
-clips), clips.json, groups.json (clips in which something enters or leaves apart),
-frame_index.json, sheets of the best, median and worst clips, and manifest.json.
+OUT receives results.json; as Markdown, CSV and JSON the paper's Tables 1 and 3 (table_1, table_3),
+of checkpoints Table 4 and figure 10 (table_4, figure_10), all metrics (table) and curves of the
+interpolated frames (frame_index); report.html (one file with plots and playing clips), clips.json,
+groups.json (clips in which something enters or leaves apart), sheets of the best, median and worst
+clips, and manifest.json.
 """
 
 import argparse
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -31,7 +34,8 @@ from train.data.store import INDEX
 from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
 from train.eval.digests import file_digest
-from train.eval.output import gather, write
+from train.eval.gather import gather
+from train.eval.output import write
 from train.eval.systems import Spec, read_sampling, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
@@ -100,24 +104,26 @@ def evaluate(
 
     ValueError for a bad test set, an unknown system or two of one name, before long work.
     """
-    specs = _specs(systems)
+    started, specs = time.monotonic(), _specs(systems)
     state = _processes(settings.device)
     with state.main_process_first() if state else nullcontext():
         folders = read_testset(_as_folders(testset, settings.out), limit)
     for spec in specs:
         spec.check(folders)
     settings = replace(settings, size=settings.size or shorter_side(folders))
+    processes = state.num_processes if state else min(workers, len(folders))
     if state:
         scored = score_share(specs, settings, folders, state)
         if scored is None:
             return None
     elif workers > 1:
-        scored = score_parallel(specs, settings, folders, min(workers, len(folders)))
+        scored = score_parallel(specs, settings, folders, processes)
     else:
         scored = map(open_bench(specs, settings).score, folders)
     names = " ".join(spec.name for spec in specs)
     scored = tqdm(scored, names, len(folders), unit="clip")
-    return write(gather(testset.resolve().name, folders, specs, scored, settings))
+    report = gather(testset.resolve().name, folders, specs, scored, settings)
+    return write(report, started=started, processes=processes)
 
 
 def _processes(device: str) -> PartialState | None:

@@ -1,14 +1,19 @@
 """The evaluation's page in a real browser."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from train.eval.columns import HIGHER, TRUTH, Metric
+from train.eval.columns import HIGHER, LOWER, TRUTH, Metric
+from train.eval.frame_curves import Curve
 from train.eval.page import Page, write_page
+from train.eval.tables import Table
 
 METRICS = [
     Metric(key="psnr", title="PSNR", better=HIGHER, digits=1, meaning="pixel error."),
     Metric(key="motion", title="motion ratio", better=TRUTH, digits=2, meaning="movement."),
+    Metric(key="fvd", title="FVD", better=LOWER, digits=1, meaning="-", model="I3D", of_set=True),
     Metric(
         key="clip_txt", title="CLIP_txt", better=HIGHER, digits=2, meaning="-", model="no model"
     ),
@@ -18,7 +23,11 @@ CLIPS = {
     "nano": {"one": {"psnr": 30.0, "motion": 0.9}, "two": {"psnr": 10.0, "motion": 1.0}},
     "fade": {"one": {"psnr": 28.0, "motion": 0.3}, "two": {"psnr": 32.0, "motion": 0.2}},
 }
+FEW = {"mean": None, "lo": None, "hi": None, "n": 2, "model": "I3D; too few clips: 2 of 401 needed"}
 NONE = {"mean": None, "lo": None, "hi": None, "n": 0, "model": "no model"}
+
+
+NAMES = ["one", "two", *(f"z{i}" for i in range(40))]  # more than the screen has room for
 
 
 def entry(mean):
@@ -33,24 +42,35 @@ def level(value):
 @pytest.fixture(scope="module")
 def page(chrome, tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "report.html"
+    absent = {"fvd": FEW, "clip_txt": NONE}
     summary = {
-        "nano": {"psnr": entry(20.0), "motion": entry(0.95), "clip_txt": NONE},
-        "fade": {"psnr": entry(30.0), "motion": entry(0.25), "clip_txt": NONE},
+        "nano": {"psnr": entry(20.0), "motion": entry(0.95), **absent},
+        "fade": {"psnr": entry(30.0), "motion": entry(0.25) | {"n": 1}, **absent},
     }
+    table = Table(
+        title="All metrics", metrics=METRICS, summary=summary, clips=2, truth={"motion": 1.0}
+    )
+    leaving = replace(table, title="1 of these clips: something leaves", truth={"motion": 0.0})
+    coded = {"nano": {"psnr": entry(33.0)}}
     content = Page(
         title="Report of </script> clips",
         notes=["Two clips."],
-        columns=METRICS,
-        truth={"motion": 1.0},
-        summary=summary,
+        table=table,
+        paper=[Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=2)],
+        groups=[leaving],
+        curves=[
+            Curve(
+                title="PSNR over the frames",
+                metric=METRICS[0],
+                systems={"nano": [30.0, 20.0, 30.0], "fade": [31.0, 25.0, 31.0]},
+            )
+        ],
         clips=CLIPS,
-        prompts={"one": "a cat"},
-        curves={"nano": [30.0, 20.0, 30.0], "fade": [31.0, 25.0, 31.0]},
-        curve_title="PSNR over the frames",
-        groups={"entering or leaving": (1, summary)},
+        prompts={name: "a cat" for name in NAMES},
+        fps={"one": 24},
     )
     rows = {"truth": level(0.0), "nano": level(0.4), "fade": level(0.7)}
-    write_page(file, content, {"one": rows, "two": rows})
+    write_page(file, content, ((name, rows) for name in NAMES))
     tab = chrome.new_page()
     tab.faults, tab.asked = [], []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
@@ -70,11 +90,27 @@ def test_the_table_marks_the_best_and_sorts(page):
     assert page.locator("#table .best").all_inner_texts() == ["0.95", "30.0"]
     assert "no model" in page.locator("#table").inner_text()
     assert rows_of(page) == ["nano", "fade"]
-    page.get_by_role("button", name="PSNR").first.click()
+    page.locator("#table").get_by_role("button", name="PSNR").click()
     assert rows_of(page) == ["fade", "nano"]
-    page.get_by_role("button", name="motion ratio").first.click()
+    page.locator("#table").get_by_role("button", name="motion ratio").click()
     assert rows_of(page) == ["nano", "fade"]
-    assert page.locator("#groups table").count() == 1
+    assert page.locator("#paper h3").all_inner_texts() == ["Table 4"]
+    cells = page.locator("#paper tbody td").all_inner_texts()
+    assert cells == ["nano", "33.0 [32.9, 33.1]"]
+
+
+def test_a_group_is_marked_by_its_own_truth(page):
+    assert page.locator("#groups h3").all_inner_texts() == ["1 of these clips: something leaves"]
+    assert page.locator("#groups .best").all_inner_texts() == ["30.0", "0.25"]
+    assert "0.00" in page.locator("#groups tfoot").inner_text()
+
+
+def test_counts_and_missing_values_are_explained(page):
+    cells = page.locator("#table tbody tr").first.locator("td")
+    assert cells.nth(3).inner_text() == "too few clips: 2 of 401 needed"
+    assert cells.nth(4).inner_text() == "no model"
+    assert cells.nth(1).get_attribute("title") == "n = 2"
+    assert "(n 1 to 2)" in page.locator("#table th").nth(2).inner_text()
 
 
 def test_plots_show_every_measured_metric_and_the_curve(page):
@@ -85,25 +121,58 @@ def test_plots_show_every_measured_metric_and_the_curve(page):
 
 def test_clips_are_sorted_by_best_and_worst(page):
     def order():
-        return [text.split(" ")[0] for text in page.locator("#clips h3").all_inner_texts()]
+        return [text.split(" ")[0] for text in page.locator("#clips h3").all_inner_texts()][:2]
 
     page.locator("#metric").select_option("psnr")
     page.locator("#system").select_option("nano")
     assert order() == ["one", "two"]
     page.locator("#order").select_option("worst")
-    assert order() == ["two", "one"]
+    assert order()[1] != "one"
     page.locator("#system").select_option("fade")
-    assert order() == ["one", "two"]
+    page.locator("#order").select_option("best")
+    assert order() == ["two", "one"]
+
+
+def test_only_clips_near_the_screen_hold_pictures(page):
+    page.locator("#pause").scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('#clips canvas')")
+    assert 3 <= page.locator("#clips canvas").count() < 3 * len(NAMES)
+    page.locator("#clips article").last.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('#clips article:last-child canvas')")
+    assert page.locator("#clips article").first.locator("canvas").count() == 0
+    page.locator("#pause").scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('#clips article canvas')")
+
+
+BRIGHT = """n => {
+  const canvas = document.querySelectorAll("#clips article:first-child canvas")[n]
+  return canvas ? canvas.getContext("2d").getImageData(9, 9, 1, 1).data[0] : 0
+}"""
 
 
 def test_clips_play_together(page):
-    value = "n => document.querySelectorAll('#clips canvas')[n].getContext('2d')"
-    value = f"n => ({value})(n).getImageData(9, 9, 1, 1).data[0]"
+    page.wait_for_function(f"() => ({BRIGHT})(2) > 0")
     page.locator("#frame").fill("7")
-    bright = [page.evaluate(value, n) for n in range(3)]
+    bright = [page.evaluate(BRIGHT, n) for n in range(3)]
     page.locator("#frame").fill("0")
-    dark = [page.evaluate(value, n) for n in range(3)]
+    dark = [page.evaluate(BRIGHT, n) for n in range(3)]
     assert all(40 <= b - d <= 60 for b, d in zip(bright, dark, strict=True))
     assert dark[0] < dark[1] < dark[2]
     page.locator("#pause").click()
     page.wait_for_function("() => Number(document.getElementById('frame').value) > 1")
+
+
+def test_a_clip_plays_at_its_own_speed(page):
+    """Frame 6 of 8: "one" has 24 frames a second, "two" does not say and gets 8."""
+    turn = page.evaluate(
+        """() => {
+          playing = true
+          const at = (name, seconds) => { clock = seconds; return numberOf(facts.media[name]) }
+          return [at("one", 0.26), at("two", 0.26), at("one", 0.5), at("two", 0.8)]
+        }"""
+    )
+    assert turn == [6, 2, 7, 6]
+    page.locator("#speed").select_option("0.25")
+    page.evaluate("clock = 0")
+    page.wait_for_timeout(400)
+    assert page.evaluate("clock") < 0.25

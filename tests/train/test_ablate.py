@@ -8,12 +8,15 @@ from dataclasses import replace
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
+from tiny_networks import save_i3d
 
 from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
 from train import ablate
-from train.ablation import running, tables
+from train.ablation import reconstruction as decoders
+from train.ablation import rectification, running, tables
 from train.ablation.plan import AblateConfig, Places, plan
-from train.eval import bench
+from train.eval import bench, reconstruction
+from train.eval.columns import Measure
 from train.eval.networks import Networks
 
 FRAMES = 4
@@ -168,11 +171,34 @@ def test_the_plan_has_every_variant_and_seed():
     )
 
 
+def test_published_values_stand_beside_the_published_measures_only(tmp_path):
+    def columns(models, **networks):
+        measure = Measure(networks=Networks(models=models, **networks))
+        found = [tables.column(metric, rectification.PAPER) for metric in measure.columns()]
+        return {column.key: column for column in found}
+
+    standin = columns(tmp_path, video="transnet")
+    assert standin["fvd_transnet"].paper is None
+    assert standin["clip_img"].paper["IV"] == 0.9096
+    save_i3d(tmp_path)
+    assert columns(tmp_path, video="i3d")["fvd"].paper["I"] == 86.62
+
+    def lpips(net):
+        return tables.column(reconstruction.metrics(net, net)[-1], decoders.PAPER)
+
+    assert (lpips("hed").title, lpips("hed").paper) == ("LPIPS-HED", None)
+    assert (lpips("vgg").title, lpips("vgg").paper) == ("LPIPS (VGG)", None)
+    assert lpips("alex").paper["full"] == 0.0204
+
+
 def test_tables_show_mean_spread_and_both_orders(tmp_path):
-    column = tables.Column(key="x", title="X", digits=1, better=-1, paper={"a": 1.0, "b": 2.0})
+    column = tables.Column(
+        key="x", title="X (net)", digits=1, better=-1, paper={"a": 1.0, "b": 2.0}
+    )
     found = {"x": {"a": [4.0, 6.0], "b": [3.0]}}
     text = tables.write_table(tmp_path / "t", {"a": "first", "b": "second"}, [column], found)
+    assert text.startswith("| | X (net) | X, paper | seeds |")
     assert "| first | 5.0 \u00b1 1.4 | 1 | 2 |" in text and "| second | 3.0 | 2 | 1 |" in text
-    assert "- X, best first: b, a; in the paper: a, b." in text
+    assert "- X (net), best first: b, a; in the paper: a, b." in text
     rows = records(tmp_path / "t.csv")
     assert [row["x"] for row in rows] == ["4.0", "6.0", "3.0"]

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,18 +19,23 @@ from discs import disc, make_testset
 from PIL import Image
 from torch import Tensor
 
+from toon_core.metrics.psnr import psnr
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
-from train.eval import bench
+from train.eval import bench, output, reconstruction
 from train.eval.bench import Bench, Settings
 from train.eval.clips import Clip, read_clip, write_frames
 from train.eval.columns import NO_MODEL, Measure
+from train.eval.intervals import interval
 from train.eval.looks import network_frames
 from train.eval.networks import Networks
+from train.eval.output import played
+from train.eval.page import FPS
 from train.eval.report import summarise
 from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import Sampling, run_system
+from train.eval.systems import NANO, Sampling, read_sampling, run_system
+from train.eval.tables import Table, markdown
 from train.evaluate import evaluate, main
 from train.prepare import prepare
 
@@ -123,11 +129,15 @@ def test_table_and_sheets(evaluated: Path) -> None:
     assert "too few clips: 3 of 257 needed" in table
     assert "LPIPS-HED" in table
     assert "Inner frames 1, 2, 3, 4 of 0 to 5" in table
-    for words in ("higher is better", "lower is better", "| *truth* |", "seed 123"):
+    for words in ("higher is better", "lower is better", "| *truth* |", "Seed 123", "64x64 pixels"):
         assert words in table
     sheets = [Image.open(evaluated / f"sheet_{g}.png") for g in ("best", "median", "worst")]
     assert {sheet.size for sheet in sheets} == {sheets[0].size}
     assert sheets[0].height > 3 * 3 * 128
+
+
+def read_truth(out: Path, clip: str) -> dict[str, float]:
+    return json.loads((out / "truth" / f"{clip}.json").read_text())["scores"]
 
 
 def test_clips_in_which_something_leaves_are_reported_apart(evaluated: Path) -> None:
@@ -139,14 +149,84 @@ def test_clips_in_which_something_leaves_are_reported_apart(evaluated: Path) -> 
     clips = json.loads((evaluated / "clips.json").read_text())["nearest"]
     leaving = groups["something enters or leaves"]["systems"]["nearest"]["psnr"]
     assert leaving["mean"] == pytest.approx(clips["fast"]["psnr"])
-    assert "## 1 of these clips: something enters or leaves" in (evaluated / "table.md").read_text()
+    table = (evaluated / "table.md").read_text()
+    passing = table.split("## 1 of these clips: something enters or leaves")[1].split("##")[0]
+    truth = groups["something enters or leaves"]["truth"]
+    assert truth == read_truth(evaluated, "fast")
+    [title, *_, marks] = [
+        [cell.strip() for cell in line.split("|")] for line in passing.strip().splitlines()
+    ]
+    assert marks[title.index("CPBD")] == f"{truth['cpbd']:.3f}"
+    assert marks[title.index("cross-fade residual")] == f"{truth['crossfade_residual']:.3f}"
 
 
-def test_the_curve_over_the_frame_index_falls_to_the_middle(evaluated: Path) -> None:
-    curves = json.loads((evaluated / "frame_index.json").read_text())["systems"]
-    fade = curves["crossfade"]
+def test_curves_of_the_interpolated_frames_over_the_frame_index(evaluated: Path) -> None:
+    curves = json.loads((evaluated / "frame_index.json").read_text())
+    fade = curves["psnr"]["crossfade"]
     assert len(fade) == 6 and min(fade[0], fade[-1]) > 55 > 40 > max(fade[1:-1])
     assert max(fade[2:4]) < min(fade[1], fade[4])
+    drift = curves["colour_drift"]
+    assert drift["truth"] == [0] * 6 and drift["crossfade"][0] == 0 < drift["crossfade"][3]
+    with (evaluated / "frame_index.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = [r for r in rows if (r["metric"], r["system"]) == ("psnr", "crossfade")]
+    assert [float(row["value"]) for row in found] == fade
+    assert "# PSNR (dB) of the interpolated frames" in (evaluated / "frame_index.md").read_text()
+    assert not (evaluated / "figure_10.json").exists(), "no system is a checkpoint"
+
+
+def test_tables_1_and_3_have_the_papers_columns(evaluated: Path) -> None:
+    results = json.loads((evaluated / "results.json").read_text())["systems"]
+    keys = {
+        "table_1": ["fvd_transnet", "kvd_transnet", "lpips_hed", "clip_img", "clip_txt", "cpbd"],
+        "table_3": ["fvd_transnet", "kvd_transnet", "clip_img"],  # KVD: too few clips for FVD
+    }
+    for name, wanted in keys.items():
+        table = json.loads((evaluated / f"{name}.json").read_text())
+        expected = {s: {key: row[key] for key in wanted} for s, row in results.items()}
+        assert table == {"clips": 3, "systems": expected}
+        with (evaluated / f"{name}.csv").open() as file:
+            assert [row["metric"] for row in csv.DictReader(file)] == wanted * 3
+    text = (evaluated / "table_1.md").read_text()
+    assert text.startswith("# Table 1") and "PSNR" not in text
+    assert "| system | FVD-TransNet | KVD-TransNet (polynomial) | LPIPS-HED |" in text
+    assert "too few clips: 3 of 257 needed" in text
+    assert "Option: --kvd-kernel gaussian" in text
+    assert (evaluated / "table_3.md").read_text().startswith("# Table 3")
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Settings) -> None:
+    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    evaluate(["nano", "nearest"], testset, settings, limit=1)
+    out = settings.out
+    table = json.loads((out / "table_4.json").read_text())["systems"]
+    assert list(table) == ["nano"] and list(table["nano"]) == ["psnr", "ssim", "lpips"]
+    assert table["nano"]["lpips"]["model"] == NO_MODEL
+    clip = read_clip(testset / "fast", 64)
+    with torch.inference_mode():
+        vae = reconstruction.load_autoencoder(NANO)
+        expected = psnr(reconstruction.reconstructed(vae, clip), clip.frames)
+    curve = json.loads((out / "figure_10.json").read_text())
+    assert set(curve) == {"psnr", "ssim"}
+    assert curve["psnr"]["nano"] == pytest.approx(expected.tolist())
+    assert table["nano"]["psnr"]["mean"] == pytest.approx(expected.mean().item())
+    assert "Table 4" in (out / "table_4.md").read_text()
+    titles = [curve["title"] for curve in facts_of(out)["curves"]]
+    assert titles[0] == "Figure 10: PSNR (dB) of true clips encoded and decoded"
+    [kept] = (out / "reconstruction").iterdir()
+    made = kept.stat().st_mtime_ns
+    evaluate(["nano"], testset, settings, limit=1)
+    assert kept.stat().st_mtime_ns == made
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_a_clip_of_any_size_is_given_back_in_it() -> None:
+    vae = reconstruction.load_autoencoder(NANO)
+    clip = Clip(name="odd", frames=disc(5, 4.0, height=72, width=90))
+    found = reconstruction.reconstructed(vae, clip)
+    assert found.shape == clip.frames.shape
+    assert psnr(found, clip.frames).min() > 15
 
 
 def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
@@ -158,17 +238,54 @@ def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
     assert float(psnr["mean"]) == results["nearest"]["psnr"]["mean"]
     manifest = json.loads((evaluated / "manifest.json").read_text())
     assert list(manifest["clips"]) == ["fast", "middle", "slow"]
-    assert manifest["systems"]["truth"]["frames"] == "held_out"
+    systems = manifest["systems"]
+    assert systems["truth"]["frames"] == "held_out"
+    assert len({system["frames_sha256"] for system in systems.values()}) == 3
     assert manifest["seed"] == 123 and manifest["versions"]["torch"] == torch.__version__
+    assert {"torchvision", "kornia", "accelerate", "scikit-image"} <= set(manifest["versions"])
+    assert manifest["networks"]["video"]["label"].startswith("TransNetV2")
+    assert {"lpips", "video", "flow", "hed"} <= set(manifest["networks"])
+    for network in manifest["networks"].values():
+        assert all(len(sha) == 64 for sha in network["sha256"].values())
+    assert len(manifest["metrics"]) == 64 and manifest["processes"] == 1
+    assert manifest["seconds"] > 0 and manifest["command"].startswith("python -m pytest")
+
+
+def test_a_command_is_told_as_it_is_typed(testset: Path, tmp_path: Path) -> None:
+    words = ["--testset", str(testset), "--system", "nearest", "--size", "64", "--limit", "1"]
+    words += ["--models", str(tmp_path), "--workers", "1", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "train.evaluate", *words]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["command"] == shlex.join(["python", "-m", "train.evaluate", *words])
+
+
+def facts_of(out: Path) -> dict:
+    page = (out / "report.html").read_text()
+    facts = re.search(r'<script type="application/json" id="facts">(.*?)</script>', page).group(1)
+    return json.loads(facts)
 
 
 def test_the_page_holds_every_clip_of_every_system(evaluated: Path) -> None:
-    page = (evaluated / "report.html").read_text()
-    facts = re.search(r'<script type="application/json" id="facts">(.*?)</script>', page).group(1)
-    facts = json.loads(facts)
+    facts = facts_of(evaluated)
     assert set(facts["media"]) == {"fast", "middle", "slow"}
     for media in facts["media"].values():
         assert set(media["rows"]) == {"truth", "crossfade", "nearest"} and media["frames"] == 6
+    assert [facts["media"][name]["fps"] for name in ("fast", "slow")] == [24, FPS]
+    assert [table["title"][:7] for table in facts["paper"]] == ["Table 1", "Table 3"]
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_of_many_clips_the_page_plays_the_best_and_the_worst(
+    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert played({"a": 3.0, "b": 1.0, "c": 2.0}) == ["b", "c", "a"]
+    assert played({str(i): float(i) for i in range(9)}, 3) == ["0", "7", "8"]
+    monkeypatch.setattr(output, "played", lambda distances: played(distances, 2))
+    evaluate(["nearest"], testset, settings)
+    facts = facts_of(settings.out)
+    assert set(facts["media"]) == {"slow", "fast"}
+    assert "Of 3 clips 2 play here" in facts["notes"][1]
 
 
 def test_only_inner_frames_are_scored(testset: Path, settings: Settings) -> None:
@@ -331,6 +448,26 @@ def test_absent_networks_are_said() -> None:
     assert set(row) == absent | {"psnr"}
     for key in absent:
         assert row[key] == {"mean": None, "lo": None, "hi": None, "n": 0, "model": NO_MODEL}
+
+
+def test_means_over_fewer_clips_say_so() -> None:
+    values = [{"psnr": 20.0, "motion_ratio": 0.5}, {"psnr": 22.0}]
+    row, columns = summary(values), Measure(networks=Networks(models=Path("none"))).columns()
+    shown = [m for m in columns if m.key in ("psnr", "motion_ratio")]
+    table = Table(title="", metrics=shown, summary={"a": row}, clips=2, truth={"motion_ratio": 1})
+    assert "| system | PSNR (dB) | motion ratio (n 1) |" in markdown(table)
+
+
+def test_the_held_key_does_not_win_flicker() -> None:
+    [flicker] = [
+        m
+        for m in Measure(networks=Networks(models=Path("none"), flow=True)).columns()
+        if m.key == "flicker"
+    ]
+    found = {s: {"flicker": interval([v])} for s, v in (("held", 0.0), ("moves", 0.002))}
+    table = Table(title="", metrics=[flicker], summary=found, clips=1, truth={"flicker": 0.0015})
+    assert "| moves | **0.00200**" in markdown(table)
+    assert "| held | 0.00000 " in markdown(table)
 
 
 def test_sheet_groups_and_marked_keys() -> None:

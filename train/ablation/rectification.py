@@ -10,10 +10,9 @@ from PIL import Image
 
 from train import evaluate
 from train.ablation.plan import RECTIFIED, AblateConfig, Places, Run
-from train.ablation.tables import Column, Values, write_table
+from train.ablation.tables import Values, column, write_table
 from train.eval.bench import Settings
 from train.eval.clips import read_clip, read_testset
-from train.eval.columns import HIGHER, LOWER, Metric
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import Store
 from train.eval.systems import Sampling, read_sampling
@@ -27,7 +26,7 @@ ROWS = {
     "IV": "IV: projector + spatial, temporal frozen",
     "V": "V: projector only",
 }
-# Paper, table 3: video distance and similarity of CLIP features, on its own 1K clips.
+# Paper, table 3: I3D's video distance and similarity of CLIP features, on its own 1K clips.
 PAPER = {
     "fvd": {"I": 86.62, "II": 70.73, "III": 291.45, "IV": 52.73, "V": 81.45},
     "clip_img": {"I": 0.8637, "II": 0.8978, "III": 0.7997, "IV": 0.9096, "V": 0.8875},
@@ -79,7 +78,7 @@ def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
     summary = score(config, places, models, out)
     found = by_variant(summary)
     measured = settings(config, out).measure().columns()
-    shown = [column(metric) for metric in measured if metric.key in found]
+    shown = [column(metric, PAPER) for metric in measured if metric.key in found]
     table = write_table(places.out / "table_3", ROWS, shown, found)
     clips = read_testset(places.testset)
     for number, first in ((6, 0), (7, config.figure_clips)):
@@ -104,15 +103,6 @@ def by_variant(summary: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Values
             value = entry["mean"] if entry["mean"] is not None else float("nan")
             found.setdefault(metric, {}).setdefault(variant, []).append(value)
     return found
-
-
-def column(metric: Metric) -> Column:
-    """Also where its network is absent: the paper's columns are there in any case."""
-    paper = next((v for key, v in PAPER.items() if metric.key.startswith(key)), None)
-    better = {HIGHER: 1, LOWER: -1}.get(metric.better, 0)
-    return Column(
-        key=metric.key, title=metric.title, digits=metric.digits, better=better, paper=paper
-    )
 
 
 def figure(config: AblateConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:

@@ -19,10 +19,12 @@ from toon_core.sketch.control import SketchControl, place
 from toon_core.sketch.encoder import SketchEncoder
 from train.ablation import rectification
 from train.ablation.plan import SKETCHES, AblateConfig, Places, Run
-from train.ablation.reconstruction import distances, measure_on
+from train.ablation.reconstruction import measure_on
 from train.ablation.tables import Column, Values, write_table
 from train.data.sketch import xdog
 from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
+from train.eval.columns import LPIPS_TITLES
+from train.eval.reconstruction import distances
 from train.eval.sheets import draw_sheet, stack
 from train.losses.perceptual import Perceptual
 
@@ -31,13 +33,6 @@ ROWS = {
     "zero_gate": "ZeroGate",
     "none": "no sketch",
 }
-COLUMNS = (
-    Column(key="lines_at", title="lines F, frame with the sketch", digits=3, better=1),
-    Column(key="lines_else", title="lines F, the others", digits=3, better=1),
-    Column(key="lpips_at", title="LPIPS, frame with the sketch", digits=4, better=-1),
-    Column(key="lpips_else", title="LPIPS, the others", digits=4, better=-1),
-    Column(key="jump", title="jump at the sketch", digits=2, better=0),
-)
 Systems = dict[str, SketchControl | None]
 
 
@@ -53,7 +48,7 @@ def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
     means: dict[str, Values] = {
         key: {name: [sum(v) / len(v)] for name, v in row.items()} for key, row in found.items()
     }
-    table = write_table(places.out / "table_sketch", ROWS, COLUMNS, means)
+    table = write_table(places.out / "table_sketch", ROWS, columns(measure), means)
     _draw(config, places, runs)
     told = (
         "One sketch, of the middle frame. Lines F: agreement of a frame's edges with the true "
@@ -62,6 +57,18 @@ def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
     )
     title = "## Figure 9: sketches on one frame"
     return f"{title}\n\n{told}\n\n{table}\n![Figure 9: sketch encoders](figure_9.png)\n"
+
+
+def columns(measure: Perceptual | None) -> tuple[Column, ...]:
+    """LPIPS by the name of the network that measures it."""
+    lpips = LPIPS_TITLES[measure and measure.net]
+    return (
+        Column(key="lines_at", title="lines F, frame with the sketch", digits=3, better=1),
+        Column(key="lines_else", title="lines F, the others", digits=3, better=1),
+        Column(key="lpips_at", title=f"{lpips}, frame with the sketch", digits=4, better=-1),
+        Column(key="lpips_else", title=f"{lpips}, the others", digits=4, better=-1),
+        Column(key="jump", title="jump at the sketch", digits=2, better=0),
+    )
 
 
 def sampled(

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from train.eval.columns import HIGHER, LOWER, Metric
+
+NONE: Mapping[str, Mapping[str, float]] = {}
 Values = Mapping[str, Sequence[float]]  # variant -> one value a seed
 
 
@@ -23,6 +26,19 @@ class Column:
     digits: int
     better: int
     paper: Mapping[str, float] | None = None  # what the paper measured, on its own data
+
+
+def column(metric: Metric, published: Mapping[str, Mapping[str, float]] = NONE) -> Column:
+    """A column of the evaluation. published: {key: what the paper measured}; a network that
+    stands in for the paper's has a key of its own, and so no published values beside it."""
+    better = {HIGHER: 1, LOWER: -1}.get(metric.better, 0)
+    return Column(
+        key=metric.key,
+        title=metric.title,
+        digits=metric.digits,
+        better=better,
+        paper=published.get(metric.key),
+    )
 
 
 def write_table(
@@ -46,7 +62,12 @@ def write_table(
 
 
 def _titles(columns: Sequence[Column]) -> list[str]:
-    return [t for c in columns for t in (c.title, *([f"{c.title}, paper"] if c.paper else []))]
+    return [t for c in columns for t in (c.title, *([_published(c)] if c.paper else []))]
+
+
+def _published(column: Column) -> str:
+    # In brackets is the network that measured here.
+    return f"{column.title.split(' (')[0]}, paper"
 
 
 def _cells(column: Column, variant: str, found: Values) -> list[str]:

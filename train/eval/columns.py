@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 from toon_core.metrics.kvd import Kernel
 
-from .networks import ADVICE, Networks
+from .networks import ADVICE, Networks, Perceptual
 
 HIGHER, LOWER, TRUTH = "higher is better", "lower is better", "nearer to the truth is better"
 NO_MODEL = "no model"
+LPIPS_TITLES = {"alex": "LPIPS (AlexNet)", "vgg": "LPIPS (VGG)", "hed": "LPIPS-HED", None: "LPIPS"}
+# Of KVD: as usually published, and as on the paper's slides.
+KERNELS = {
+    "polynomial": "polynomial kernel (a.b / d + 1)^3",
+    "gaussian": "Gaussian kernel, sigma the median distance in the truth",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +49,7 @@ class Measure:
     @property
     def perceptual(self) -> str:
         """Key of the LPIPS column."""
-        net = self.networks.perceptual
-        return f"lpips_{net}" if net else "lpips"
+        return perceptual_key(self.networks.perceptual)
 
     @property
     def image_likeness(self) -> str:
@@ -66,6 +71,28 @@ class Measure:
         return "_transnet" if self.networks.video == "transnet" else ""
 
 
+PSNR = Metric(
+    key="psnr",
+    title="PSNR (dB)",
+    better=HIGHER,
+    digits=2,
+    meaning="pixel error against the true frame. A blur or a ghost between two poses can win "
+    "it, so it misleads on its own.",
+)
+SSIM = Metric(
+    key="ssim",
+    title="SSIM",
+    better=HIGHER,
+    digits=3,
+    meaning="likeness of local structure (Gaussian window 11, sigma 1.5), at most 1.",
+)
+COLOUR_DRIFT = Metric(
+    key="colour_drift",
+    title="colour drift",
+    better=LOWER,
+    digits=2,
+    meaning="difference of the mean colour of a frame from its truth (CIE delta E), over time.",
+)
 PLAIN = (
     Metric(
         key="cpbd",
@@ -75,21 +102,8 @@ PLAIN = (
         meaning="share of edges whose blur is not noticed, without looking at the truth. A held "
         "key has it all.",
     ),
-    Metric(
-        key="psnr",
-        title="PSNR (dB)",
-        better=HIGHER,
-        digits=2,
-        meaning="pixel error against the true frame. A blur or a ghost between two poses can win "
-        "it, so it misleads on its own.",
-    ),
-    Metric(
-        key="ssim",
-        title="SSIM",
-        better=HIGHER,
-        digits=3,
-        meaning="likeness of local structure (Gaussian window 11, sigma 1.5), at most 1.",
-    ),
+    PSNR,
+    SSIM,
     Metric(
         key="motion_ratio",
         title="motion ratio",
@@ -113,13 +127,7 @@ PLAIN = (
         digits=3,
         meaning="steepness of edges over that of the truth. Below 1 lines are blurred or faded.",
     ),
-    Metric(
-        key="colour_drift",
-        title="colour drift",
-        better=LOWER,
-        digits=2,
-        meaning="difference of the mean colour of a frame from its truth (CIE delta E), over time.",
-    ),
+    COLOUR_DRIFT,
 )
 
 END_FRAMES = Metric(
@@ -160,36 +168,40 @@ def _sets(measure: Measure) -> Iterator[Metric]:
         model=model,
         of_set=True,
     )
-    gaussian = "Gaussian, sigma the median distance in the truth"
-    kernel = gaussian if measure.kernel == "gaussian" else "polynomial"
+    [other] = KERNELS.keys() - {measure.kernel}
     yield Metric(
         key=measure.kvd,
-        title=f"KVD{standin} ({kernel.split(',')[0]})",
+        title=f"KVD{standin} ({KERNELS[measure.kernel].split()[0]})",
         better=LOWER,
         digits=4,
-        meaning=f"unbiased squared MMD ({kernel} kernel) of all clips' features to those of the "
-        f"truth, never of a clip to its own truth; it may fall below 0. {caution}",
+        meaning=f"unbiased squared MMD ({KERNELS[measure.kernel]}) of all clips' features to those "
+        "of the truth, never of a clip to its own truth; it may fall below 0. Option: --kvd-kernel "
+        f"{other} ({KERNELS[other]}). {caution}",
         model=model,
         of_set=True,
     )
 
 
-def _frames_by_networks(measure: Measure) -> Iterator[Metric]:
-    nets, found = measure.networks, measure.networks.labels
-    names = {"alex": "LPIPS (AlexNet)", "vgg": "LPIPS (VGG)", "hed": "LPIPS-HED", None: "LPIPS"}
+def perceptual_key(net: Perceptual | None) -> str:
+    return f"lpips_{net}" if net else "lpips"
+
+
+def perceptual_metric(net: Perceptual | None, model: str) -> Metric:
+    """The LPIPS column by the network that measures it; plain "LPIPS" where there is none."""
     meaning = "perceptual distance."
-    if nets.perceptual == "hed":
+    if net == "hed":
         meaning = (
             "perceptual distance on the trunk of the HED edge network with the published VGG "
             "heads. Not the LPIPS of the literature: never compare it with published values."
         )
-    yield _sampled(
-        measure.perceptual,
-        names[nets.perceptual],
-        LOWER,
-        _or_advice(meaning, found.get("lpips", NO_MODEL), "lpips"),
-        found.get("lpips", NO_MODEL),
+    return _sampled(
+        perceptual_key(net), LPIPS_TITLES[net], LOWER, _or_advice(meaning, model, "lpips"), model
     )
+
+
+def _frames_by_networks(measure: Measure) -> Iterator[Metric]:
+    nets = measure.networks
+    yield perceptual_metric(nets.perceptual, nets.labels.get("lpips", NO_MODEL))
     yield from _likeness(measure)
 
 
@@ -214,9 +226,9 @@ def _by_eye(nets: Networks) -> Iterator[Metric]:
     flow = nets.labels.get("flow", NO_MODEL)
     meaning = (
         "warping error: squared change from a frame to the next that the clip's own motion does "
-        "not explain. A fade or a held key is calm as well; the truth's value is what motion costs."
+        "not explain. Motion costs some, as the truth's value shows; a fade or a held key has less."
     )
-    yield _sampled("flicker", "flicker", LOWER, _or_advice(meaning, flow, "flow"), flow, digits=5)
+    yield _sampled("flicker", "flicker", TRUTH, _or_advice(meaning, flow, "flow"), flow, digits=5)
     yield SKETCH
     hed = nets.labels.get("hed", NO_MODEL)
     meaning = "as sketch F, with the lines that the HED edge network finds."

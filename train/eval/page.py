@@ -1,57 +1,53 @@
 """The report as one self-contained page: tables, plots, and the clips playing side by side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from .columns import Metric
+from .frame_curves import Curve
 from .strips import COLUMNS, embedded
+from .tables import Table, counted
 
 TEMPLATE = Path(__file__).with_name("page.html")
+FPS = 8  # of clips that do not say theirs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """What a report shows.
 
-    truth: {metric: what the true frames get}. summary: {system: {metric: {mean, lo, hi, n,
-    model}}}. clips: {system: {clip: {metric: value}}}. curves: {system: [a value for each frame]}
-    of what `curve_title` says. groups: {part of the clips: (how many, its summary)}.
+    table: all metrics, of which the bars and the order of the clips are, too. clips: {system:
+    {clip: {metric: value}}}. prompts and fps: {clip: ...}, fps None where it is not known.
     """
 
     title: str
     notes: Sequence[str]
-    columns: Sequence[Metric]
-    truth: Mapping[str, float]
-    summary: Mapping[str, Mapping[str, Mapping[str, object]]]
+    table: Table
+    paper: Sequence[Table]
+    groups: Sequence[Table]
+    curves: Sequence[Curve]
     clips: Mapping[str, Mapping[str, Mapping[str, float]]]
     prompts: Mapping[str, str]
-    curves: Mapping[str, Sequence[float]]
-    curve_title: str = ""
-    groups: Mapping[str, tuple[int, Mapping]] | None = None
+    fps: Mapping[str, int | None]
 
 
-def write_page(file: Path, page: Page, media: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """media: {clip: {row: frames (f 3 h w) in [0, 1]}}, the truth among the rows; a clip without
-    media is in the tables alone."""
+def write_page(file: Path, page: Page, media: Iterable[tuple[str, Mapping[str, Tensor]]]) -> None:
+    """media: clip by clip its rows {name: frames (f 3 h w) in [0, 1]}, the truth among them; a
+    clip without media is in the tables alone."""
     facts = {
         "title": page.title,
         "notes": list(page.notes),
-        "metrics": [vars(m) | {"truth": page.truth.get(m.key)} for m in page.columns],
-        "summary": page.summary,
+        "table": _table(page.table),
+        "paper": [_table(table) for table in page.paper],
+        "groups": [_table(table) for table in page.groups],
+        "curves": [{"title": c.title, "systems": dict(c.systems)} for c in page.curves],
         "clips": page.clips,
         "prompts": dict(page.prompts),
-        "curves": {name: list(values) for name, values in page.curves.items()},
-        "curveTitle": page.curve_title,
-        "groups": [
-            {"name": name, "count": count, "summary": summary}
-            for name, (count, summary) in (page.groups or {}).items()
-        ],
         "stripColumns": COLUMNS,
-        "media": {clip: _rows(rows) for clip, rows in media.items()},
+        "media": {clip: _media(rows, page.fps.get(clip) or FPS) for clip, rows in media},
     }
     # "</" would end the script in which the facts stand; NaN is no JSON.
     text = json.dumps(facts, allow_nan=False).replace("</", "<\\/")
@@ -61,11 +57,21 @@ def write_page(file: Path, page: Page, media: Mapping[str, Mapping[str, Tensor]]
     part.replace(file)
 
 
-def _rows(rows: Mapping[str, Tensor]) -> dict[str, object]:
+def _table(table: Table) -> dict[str, object]:
+    metrics = [
+        vars(m) | {"truth": table.truth.get(m.key), "counted": counted(table, m)}
+        for m in table.metrics
+    ]
+    shown = {"title": table.title, "note": table.note}
+    return shown | {"metrics": metrics, "summary": table.summary}
+
+
+def _media(rows: Mapping[str, Tensor], fps: int) -> dict[str, object]:
     frames = next(iter(rows.values()))
     return {
         "frames": len(frames),
         "height": frames.shape[-2],
         "width": frames.shape[-1],
+        "fps": fps,
         "rows": {name: embedded(clip) for name, clip in rows.items()},
     }

@@ -1,11 +1,12 @@
-"""Means with bootstrap intervals, and the table in Markdown."""
+"""Means with bootstrap intervals, and what is said about how they were made."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean as mean
 
 from toon_core.presets import RELEASED, SMALL
 
-from .columns import NO_MODEL, TRUTH, Measure, Metric
+from .columns import NO_MODEL, Measure, Metric
 from .intervals import EMPTY, Entry, interval
 from .looks import network_frames
 from .scores import Scored
@@ -19,15 +20,20 @@ Summary = dict[str, dict[str, Entry]]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the table says about how it was made. `truth` is {metric: value} of the truth."""
+    """How the figures were made. `frames`: the numbers of frames that clips have; `sizes`: their
+    heights and widths in pixels."""
 
     testset: str
     clips: int
-    frames: int
-    size: int
+    frames: frozenset[int]
+    sizes: frozenset[tuple[int, int]]
     sampling: Sampling
     measure: Measure
-    truth: dict[str, float]
+
+    @property
+    def size(self) -> int:
+        """Shorter side in pixels, the least of all clips."""
+        return min(min(size) for size in self.sizes)
 
 
 def summarise(scores: Scores, truth: dict[str, Scored], measure: Measure) -> Summary:
@@ -64,39 +70,37 @@ def truth_means(truth: dict[str, Scored]) -> dict[str, float]:
     return {k: mean(s.values[k] for s in truth.values() if k in s.values) for k in sorted(keys)}
 
 
-def markdown(summary: Summary, run: Run) -> str:
-    """The table with a line on each metric."""
-    lines = [_line(m, run) for m in _shown(summary, run)]
-    head = f"# {run.clips} clips of {run.testset}\n\n{told(run)}\n\n"
-    return head + table(summary, run) + "\n" + "\n".join(lines) + "\n"
-
-
 def told(run: Run) -> str:
     """How the figures were made."""
     return (
-        f"{run.frames} frames a clip, shorter side {run.size} pixels, seed {run.sampling.seed}. "
-        "Means over the clips with 95 % bootstrap intervals in brackets; the best mean is bold. "
-        "Only inner frames are scored, except in the end-frame error. Every system was given the "
-        "two keys at the size of the test set. " + _recipe(run.sampling)
+        f"{of_clips(run)} Seed {run.sampling.seed}. Only inner frames are scored, except in the "
+        "end-frame error. Every system that ran here was given the two keys at "
+        f"{_sizes(run)} pixels; what a system gives in another size, and frames made elsewhere, "
+        f"are resized to it. {_recipe(run.sampling)}"
     )
 
 
-def table(summary: Summary, run: Run) -> str:
-    metrics = _shown(summary, run)
-    lines = [
-        "| system | " + " | ".join(m.title for m in metrics) + " |",
-        "| --- |" + " ---: |" * len(metrics),
-    ]
-    best = {m.key: _best(summary, m, run.truth) for m in metrics}
-    for system, row in summary.items():
-        cells = [_cell(row.get(m.key), m, system in best[m.key]) for m in metrics]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    marks = [f"{run.truth[m.key]:.{m.digits}f}" if m.key in run.truth else "" for m in metrics]
-    return "\n".join([*lines, "| *truth* | " + " | ".join(marks) + " |"]) + "\n"
+def of_clips(run: Run) -> str:
+    frames = " to ".join(map(str, _ends(run.frames)))
+    return (
+        f"{run.clips} clips of {run.testset}, {frames} frames each, {_sizes(run)} pixels. Means "
+        "over the clips with 95 % bootstrap intervals in brackets; the best mean is bold; n counts "
+        "the clips where not all of them are in the mean."
+    )
 
 
-def _shown(summary: Summary, run: Run) -> list[Metric]:
-    return [m for m in run.measure.columns() if any(m.key in row for row in summary.values())]
+def _sizes(run: Run) -> str:
+    return " to ".join(f"{width}x{height}" for height, width in _ends(run.sizes))
+
+
+def explained(metrics: Sequence[Metric], run: Run) -> str:
+    """A line on each metric."""
+    return "".join(f"{_line(metric, run)}\n" for metric in metrics)
+
+
+def _ends(values: Iterable) -> list:
+    """The least and the greatest; one where they are equal."""
+    return sorted({min(values), max(values)})
 
 
 def _recipe(sampling: Sampling) -> str:
@@ -120,35 +124,8 @@ def _listed(values: dict[str, object]) -> str:
 
 def _line(metric: Metric, run: Run) -> str:
     text = f"- **{metric.title}** ({metric.better}): {metric.meaning}"
-    if metric.sampled and metric.model != NO_MODEL:
-        chosen = network_frames(run.frames, run.measure.every_frame)
-        text += f" Inner frames {', '.join(map(str, chosen))} of 0 to {run.frames - 1}."
+    if metric.sampled and metric.model != NO_MODEL and len(run.frames) == 1:
+        [count] = run.frames
+        chosen = network_frames(count, run.measure.every_frame)
+        text += f" Inner frames {', '.join(map(str, chosen))} of 0 to {count - 1}."
     return text
-
-
-def _cell(entry: Entry | None, metric: Metric, best: bool) -> str:
-    if entry is None or entry["mean"] is None:
-        return _why_empty(entry)
-    middle, lo, hi = (f"{entry[k]:.{metric.digits}f}" for k in ("mean", "lo", "hi"))
-    return f"{f'**{middle}**' if best else middle} [{lo}, {hi}]"
-
-
-def _why_empty(entry: Entry | None) -> str:
-    model = str(entry["model"]) if entry else ""
-    if model == NO_MODEL:
-        return NO_MODEL
-    return model.split("; ")[-1] if "too few clips" in model else "-"
-
-
-def _best(summary: Summary, metric: Metric, truth: dict[str, float]) -> set[str]:
-    """The systems with the best mean at the digits shown."""
-    means = {s: row[metric.key]["mean"] for s, row in summary.items() if metric.key in row}
-    ranks = {s: _badness(m, metric, truth) for s, m in means.items() if m is not None}
-    return {s for s, rank in ranks.items() if rank == min(ranks.values())}
-
-
-def _badness(value: float, metric: Metric, truth: dict[str, float]) -> float:
-    shown = round(value, metric.digits)
-    if metric.better == TRUTH:
-        return round(abs(shown - round(truth[metric.key], metric.digits)), metric.digits)
-    return shown if metric.better.startswith("lower") else -shown

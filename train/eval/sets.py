@@ -24,19 +24,18 @@ Features = dict[str, list[float]]
 def set_entry(measure: Measure, metric: Metric, made: Features, truth: Features) -> Entry:
     """The entry of FVD or KVD over the clips that both hold.
 
-    With too few clips for FVD it has no mean, and its `model` says so.
+    With too few clips it has no mean, and its `model` says so.
     """
     names = sorted(name for name in made if made[name] and truth.get(name))
     n = len(names)
-    if n < 2:
-        return EMPTY | {"n": n, "model": metric.model}
+    if not n:
+        return EMPTY | {"model": metric.model}
     a, b = (torch.tensor([held[name] for name in names]) for held in (made, truth))
-    if metric.key == measure.kvd:
-        return _kvd(measure, a, b) | {"n": n, "model": metric.model}
-    needed = clips_needed(a.shape[1])
+    is_kvd = metric.key == measure.kvd
+    needed = 2 if is_kvd else clips_needed(a.shape[1])
     if n < needed:
         return EMPTY | {"n": n, "model": f"{metric.model}; too few clips: {n} of {needed} needed"}
-    return _fvd(a, b) | {"n": n, "model": metric.model}
+    return (_kvd(measure, a, b) if is_kvd else _fvd(a, b)) | {"n": n, "model": metric.model}
 
 
 def _kvd(measure: Measure, a: Tensor, b: Tensor) -> Entry:

@@ -21,11 +21,13 @@ class Perceptual(nn.Module):
     """LPIPS (Zhang et al. 2018, eq. 1) of images (n 3 h w) in [-1, 1]; a number, the mean.
 
     Gradients reach the first argument only. In float32 whatever autocast says: the maps are
-    divided by norms that may be as small as 1e-10. `label` says which networks measure.
+    divided by norms that may be as small as 1e-10. `label` says which networks measure, `net`
+    names the trunk: vgg, alex or hed.
     """
 
-    def __init__(self, measure: LPIPS, label: str) -> None:
+    def __init__(self, measure: LPIPS, label: str, net: str = "vgg") -> None:
         super().__init__()
+        self.net = net
         self.measure, self.label = measure.eval().requires_grad_(False), label
 
     def forward(self, images: Tensor, truth: Tensor) -> Tensor:
@@ -62,11 +64,11 @@ def _available(folder: Path) -> str:
 def _load(choice: str, folder: Path) -> Perceptual:
     if choice == "hed":
         try:
-            return Perceptual(load_lpips_hed(), "LPIPS-HED, " + lpips_hed_label())
+            return Perceptual(load_lpips_hed(), "LPIPS-HED, " + lpips_hed_label(), "hed")
         except ValueError as error:
             files = " or ".join(FILES.values())
             raise ValueError(
                 f"perceptual=hed: {error}; or put {files} into {folder}, or give perceptual=none"
             ) from error
     label = f"LPIPS v0.1 {choice} ({FILES[choice]} of torchvision)"
-    return Perceptual(load_lpips(choice, folder), label)
+    return Perceptual(load_lpips(choice, folder), label, choice)
