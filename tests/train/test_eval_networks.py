@@ -66,7 +66,7 @@ def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
     assert "clip_img" not in columns
     column = columns["clip_img_mobilenet"]
     assert (column.title, columns["clip_txt"].model) == ("CLIP_img-MobileNet", NO_MODEL)
-    assert "nsfwjs 4.4.0" in column.model
+    assert "nsfwjs 4.4.0" in column.model and "sha256 " in column.model
     clip = read_clip(testset / "slow")
     back = Scorer(measure).score(clip, clip.frames.flip(0)).values
     same = Scorer(measure).score(clip, clip.frames).values

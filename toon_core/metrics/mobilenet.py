@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .frames import check_frames
-from .nsfwjs import KerasModel, nsfwjs_version, read_nsfwjs
+from .nsfwjs import KerasModel, read_nsfwjs
 
 POOLING = "AveragePooling2D"  # what follows it is the classifier
 # The one value of an option that the layers below are written for.
@@ -150,8 +150,3 @@ def load_mobilenet(path: Path) -> MobileNet:
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold the MobileNetV2 of nsfwjs: {error}") from error
     return net.eval().requires_grad_(False)
-
-
-def mobilenet_label(path: Path) -> str:
-    """Which network the likeness was measured with, for a report."""
-    return f"MobileNetV2, pooled (nsfwjs {nsfwjs_version(path)})"

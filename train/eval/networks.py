@@ -19,9 +19,9 @@ from toon_core.metrics.i3d import find_i3d, load_i3d
 from toon_core.metrics.imagenet import FILES as TRUNK_FILES
 from toon_core.metrics.imagenet import find_trunk, load_lpips
 from toon_core.metrics.lpips import LPIPS, load_heads
-from toon_core.metrics.mobilenet import MobileNet, load_mobilenet, mobilenet_label
+from toon_core.metrics.mobilenet import MobileNet, load_mobilenet
 from toon_core.metrics.nsfwjs import FILE as NSFWJS_FILE
-from toon_core.metrics.nsfwjs import find_nsfwjs
+from toon_core.metrics.nsfwjs import find_nsfwjs, nsfwjs_version
 from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
 
@@ -119,7 +119,10 @@ class Networks:
     def _images_label(self) -> str:
         if self.images == "clip":
             return f"OpenCLIP ({_digest(clip_weights(self.models))})"
-        return mobilenet_label(self.models / NSFWJS_FILE) if self.images else ""
+        if self.images is None:
+            return ""
+        file = self.models / NSFWJS_FILE
+        return f"MobileNetV2, pooled (nsfwjs {nsfwjs_version(file)}; {_digest(file)})"
 
 
 def find_networks(models: Path) -> Networks:

@@ -6,8 +6,8 @@ from tiny_networks import KERAS_LAYERS, save_mobilenet
 from torch import Tensor
 from torch.nn import functional as F
 
-from toon_core.metrics.mobilenet import MobileNet, load_mobilenet, mobilenet_label
-from toon_core.metrics.nsfwjs import exported, find_nsfwjs, read_nsfwjs
+from toon_core.metrics.mobilenet import MobileNet, load_mobilenet
+from toon_core.metrics.nsfwjs import exported, find_nsfwjs, nsfwjs_version, read_nsfwjs
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_equals_the_layers_written_out(net: MobileNet, package: Path, clip: Tens
 def test_the_package_file_is_found_and_named(package: Path, tmp_path: Path) -> None:
     assert find_nsfwjs(package.parent) == package
     assert find_nsfwjs(tmp_path) is None
-    assert mobilenet_label(package) == "MobileNetV2, pooled (nsfwjs 4.4.0)"
+    assert nsfwjs_version(package) == "4.4.0"
 
 
 def test_a_bad_file_is_named(tmp_path: Path, package: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_bad_file_is_named(tmp_path: Path, package: Path) -> None:
             load_mobilenet(path)
     path.write_bytes(b"<html>")
     with pytest.raises(ValueError, match=r"npm pack nsfwjs@4\.4\.0"):
-        mobilenet_label(path)
+        nsfwjs_version(path)
     with pytest.raises(ValueError, match="bytes of weights"):
         load_mobilenet(save_mobilenet(tmp_path, cut=7))
 
