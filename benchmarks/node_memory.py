@@ -4,8 +4,7 @@
 
 Runs the official configuration on fake tensors: no weights, no arithmetic, but every allocation
 is seen, and the peak of what is alive at once is counted. Attention counts as its fused kernel,
-which ComfyUI's supported devices all have. Weights are not counted, and the towers are left out:
-their work is small beside their weights.
+which ComfyUI's supported devices all have. Weights are not counted.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -83,7 +81,7 @@ def peak(run: Callable[[], object]) -> int:
 
 def rows() -> list[tuple[str, float, float]]:
     """(name, GiB, elements per unit) of each part; units as in nodes/memory.py."""
-    model = ToonModel(replace(official_512(), clip=None)).eval()
+    model = ToonModel(official_512()).eval()
     sketch = SketchEncoder(official_sketch()).eval()
     config, size = model.config, DTYPE.itemsize
     h, w, clip = HEIGHT // 8, WIDTH // 8, (FRAMES, HEIGHT // 8, WIDTH // 8)
@@ -106,12 +104,20 @@ def rows() -> list[tuple[str, float, float]]:
             FRAMES * pixels * 128,
         ),
         ("sketch encoder", lambda: sketch(z, hint, t, tokens), latent * 320),
+        ("towers, an image", lambda: towers(model, 1), 257 * 1280),
+        ("towers, four images", lambda: towers(model, 4), 4 * 257 * 1280),
     ]
     out = []
     for name, run, units in parts:
         most = peak(run)
         out.append((name, most / 2**30, most / size / units))
     return out
+
+
+def towers(model: ToonModel, images: int) -> torch.Tensor:
+    """Tokens of preprocessed images, and of a prompt."""
+    model.text.encode(torch.zeros(1, 77, dtype=torch.long))
+    return model.resampler(model.image(torch.zeros(images, 3, 224, 224, dtype=DTYPE)))
 
 
 def main() -> None:

@@ -7,12 +7,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import comfy.model_management as mm
 import torch
 from torch import Tensor
 
 from ..toon_core.layers.context import TEXT_TOKENS
-from . import host
+from . import host, memory
 from .types import LoadedConditioner
 
 log = logging.getLogger("toon.nodes")
@@ -100,8 +99,10 @@ class HostImage:
         self.image_size = vision.image_size
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        mm.load_model_gpu(self.vision.patcher)
-        out = self.vision.model(pixel_values=pixels.to(self.vision.load_device).float())[0]
+        pixels = pixels.to(self.vision.load_device).float()
+        room = memory.towers(self.width, len(pixels), pixels.itemsize)
+        host.load([self.vision.patcher], room)
+        out = self.vision.model(pixel_values=pixels)[0]
         if out.shape[-1] != self.width:
             raise ValueError(
                 f"The CLIP_VISION gives {out.shape[-1]}-wide tokens and this model takes "

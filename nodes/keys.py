@@ -47,7 +47,9 @@ def token_branches(
 ) -> Branches:
     """Context tokens of the three branches, on ComfyUI's intermediate device."""
     device, dtype = loaded.patcher.load_device, loaded.module.dtype
-    host.load([loaded.patcher], memory.towers(loaded.config, len(first)), whole=True)
+    width = loaded.config.resampler.embedding_dim
+    room = memory.towers(width, len(first), dtype.itemsize)
+    host.load([loaded.patcher], room, whole=True)
     branches = encode_branches(
         text,
         image,

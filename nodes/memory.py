@@ -10,14 +10,15 @@ import math
 
 import comfy.model_management as mm
 
-from ..toon_core.config import SketchConfig, ToonConfig
+from ..toon_core.config import SketchConfig
 from .types import LoadedAutoencoder
 
 ENCODE = 5.5  # elements for each pixel of each image and each base channel
 DECODE = 7.0  # the same for the decoder, all frames at once
 DECODE_STREAMED = 4.6  # per-frame work a frame at a time
 SKETCH = 24.0  # for each latent place, frame and base channel
-TOWERS = 64.0  # for each token and channel of the image tower; a bound, far below its weights
+TOWERS = 14.0  # for each image, token and channel of the image tower; the text tower takes less
+IMAGE_TOKENS = 257
 
 
 def encode(loaded: LoadedAutoencoder, images: int, size: tuple[int, int]) -> float:
@@ -39,8 +40,6 @@ def sketch(config: SketchConfig, clips: int, frames: int, h: int, w: int, bytes_
     return clips * frames * h * w * config.model_channels * bytes_each * SKETCH
 
 
-def towers(config: ToonConfig, images: int) -> float:
-    """Bytes for both towers and the projector; small beside their weights."""
-    tokens = 257 * (images + 1)
-    width = config.resampler.embedding_dim if config.resampler else 1280
-    return tokens * width * 4 * TOWERS
+def towers(width: int, images: int, bytes_each: int) -> float:
+    """Bytes for both towers, the image's of `width` channels, and the projector."""
+    return images * IMAGE_TOKENS * width * bytes_each * TOWERS

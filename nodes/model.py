@@ -125,10 +125,14 @@ class ToonVideoModel(comfy.model_base.BaseModel):
         return conds
 
     def memory_required(self, input_shape: Sequence[float], cond_shapes: Any = None) -> float:
-        """Bytes of activations for a latent (b c f h w)."""
+        """Bytes of activations for a latent (b c f h w). In a run the sketch encoder's are among
+        them, so that ComfyUI's choice whether to batch cond and uncond sees them."""
         places = input_shape[0] * math.prod(input_shape[2:])
         elements = places * self.toon.unet.model_channels * UNET_ELEMENTS
-        return elements * mm.dtype_size(self.compute_dtype)
+        size = mm.dtype_size(self.compute_dtype)
+        running = self.current_patcher
+        sketches = running and sketches_of(running.model_options["transformer_options"])
+        return elements * size + (sketches.memory(input_shape, size) if sketches else 0.0)
 
 
 def check_tokens(tokens: Tensor | None, made: int | None, width: int) -> None:

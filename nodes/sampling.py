@@ -15,7 +15,7 @@ from torch import Tensor
 from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
-from . import host, memory
+from . import host
 from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
@@ -128,9 +128,7 @@ class _Run:
         if sketches is None:
             return 0.0
         sketches.check(self.shape)
-        clips, _, f, h, w = self.shape
-        size = mm.dtype_size(self.inner.compute_dtype)
-        return memory.sketch(sketches.encoder.config, clips, f, h, w, size)
+        return sketches.memory(self.shape, mm.dtype_size(self.inner.compute_dtype))
 
     @property
     def _sketches(self) -> Sketches | None:

@@ -15,7 +15,7 @@ from ..toon_core.images import Fit
 from ..toon_core.presets import RELEASED
 from ..toon_core.sketch.control import bright_lines, place
 from ..toon_core.sketch.encoder import misfit
-from . import host, memory, tensors
+from . import host, tensors
 from .model import ToonVideoModel, native
 from .sketch_patch import OPTION, Sketches, sketches_of
 from .types import LoadedSketchEncoder, SketchEncoderType, clip_of
@@ -133,11 +133,10 @@ def _room_for(loaded: LoadedSketchEncoder):
     larger batch."""
 
     def prepare(executor: Any, model: Any, noise_shape: Sequence[int], *args: Any, **kwargs: Any):
-        clips, _, f, h, w = noise_shape
         size = mm.dtype_size(loaded.module.dtype)
-        extra = memory.sketch(loaded.config, clips, f, h, w, size)
+        extra = sketches_of(model.model_options["transformer_options"]).memory(noise_shape, size)
         share = extra / model.model.memory_required(noise_shape)
-        return executor(model, [clips * (1 + share), *noise_shape[1:]], *args, **kwargs)
+        return executor(model, [noise_shape[0] * (1 + share), *noise_shape[1:]], *args, **kwargs)
 
     return prepare
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..toon_core.sketch.control import SketchControl
+from . import memory
 
 OPTION = "toon_sketches"  # of transformer_options, and of the additional models
 
@@ -59,6 +60,11 @@ class Sketches:
         # A native sampler's step is known to the device alone, and asking would wait for it.
         acts = control.active(t).repeat_interleave(x.shape[2]).view(-1, 1, 1, 1)
         return [m * acts for m in maps]
+
+    def memory(self, shape: Sequence[float], bytes_each: int) -> float:
+        """Bytes of the encoder's work beside the UNet's on latents (b c f h w)."""
+        clips, _, f, h, w = shape
+        return memory.sketch(self.encoder.config, clips, f, h, w, bytes_each)
 
     def joined(self, other: Sketches) -> Sketches:
         """Both on one clip. ValueError where they overlap or act differently."""

@@ -61,4 +61,5 @@ def build_part(
     if config.clip is None:
         return None
     with torch.device(device or torch.get_default_device()):
-        return (TextEncoder if name == "text" else ImageEncoder)(config.clip).to(dtype)
+        tower = (TextEncoder if name == "text" else ImageEncoder)(config.clip)
+    return tower if dtype is None else tower.to(dtype)

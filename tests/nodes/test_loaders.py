@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from graphs import deviation, node, sample
+from graphs import decode, deviation, encode, node, picture, sample
+
+from toon_core import presets
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.save import save
 
 if TYPE_CHECKING:
     from inprocess import Comfy
@@ -81,6 +86,28 @@ def test_built_in_models_load(toon: Comfy) -> None:
     assert run.value("1", 1).module.text is not None
     unet, sketch = run.value("1").model.toon.unet, run.value("2").config
     assert (unet.model_channels, unet.context_dim) == (sketch.model_channels, sketch.context_dim)
+
+
+def test_a_file_with_a_plain_decoder_runs(toon: Comfy, tiny: Any) -> None:
+    """As DynamiCrafter's: no references, each frame decoded for itself, by ComfyUI's layers."""
+    folder = toon.base / "models" / "checkpoints"
+    plain = Autoencoder(presets.plain(tiny.config).vae).eval()
+    own = tiny.vae.state_dict()
+    plain.load_state_dict({k: own[k] for k in plain.state_dict()})
+    model = copy.copy(tiny)
+    model._modules = {**tiny._modules, "vae": plain}
+    model.config = presets.plain(tiny.config)
+    save(model, folder / "tiny_plain.safetensors")
+    toon.folder_paths.filename_list_cache.clear()
+    prompt = {**encode(toon, picture(1), picture(2)), **sample(steps=2), **decode()}
+    prompt["1"]["inputs"]["file"] = "tiny_plain.safetensors"
+    prompt["7"] = decode(low_memory="on")["6"]
+    run = toon.run(prompt, keep=["5", "6", "7"])
+    assert run.success, run.error
+    with torch.inference_mode():
+        frames = plain.decode(run.value("5")["samples"])[0]
+    assert deviation(run.value("6"), ((frames + 1) / 2).clamp(0, 1).permute(1, 2, 3, 0)) < 1e-4
+    assert deviation(run.value("7"), run.value("6")) < 1e-4
 
 
 def test_cast_gives_keys_frames_prompt_and_rate(comfy: Comfy) -> None:

@@ -182,6 +182,11 @@ def test_encoder_is_loaded_with_the_model_and_reckoned(ready: Any) -> None:
     shapes: list[Any] = []
     prepare(lambda model, shape, *rest: shapes.append(shape), patcher, [1, 4, 4, 8, 8], {}, None)
     assert shapes[0][0] > 1.01 and shapes[0][1:] == [4, 4, 8, 8]
+    alone = patcher.model.memory_required([1, 4, 4, 8, 8])
+    patcher.pre_run()
+    together = patcher.model.memory_required([1, 4, 4, 8, 8])
+    patcher.cleanup()
+    assert together > 1.01 * alone, "what decides on batching in a run"
     assert (
         patcher.clone().model_options["transformer_options"]["toon_sketches"]
         is (patcher.model_options["transformer_options"]["toon_sketches"])

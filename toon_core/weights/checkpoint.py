@@ -16,11 +16,16 @@ from torch import Tensor, nn
 from ..config import SketchConfig, ToonConfig
 from ..model import build_part
 from ..sketch.encoder import SketchEncoder
-from .configure import Config, configuration, fitted
+from .configure import PART_KEY, Config, configuration, fitted
 from .detect import Kind, detect
 from .errors import Expected, MissingKeys, SurplusKeys, WrongModel, WrongShapes
 from .files import read_tensors
 from .keys import PREFIXES, TOWERS, Part, harmless, outside, split
+
+PART_HINT = (
+    "It is a result of train.autoencoder, from which a model is made: give it to train.pretrain or "
+    "train.cache as autoencoder=, and load what train.pretrain writes."
+)
 
 log = logging.getLogger("toon.weights")
 
@@ -109,7 +114,7 @@ def read(
     tensors, metadata = read_tensors(path, expect)
     kind, what = detect(tensors)
     if kind is None:
-        raise WrongModel(path, what, expect=expect)
+        raise WrongModel(path, what, expect=expect, hint=PART_HINT if PART_KEY in metadata else "")
     if expect is not None and (kind == "sketch") != (expect == "sketch"):
         what = "a sketch encoder" if kind == "sketch" else "a complete model, no sketch encoder"
         raise WrongModel(path, what, expect=expect)

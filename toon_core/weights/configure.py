@@ -22,6 +22,7 @@ from .infer import HeadsUnknown, Tensors, sketch_config, toon_config
 from .keys import TOWERS, has
 
 CONFIG_KEY = "toontween.config"  # of safetensors metadata, or beside `state_dict` in a pickle
+PART_KEY = "toontween.part"  # of the metadata of a training result that is no whole model
 
 Config = ToonConfig | SketchConfig
 

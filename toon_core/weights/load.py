@@ -31,7 +31,8 @@ def load(
     """Load any file of the family, in eval mode.
 
     Official checkpoint, training dump, pruned safetensors, DynamiCrafter 512 interpolation,
-    sketch encoder, and this project's own results. The model is built on the meta device and
+    sketch encoder, and this project's own results, but for that of `train.autoencoder`, which is no
+    model yet but what `train.pretrain` begins with. The model is built on the meta device and
     takes the memory-mapped tensors, so that on the CPU nothing is read before it is used.
 
     dtype None keeps the file's; where a part mixes several, its commonest (fp8: float16), since

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
+from toon_core.weights.configure import PART_KEY
 from toon_core.weights.save import save
 
 RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
@@ -30,7 +31,7 @@ def save_part(
     and commit of the run."""
     manifest = provenance(part, config, facts)
     state = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
-    save_file(state, path, metadata={"toontween.part": part})
+    save_file(state, path, metadata={PART_KEY: part})
     write_manifest(path, manifest)
 
 
@@ -112,7 +113,7 @@ def part_of(path: str | Path) -> str | None:
     if path.suffix != ".safetensors":
         return None
     with safe_open(path, "pt") as file:
-        return (file.metadata() or {}).get("toontween.part")
+        return (file.metadata() or {}).get(PART_KEY)
 
 
 def _commit() -> str:

@@ -7,8 +7,12 @@ import toon_core
 
 
 def file_digest(path: Path) -> str:
+    """SHA-256 in hex; read in pieces, since hashlib.file_digest needs Python 3.11."""
+    sha = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(1 << 20):
+            sha.update(piece)
+    return sha.hexdigest()
 
 
 def source_digest() -> str:

@@ -13,9 +13,10 @@ import torch
 from toon_core.metrics.packages import package_file
 from toon_core.presets import RELEASED, SMALL
 
+from .digests import file_digest, source_digest
 from .gather import Report
 from .scores import scores_digest
-from .systems import ROOT, Spec, file_digest, source_digest
+from .systems import ROOT, Spec
 
 PACKAGES = (
     "toontween",
@@ -84,7 +85,10 @@ def _weights(spec: Spec) -> dict[str, str | None]:
         return {"baseline": spec.what, "sha256": file_digest(weights) if weights else None}
     if spec.what.is_dir():
         return {"frames": spec.what.name}
-    return {"file": spec.what.name, "sha256": file_digest(spec.what)}
+    found = {"file": spec.what.name, "sha256": file_digest(spec.what)}
+    if spec.sketch is not None:
+        found |= {"sketch": spec.sketch.name, "sketch_sha256": file_digest(spec.sketch)}
+    return found
 
 
 def _versions() -> dict[str, str]:

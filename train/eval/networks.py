@@ -1,6 +1,5 @@
 """Which networks measure, by the files and packages that are there."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from toon_core.metrics.nsfwjs import find_nsfwjs, nsfwjs_version
 from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
 
+from .digests import file_digest
 from .rife import Rife
 
 Perceptual = Literal["alex", "vgg", "hed"]
@@ -211,5 +211,4 @@ def _there(find: Callable[[], Path]) -> bool:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"{path.name}, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    return f"{path.name}, sha256 {file_digest(path)[:12]}"

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from toon_core.presets import nano, nano_sketch
 from toon_core.weights import errors
 from toon_core.weights.checkpoint import read
-from toon_core.weights.configure import CONFIG_KEY
+from toon_core.weights.configure import CONFIG_KEY, PART_KEY
+from toon_core.weights.keys import split
 
 UNET = "model.diffusion_model."
 FOREIGN = {
@@ -119,6 +120,13 @@ def test_clip_of_the_wrong_width_for_a_given_configuration(refuse, tiny_config, 
     path = ckpt(tiny_state | {name: torch.zeros(80)})
     words = (name + " is (80,) and must be (48,)", "a CLIP of another width")
     refuse(path, errors.WrongShapes, *words, config=tiny_config)
+
+
+def test_a_result_that_is_no_whole_model_yet_says_what_it_is_for(refuse, tiny_state, tmp_path):
+    path = tmp_path / "autoencoder.safetensors"
+    vae = {k: v.contiguous() for k, v in split(tiny_state, "vae").items()}
+    save_file(vae, path, metadata={PART_KEY: "vae"})
+    refuse(path, errors.WrongModel, "autoencoder alone", "train.autoencoder", "train.pretrain")
 
 
 def test_unreleased_sizes_need_a_configuration(refuse, pruned_state, sketch_state, ckpt):
