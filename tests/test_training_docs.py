@@ -51,7 +51,9 @@ def test_commands_are_understood(line: str) -> None:
     program, *rest = shlex.split(line)
     module, given = rest[rest.index("-m") + 1], rest[rest.index("-m") + 2 :]
     assert (program == ".venv/bin/torchrun") == ("--standalone" in rest)
-    read(schema(module.removeprefix("train.")), None, [w for w in given if w != "--dry-run"])
+    given = [word for word in given if word != "--dry-run"]
+    file, words = (ROOT / given[1], given[2:]) if given[:1] == ["--config"] else (None, given)
+    read(schema(module.removeprefix("train.")), file, words)
 
 
 def test_every_recipe_is_shown() -> None:

@@ -77,7 +77,7 @@ def _stamped(config: PrepareConfig, found: Found) -> tuple[dict[str, str], dict[
 def _options(config: PrepareConfig) -> str:
     """The options and models that the work on one source depends on."""
     options = asdict(config)
-    for name in ("data", "out", "workers", "shard_mb"):
+    for name in ("data", "out", "workers", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
     return json.dumps([options, filter_models(config.filters)])
@@ -101,6 +101,7 @@ def _key(config: PrepareConfig, stamps: dict[str, str]) -> str:
     """What the shards depend on: every source's work, and how it is put together."""
     parts = [
         asdict(config.split),
+        config.families,
         config.filters.duplicate,
         config.shard_mb,
         sorted(stamps.items()),

@@ -154,66 +154,6 @@ def test_a_file_that_is_no_text_detector_is_named(tmp_path):
         text.build(FilterConfig(models=str(tmp_path)))(piece(scene(20, 16)))
 
 
-MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]"]
-WORDS = [*MARKS, "a", "cat", "dog", "box", "runs"]
-
-
-@pytest.fixture(scope="module")
-def blip(tmp_path_factory):
-    """A tiny random BLIP as `save_pretrained` writes it."""
-    from transformers import (
-        BertTokenizerFast,
-        BlipConfig,
-        BlipForConditionalGeneration,
-        BlipImageProcessor,
-        BlipProcessor,
-    )
-
-    folder = tmp_path_factory.mktemp("models") / "caption"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
-    processor = BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer)
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    heads = {"num_attention_heads": 2, "projection_dim": 16}
-    config = BlipConfig(
-        text_config={
-            **small, **heads, "vocab_size": len(WORDS), "encoder_hidden_size": 16,
-            "bos_token_id": 5, "sep_token_id": 3, "eos_token_id": 3, "pad_token_id": 0,
-        },
-        vision_config={**small, **heads, "image_size": 32, "patch_size": 8},
-        projection_dim=16, image_text_hidden_size=16,
-    )  # fmt: skip
-    torch.manual_seed(3)
-    model = BlipForConditionalGeneration(config)
-    model.text_decoder.cls.predictions.bias.data[8] = 5.0  # "cat"
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-def test_captions_come_from_a_local_model_and_given_ones_are_kept(blip):
-    step = captions.build(FilterConfig(models=str(blip.parent)))
-    verdict = step(piece(scene(20, 16)))
-    assert set(verdict.changes["caption"].split()) <= set(WORDS) and verdict.changes["caption"]
-    assert verdict.changes["caption_by"] == "model"
-    assert step(piece(scene(20, 16), caption="a fox", caption_by="given")).changes == {}
-
-
-def test_the_words_of_a_file_name_stay_only_without_a_caption_model(blip, tmp_path):
-    named = {"caption": "ep 01", "caption_by": "name"}
-    rest = {"text": 0.0, "shots": "none", "sketch": "none", "agreement": 0.0}
-    for folder, by, switch in (
-        (blip.parent, "model", True),
-        (blip.parent, "name", False),
-        (tmp_path, "name", True),
-    ):
-        steps = chain.build(FilterConfig(models=str(folder), captions=switch, **rest))
-        [(kept, reason)] = steps.run(piece(scene(20, 16), **named), 16)
-        assert not reason and kept.caption_by == by
-        assert (kept.caption == "ep 01") == (by == "name")
-
-
 def test_a_folder_that_holds_no_model_is_named(tmp_path):
     for name in ("caption", "clip"):
         (tmp_path / name).mkdir()

@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from train.data.filters.base import FilterConfig
-from train.data.lookalikes import find_duplicates, find_groups, motion_signature, thumbnails
+from train.data.lookalikes import (
+    alike_pairs,
+    find_duplicates,
+    find_groups,
+    motion_signature,
+    thumbnails,
+)
 from train.data.motion import WindowRules, is_good, measure_motion, window_stats
 from train.data.options import PrepareConfig
 from train.data.shards import write_atomic
@@ -149,6 +155,7 @@ def test_a_tar_gives_the_same_clips(tmp_path, lottie_folder, prepared):
         (["out=y"], "data is needed"),
         (["data=x", "out=y", "split.share=1"], "share"),
         (["data=x", "out=y", "filters.txt=1"], "txt"),
+        (["data=x", "out=y", "families=['(']"], "'\\('.*no regular expression"),
     ],
 )
 def test_wrong_options_are_refused(arguments, message):
@@ -226,7 +233,7 @@ def test_window_statistics_are_those_of_the_frames():
     assert stats.ends == pytest.approx([np.abs(white[i] - white[i + 4]).mean() for i in range(5)])
 
 
-def test_look_alikes_are_found_mirrored_recoloured_and_by_family():
+def test_look_alikes_are_found_mirrored_recoloured_and_by_a_given_family():
     right = moving(range(0, 40))
     mirrored = right[:, :, ::-1].copy()
     recoloured = right[..., [2, 0, 1, 3]]
@@ -234,8 +241,30 @@ def test_look_alikes_are_found_mirrored_recoloured_and_by_family():
     clips = [right, late, mirrored, recoloured, late[::-1]]
     signatures = np.stack([motion_signature(frames) for frames in clips])
     names = ["fish", "white flag", "duck", "hen", "flag"]
-    assert find_groups(signatures, names) == [0, 1, 0, 0, 1]
-    assert find_groups(signatures, ["fish", "ant", "duck", "hen", "cow"]) == [0, 1, 0, 0, 4]
+    assert find_groups(signatures, names, [r"\bbird\b", r"\bflag\b"]) == [0, 1, 0, 0, 1]
+    assert find_groups(signatures, names) == [0, 1, 0, 0, 4], "words alone tell nothing"
+
+
+def turned(maps: np.ndarray, way: int) -> np.ndarray:
+    """A motion signature, mirrored or turned in one of eight ways."""
+    return np.rot90(maps[..., ::-1] if way > 3 else maps, way, (1, 2))
+
+
+def test_look_alikes_in_buckets_are_those_of_all_pairs():
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=(30, 24, 16, 16))
+    copies = [turned(w + 0.5 * rng.normal(size=w.shape), i % 8) for i, w in enumerate(whole[:20])]
+    signatures = np.concatenate([whole, copies, np.zeros((3, 24, 16, 16))]).astype(np.float32)
+    signatures /= np.maximum(np.sqrt((signatures**2).sum((1, 2, 3), keepdims=True)), 1e-6)
+    expected = [
+        (i, j)
+        for i, first in enumerate(signatures)
+        for j in range(i + 1, len(signatures))
+        if max((first * turned(signatures[j], way)).sum() for way in (0, 1, 2, 3, 4)) > 0.65
+    ]
+    assert len(expected) >= 12
+    assert alike_pairs(signatures) == alike_pairs(signatures, chunk=7) == expected
+    assert alike_pairs(signatures, whole=10) == expected
 
 
 def records(count: int) -> list[Record]:

@@ -124,8 +124,10 @@ def test_other_limits_need_no_reading_where_only_the_assembly_changes(
 ):
     prepare(options(lottie_folder, tmp_path, shard_mb=256))
     monkeypatch.setattr(module, "process", None)
-    store = prepare(options(lottie_folder, tmp_path, shard_mb=0))
+    store = prepare(options(lottie_folder, tmp_path, shard_mb=0, families=("down", "roll$|down")))
     assert len(list(tmp_path.glob("*.tar"))) == len(store.records), "one clip a shard"
+    groups = {record.id: record.group for record in store.records}
+    assert groups["down"] == groups["roll"] != groups["rise"]
     assert all(len(store.frames(record)) == record.frames for record in store.records)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from train.data.folder import FolderStore
 from train.data.source import open_windows
+from train.data.store import stable_hash
 from train.data.windows import WindowConfig
 
 
@@ -91,6 +92,8 @@ def test_clips_are_held_out_where_there_are_enough(tmp_path):
     store = FolderStore(tmp_path)
     train, test = ({r.id for r in store.split(s)} for s in ("train", "test"))
     assert len(train) == 14 and len(test) == 2 and not train & test
+    by_hash = sorted(train | test, key=lambda name: stable_hash("folder", name))
+    assert test == set(by_hash[:2]), "another clip more moves few of them"
 
 
 def test_a_folder_that_is_one_clip_is_one(clips):

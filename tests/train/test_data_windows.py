@@ -72,6 +72,13 @@ def test_splits_do_not_share_a_clip_and_still_clips_are_left_out(store):
         windows_of(store, frames=90)
 
 
+def test_look_alikes_share_their_draws(store):
+    picker = windows_of(store).picker
+    groups = [record.group for record in picker.records]
+    assert list(picker.weights) == [groups.count(group) ** -0.5 for group in groups]
+    assert len(set(picker.weights)) > 1
+
+
 def test_strides_are_within_the_frame_rates(store):
     config = WindowConfig(pick=PickConfig(min_fps=10, max_fps=20))
     windows = windows_of(store, frames=8, config=config)

@@ -50,7 +50,7 @@ def _split_sources(
     if not sources:
         return {}
     signatures = np.stack([looks[source.id].signature for source in sources])
-    groups = find_groups(signatures, [source.caption for source in sources])
+    groups = find_groups(signatures, [source.caption for source in sources], config.families)
     grouped = [replace(s, group=sources[g].id) for s, g in zip(sources, groups, strict=True)]
     return {source.id: source for source in assign_splits(grouped, config.split)}
 

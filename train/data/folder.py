@@ -1,6 +1,6 @@
 """A folder of clips, `<clip>/frame_000.png ...` with prompt.txt and fps.txt where wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class FolderStore:
                 f"data={root}: neither shards (index.jsonl) nor clips (<clip>/frame_000.png ...); "
                 f"`python -m train.prepare data={root} out=SHARDS` makes shards from other media"
             )
+        self._held_out = _held_out(self._files)
         self.records = [self._record(f) for f in folders if f.name in self._files]
         self._cache = FrameCache()
 
@@ -55,8 +56,7 @@ class FolderStore:
     def _split(self, name: str) -> str:
         if len(self._files) < TEST_SHARE:
             return "both"
-        order = sorted(self._files, key=lambda other: stable_hash("folder", other))
-        return "test" if order.index(name) < len(order) // TEST_SHARE else "train"
+        return "test" if name in self._held_out else "train"
 
     def split(self, name: str) -> list[Record]:
         """The records of one split, "train" or "test"."""
@@ -87,6 +87,11 @@ class FolderStore:
     def motion(self, record: Record) -> None:
         """Not measured."""
         return None
+
+
+def _held_out(names: Iterable[str]) -> set[str]:
+    order = sorted(names, key=lambda name: stable_hash("folder", name))
+    return set(order[: len(order) // TEST_SHARE])
 
 
 def _bucket(file: Path) -> str:

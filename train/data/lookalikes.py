@@ -1,8 +1,8 @@
 """Groups of clips that share one animation, which must stay on one side of a split.
 
 Two clips are alike where the maps of their motion over time correlate, also mirrored or turned
-by quarter turns (pointing hands, left and right fists), or where their prompts share a word that
-names a family (flags, squared words, balls).
+by quarter turns (pointing hands, left and right fists), or where their prompts fit a pattern that
+names a family of the data (flags, squared words, balls).
 """
 
 import re
@@ -17,19 +17,8 @@ GRID = 16
 MOMENTS = 8
 CELLS = 8
 ALIKE = 0.65  # correlation; unrelated clips of the Noto set stay below 0.6, copies are above 0.65
-FAMILIES = (
-    r"\bsquared\b",
-    r"\bflag\b",
-    r"\b(automobile|taxi|bus|(racing|police) cars?)\b",
-    r"\b((soccer|basket|volley) ?ball|baseball|softball)\b",
-    r"\b(coin|biohazard|radioactive|hazard|warning) ?(sign)?\b",
-    r"\bearth globe\b",
-    r"\bbattery\b",
-    r"\bear\b",
-    r"\bleg\b",
-    r"^(guide )?dog\b",
-    r"\bbird\b",
-)
+WHOLE = 4096  # clips up to which all pairs are compared
+NEAREST = 3  # pivots that a clip is filed under, where there are more
 
 
 def motion_signature(frames: np.ndarray) -> np.ndarray:
@@ -50,21 +39,63 @@ def motion_signature(frames: np.ndarray) -> np.ndarray:
     return (maps / max(float(np.linalg.norm(maps)), 1e-6)).astype(np.float32)
 
 
-def alike_pairs(signatures: np.ndarray, chunk: int = 1024) -> list[tuple[int, int]]:
+def alike_pairs(
+    signatures: np.ndarray, chunk: int = 1024, whole: int = WHOLE
+) -> list[tuple[int, int]]:
     """Pairs (i < j) of signatures (n PHASES GRID GRID) that correlate, also mirrored or turned.
 
-    Compared in chunks, so that the memory grows with the clips and not with their pairs.
+    Up to `whole` clips all pairs are compared; of more only those that share one of the pivots
+    (every k-th clip, about sqrt(n)) that they are nearest to, which may miss pairs near the limit.
     """
+    pairs: set[tuple[int, int]] = set()
+    for members in buckets(signatures) if len(signatures) > whole else [np.arange(len(signatures))]:
+        found = _alike_within(signatures[members], chunk)
+        pairs.update((int(members[i]), int(members[j])) for i, j in found)
+    return sorted(pairs)
+
+
+def _alike_within(signatures: np.ndarray, chunk: int) -> np.ndarray:
+    """All alike pairs (k 2), i < j, in chunks: memory grows with the clips, not their pairs."""
     count = len(signatures)
     flat = signatures.reshape(count, -1)
     turned = [np.rot90(signatures, k, (2, 3)) for k in range(4)] + [signatures[..., ::-1]]
     views = [np.ascontiguousarray(view).reshape(count, -1) for view in turned]
-    pairs: set[tuple[int, int]] = set()
+    pairs = [np.zeros((0, 2), np.int64)]
     for start in range(0, count, chunk):
         best = np.max([flat[start : start + chunk] @ view.T for view in views], axis=0)
-        for i, j in np.argwhere(best > ALIKE):
-            pairs.add((min(i + start, j), max(i + start, j)))
-    return sorted((int(i), int(j)) for i, j in pairs if i != j)
+        pairs.append(np.argwhere(best > ALIKE) + (start, 0))
+    found = np.sort(np.concatenate(pairs), axis=1)
+    return found[found[:, 0] < found[:, 1]]
+
+
+def buckets(signatures: np.ndarray) -> list[np.ndarray]:
+    """Members of every pivot, ascending: a clip is filed under the `NEAREST` ones.
+
+    Distances are those of the signatures' means over all mirrorings and turns, so that a mirrored
+    copy lies where its original does.
+    """
+    facts = _turned_mean(signatures)
+    count = len(facts)
+    pivots = facts[:: max(1, round(count**0.5))]
+    near = np.empty((count, min(NEAREST, len(pivots))), np.int64)
+    for start in range(0, count, 1024):
+        close = facts[start : start + 1024] @ pivots.T
+        near[start : start + 1024] = np.argsort(-close, axis=1, kind="stable")[:, : near.shape[1]]
+    return [np.flatnonzero((near == pivot).any(1)) for pivot in range(len(pivots))]
+
+
+def _turned_mean(signatures: np.ndarray) -> np.ndarray:
+    """(n PHASES*GRID*GRID/4) of unit length: a quarter of the mean over the eight turns holds all
+    of it."""
+    rows = []
+    for start in range(0, len(signatures), 1024):
+        maps = signatures[start : start + 1024]
+        maps = maps + maps[..., ::-1]
+        maps = maps + maps[..., ::-1, :]
+        maps = (maps + maps.swapaxes(2, 3))[..., : GRID // 2, : GRID // 2]
+        flat = maps.reshape(len(maps), -1)
+        rows.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
+    return np.concatenate(rows)
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
@@ -77,22 +108,30 @@ def find_duplicates(looks: np.ndarray, limit: float) -> dict[int, int]:
     """{clip: the earlier one it repeats} of thumbnails (n MOMENTS CELLS CELLS 4).
 
     Two clips are near-duplicates where no value differs by more than `limit` of 255; only clips
-    of nearly the same mean are compared.
+    of nearly the same mean are compared, and those first by the means of larger parts.
     """
     means = looks.reshape(len(looks), -1).mean(1) if len(looks) else np.zeros(0)
     order = np.argsort(means, kind="stable")
+    stops = np.searchsorted(means[order], means[order] + limit / 4, side="right")
+    halves = looks.reshape(-1, MOMENTS, 2, CELLS // 2, 2, CELLS // 2, 4)
+    parts = halves.mean((3, 5), dtype=np.float32).reshape(-1, MOMENTS * 2 * 2 * 4)
     repeats: dict[int, int] = {}
     for place, i in enumerate(order):
-        stop = np.searchsorted(means[order], means[i] + limit / 4, side="right")
-        others = order[place + 1 : stop]
+        others = order[place + 1 : stops[place]]
+        others = others[np.abs(parts[others] - parts[i]).max(1) <= limit + 0.01]
         apart = np.abs(looks[others].astype(np.int16) - looks[i]).max((1, 2, 3, 4))
         for j in others[apart <= limit]:
             repeats.setdefault(int(max(i, j)), int(min(i, j)))
     return repeats
 
 
-def find_groups(signatures: np.ndarray, prompts: Sequence[str]) -> list[int]:
-    """For each clip the smallest index of its group (union-find over all alike pairs)."""
+def find_groups(
+    signatures: np.ndarray, prompts: Sequence[str], families: Sequence[str] = ()
+) -> list[int]:
+    """For each clip the smallest index of its group (union-find over all alike pairs).
+
+    `families` are regular expressions; clips whose prompts in small letters have one are alike.
+    """
     parents = list(range(len(prompts)))
 
     def root(i: int) -> int:
@@ -101,15 +140,17 @@ def find_groups(signatures: np.ndarray, prompts: Sequence[str]) -> list[int]:
             i = parents[i]
         return i
 
-    for i, j in _pairs(signatures, prompts):
+    for i, j in _pairs(signatures, prompts, families):
         low, high = sorted((root(i), root(j)))
         parents[high] = low
     return [root(i) for i in range(len(prompts))]
 
 
-def _pairs(signatures: np.ndarray, prompts: Sequence[str]) -> list[tuple[int, int]]:
+def _pairs(
+    signatures: np.ndarray, prompts: Sequence[str], families: Sequence[str]
+) -> list[tuple[int, int]]:
     pairs = alike_pairs(signatures)
-    for family in FAMILIES:
+    for family in families:
         members = [i for i, prompt in enumerate(prompts) if re.search(family, prompt.lower())]
         pairs += [(members[0], member) for member in members[1:]]
     return pairs

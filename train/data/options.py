@@ -1,5 +1,6 @@
 """Options of `train.prepare`."""
 
+import re
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
@@ -11,7 +12,7 @@ from train.data.splits import SplitConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """What is read, how it is judged, and where it goes."""
+    """What is read, how it is judged, and where it goes; ValueError for a wrong pattern."""
 
     data: str = MISSING  # folder of media, or a tar of one (.tar, .tar.gz, .tar.xz)
     out: str = MISSING  # folder of the shards and their index
@@ -21,6 +22,15 @@ class PrepareConfig:
     least_frames: int = 16
     workers: int = 2  # processes; 0: this one, where a crashing reader ends the run
     shard_mb: int = 256
+    families: tuple[str, ...] = ()  # patterns: clips whose captions fit one stay on one side
     split: SplitConfig = field(default_factory=SplitConfig)
     rules: WindowRules = field(default_factory=WindowRules)
     filters: FilterConfig = field(default_factory=FilterConfig)
+
+    def __post_init__(self) -> None:
+        for pattern in self.families:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                reason = f"families: {pattern!r} is no regular expression ({error})"
+                raise ValueError(reason) from error

@@ -1,5 +1,6 @@
 """`Picker`: which window of which clip is drawn next."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -62,8 +63,8 @@ class Picker:
         windows = [(record, starts) for record, starts in found if starts]
         if not windows:
             raise ValueError(f"data: no moving window of {frames} frames in split {split!r}")
-        groups = [record.group for record, _ in windows]
-        return cls(windows, np.array([groups.count(group) ** -0.5 for group in groups]))
+        sizes = Counter(record.group for record, _ in windows)
+        return cls(windows, np.array([sizes[record.group] ** -0.5 for record, _ in windows]))
 
     @property
     def records(self) -> list[Record]:
