@@ -25,6 +25,7 @@ from toon_core.metrics.sketch_agreement import sketch_lines
 from train.data.backgrounds import paint_background
 from train.data.compose import as_layer, covering, over
 from train.data.motion import WindowRules
+from train.data.picking import measured
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
 from train.data.store import Record, Store, stable_hash
@@ -67,8 +68,7 @@ class Window:
 def choose_windows(store: Store, config: HeldoutConfig) -> list[Window]:
     """At most `count` windows: rank by rank, each rank in the order of a hash."""
     windows = []
-    for record in store.split(config.split):
-        motion = store.motion(record)
+    for record, motion in measured(store, config.split):
         starts = large_windows(motion, config.windows, config.rules, config.stride)
         windows += [
             Window(record=record, start=start, rank=rank)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -243,6 +244,23 @@ def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
     moved.symlink_to(clip_folders / "right")
     with pytest.raises(ValueError, match="another clips"):
         build(options(moved, cached, **given))
+
+
+def test_a_window_that_cannot_be_read_is_the_next_one(cached, tmp_path, caplog):
+    shutil.copytree(cached, tmp_path / "cache")
+    whole, spoiled = (
+        CachedWindows(d, "train", 10, ("text",)) for d in (cached, tmp_path / "cache")
+    )
+    start, size = spoiled._places[1]["text.npy"]
+    with (tmp_path / "cache" / "train-000000.tar").open("r+b") as shard:
+        shard.seek(start)
+        shard.write(bytes(size))
+    for index, expected in ((0, 0), (1, 2), (2, 2), (6, 2)):
+        assert spoiled[index]["name"] == whole[expected]["name"]
+        assert torch.equal(spoiled[index]["text"], whole[expected]["text"])
+    assert len([r for r in caplog.records if "window 1: cannot be read" in r.message]) == 1
+    (tmp_path / "cache" / "train-000000.tar").unlink()
+    assert torch.equal(spoiled[0]["text"], whole[2]["text"])
 
 
 @pytest.mark.parametrize(

@@ -133,3 +133,17 @@ def test_a_batch_has_the_shape_of_one_bucket(tmp_path):
     assert torch.equal(windows[7]["video"], items[7]["video"])
     plain = open_windows(options(tmp_path, height=96, width=96, buckets=True), "test", items=1)
     assert plain[0]["video"].shape == (3, 8, 96, 96)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("prompt.txt", b"\xff\xfe caf\xe9"), ("fps.txt", b"24 fps\n")]
+)
+def test_a_clip_whose_texts_cannot_be_read_is_left_out(clips, caplog, name, text):
+    (clips / "walk" / name).write_bytes(text)
+    windows = open_windows(options(clips), items=12)
+    assert {windows[i]["name"] for i in range(12)} == {"run"}
+    (warning,) = [r.message for r in caplog.records if "walk" in r.message]
+    assert "is left out" in warning
+    (clips / "run" / name).write_bytes(text)
+    with pytest.raises(ValueError, match="none of its clips can be read"):
+        open_windows(options(clips))

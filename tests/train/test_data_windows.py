@@ -1,5 +1,7 @@
 """Windows: reproducible draws, value ranges, backgrounds, composition, sketches, test sets."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,46 @@ def test_look_alikes_share_their_draws(store):
     groups = [record.group for record in picker.records]
     assert list(picker.weights) == [groups.count(group) ** -0.5 for group in groups]
     assert len(set(picker.weights)) > 1
+
+
+@pytest.mark.parametrize("begin", [0, 100])
+def test_a_clip_whose_motion_cannot_be_read_is_left_out(store, tmp_path, caplog, begin):
+    """Whether it is no archive any more, or one whose contents are wrong."""
+    shutil.copytree(store.root, tmp_path / "store")
+    lost = windows_of(store).picker.records[0]
+    with (tmp_path / "store" / lost.shard).open("r+b") as shard:
+        shard.seek(lost.places.motion[0] + begin)
+        shard.write(b"garbage" * 6)
+    records = windows_of(Store(tmp_path / "store")).picker.records
+    assert lost.id not in {record.id for record in records} and records
+    (warning,) = [r.message for r in caplog.records if lost.id in r.message]
+    assert "cannot be read" in warning
+
+
+def test_frames_that_cannot_be_read_are_told_of_once(store, tmp_path, caplog):
+    shutil.copytree(store.root, tmp_path / "store")
+    windows = windows_of(Store(tmp_path / "store"), frames=4)
+    lost = windows.picker.records[0]
+    with (tmp_path / "store" / lost.shard).open("r+b") as shard:
+        for start, size in lost.places.frames:
+            shard.seek(start)
+            shard.write(bytes(size))
+    items = [windows[i] for i in range(20)]
+    assert lost.id not in {item["name"] for item in items}
+    again = windows_of(Store(tmp_path / "store"), frames=4)
+    assert torch.equal(again[7]["video"], items[7]["video"]), "whatever was read before"
+    told = [r.message for r in caplog.records if lost.id in r.message]
+    assert told and len(told) == len(set(told))
+
+
+def test_a_shard_that_cannot_be_opened_is_an_error_that_names_it(store, tmp_path):
+    shutil.copytree(store.root, tmp_path / "store")
+    opened = Store(tmp_path / "store")
+    record = opened.records[0]
+    (tmp_path / "store" / record.shard).unlink()
+    for read in (opened.frames, opened.motion):
+        with pytest.raises(ValueError, match=f"{record.shard}.*{record.id}.*No such file"):
+            read(record)
 
 
 def test_strides_are_within_the_frame_rates(store):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from train.data.cachefile import numbered, read_facts, read_places, shard_name, spans
-from train.data.frames import decode_frame, decode_grey
+from train.data.frames import UNREADABLE, decode_frame, decode_grey
 
 log = logging.getLogger("toon.data")
 
@@ -29,11 +29,13 @@ MADE_BY = {
     "sketches": "with sketch=stored",
     "video": "with video=true",
 }
+ATTEMPTS = 8  # windows read for one item before unreadable ones stop the run
 Read = Callable[[str], bytes]
 
 
 class CachedWindows(Dataset):
-    """Items of a finished cache; item i is the stored one i modulo their count.
+    """Items of a finished cache; item i is the stored one i modulo their count, or where that
+    cannot be read the next one.
 
     An item has `prompt`, `fs`, `name`, `start`, `stride`, and of these, all float32, the `parts`
     asked for: `moments` (2 z t h/8 w/8), mean and log variance of the latents before scaling,
@@ -53,6 +55,7 @@ class CachedWindows(Dataset):
             for number in range(len(spans(windows, self.facts["shard_items"])))
             for places in read_places(self.root, shard_name(split, number))
         ]
+        self._told: set[str] = set()  # what was warned of
 
     @classmethod
     def opened(
@@ -117,7 +120,17 @@ class CachedWindows(Dataset):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < self.items:
             raise IndexError(f"item {index} of {self.items}")
-        stored = index % len(self._places)
+        for further in range(min(ATTEMPTS, len(self._places))):
+            try:
+                return self._window((index + further) % len(self._places))
+            except ValueError as error:
+                if str(error) not in self._told:
+                    log.warning("%s; the next one takes its place", error)
+                self._told.add(str(error))
+        raise ValueError(f"item {index}: neither its window nor the next ones can be read")
+
+    def _window(self, stored: int) -> dict:
+        """A stored one; ValueError naming it where it cannot be read."""
         shard = self.root / shard_name(self.split, stored // self.facts["shard_items"])
         places = self._places[stored]
         try:
@@ -128,7 +141,7 @@ class CachedWindows(Dataset):
                     return os.pread(file.fileno(), size, start)
 
                 return self._item(read, places)
-        except (OSError, ValueError, KeyError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"{shard}, window {stored}: cannot be read ({error})") from error
 
     def _item(self, read: Read, places: Iterable[str]) -> dict:

@@ -1,5 +1,6 @@
 """A folder of clips, `<clip>/frame_000.png ...` with prompt.txt and fps.txt where wanted."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from train.data.media import image_files, sequence_fps
 from train.data.names import prompt_of
 from train.data.store import Record, select_split, stable_hash, to_line
 
+log = logging.getLogger("toon.data")
+
 TEST_SHARE = 8  # one clip in so many is held out, where there are as many
 
 
@@ -19,7 +22,8 @@ class FolderStore:
     """Read like a `Store`: the clips of a folder, opaque, with no motion measured.
 
     A hash of its name holds a clip out; with fewer than `TEST_SHARE` clips both splits have all.
-    Raises ValueError where the folder has no clip in that form, or a clip cannot be used.
+    A clip whose texts cannot be read is left out with a warning. Raises ValueError where the folder
+    has no clip in that form, or none can be used.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -35,11 +39,23 @@ class FolderStore:
                 f"`python -m train.prepare data={root} out=SHARDS` makes shards from other media"
             )
         self._held_out = _held_out(self._files)
-        self.records = [self._record(f) for f in folders if f.name in self._files]
+        self.records = self._readable([f for f in folders if f.name in self._files])
         self._cache = FrameCache()
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_cache": FrameCache()}
+
+    def _readable(self, folders: list[Path]) -> list[Record]:
+        """Those whose prompt.txt and fps.txt can be read, with a warning about each other one."""
+        records = []
+        for folder in folders:
+            try:
+                records.append(self._record(folder))
+            except (OSError, ValueError) as error:
+                log.warning("%s is left out: %s", folder, error)
+        if not records:
+            raise ValueError(f"data={self.root}: none of its clips can be read; see the log")
+        return records
 
     def _record(self, folder: Path) -> Record:
         files = self._files[folder.name]

@@ -1,12 +1,19 @@
 """One frame as the bytes of a lossless WebP, and a store of decoded frames with a fixed budget."""
 
 import io
+import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 import numpy as np
 from PIL import Image
 
+# What readers of images and arrays raise on bytes that are none, and files that cannot be opened.
+UNREADABLE = (
+    *(OSError, ValueError, SyntaxError, KeyError, EOFError),
+    *(zlib.error, zipfile.BadZipFile, Image.DecompressionBombError),
+)
 BUDGET = 192 * 2**20  # bytes of decoded frames that one process keeps
 
 
@@ -27,7 +34,7 @@ def decode_frame(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return premultiply(np.asarray(as_rgba(image)))
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"no readable image ({error})") from error
 
 
@@ -36,7 +43,7 @@ def decode_grey(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("L"))
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"no readable image ({error})") from error
 
 

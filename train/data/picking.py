@@ -1,7 +1,8 @@
 """`Picker`: which window of which clip is drawn next."""
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from train.data.motion import Motion, WindowRules, is_good, window_stats
 from train.data.store import Record
+
+log = logging.getLogger("toon.data")
 
 
 class ClipStore(Protocol):
@@ -59,7 +62,7 @@ class Picker:
     @classmethod
     def of(cls, store: ClipStore, split: str, frames: int, config: PickConfig) -> "Picker":
         """ValueError where the split has no window of that length."""
-        found = [(r, good_windows(r, store.motion(r), frames, config)) for r in store.split(split)]
+        found = [(r, good_windows(r, m, frames, config)) for r, m in measured(store, split)]
         windows = [(record, starts) for record, starts in found if starts]
         if not windows:
             raise ValueError(f"data: no moving window of {frames} frames in split {split!r}")
@@ -86,6 +89,22 @@ class Picker:
         record, starts = self.windows[number]
         stride = int(rng.choice(list(starts)))
         return Choice(record=record, stride=stride, start=int(rng.choice(starts[stride])))
+
+
+def measured(store: ClipStore, split: str) -> Iterator[tuple[Record, Motion | None]]:
+    """The clips of a split with their motion; those whose motion cannot be read are left out, with
+    one warning that names them."""
+    lost = []
+    for record in store.split(split):
+        try:
+            motion = store.motion(record)
+        except ValueError as error:
+            lost.append((record.id, error))
+            continue
+        yield record, motion
+    if lost:
+        names = ", ".join(name for name, _ in lost)
+        log.warning("left out, since they cannot be read: %s (%s)", names, lost[0][1])
 
 
 def good_windows(

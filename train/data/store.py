@@ -6,19 +6,20 @@ A clip `walk` is the members `walk.json`, `walk.motion.npz` (train.data.motion),
 so that any frame is read at random; lines with `kept: false` name what was dropped and why.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from train.data.frames import FrameCache, decode_frame, decode_grey
+from train.data.frames import UNREADABLE, FrameCache, decode_frame, decode_grey
 from train.data.motion import Motion
 
 log = logging.getLogger("toon.data")
@@ -144,10 +145,10 @@ class Store:
             os.close(handle)
 
     def _readable(self, records: list[Record]) -> list[Record]:
-        sizes = {}
-        for shard in sorted({record.shard for record in records}):
-            file = self.root / shard
-            sizes[shard] = file.stat().st_size if file.is_file() else 0
+        sizes = {record.shard: 0 for record in records}
+        for shard in sorted(sizes):
+            with contextlib.suppress(OSError):
+                sizes[shard] = os.path.getsize(self.root / shard)
         good = [record for record in records if _end(record) <= sizes[record.shard]]
         lost = {record.shard for record in records if _end(record) > sizes[record.shard]}
         if lost:
@@ -177,10 +178,11 @@ class Store:
         return self._images(record, "sketches", decode_grey, indices)
 
     def motion(self, record: Record) -> Motion:
-        """Motion bands of a clip."""
-        data = self._bytes(record, record.places.motion)
-        with np.load(io.BytesIO(data)) as bands:
-            return Motion(change=bands["change"].astype(np.float32), gram=bands["gram"])
+        """Motion bands of a clip; ValueError naming it where they cannot be read."""
+        with self._naming(record, "motion"):
+            data = self._bytes(record, record.places.motion)
+            with np.load(io.BytesIO(data)) as bands:
+                return Motion(change=bands["change"].astype(np.float32), gram=bands["gram"])
 
     def _images(self, record: Record, kind: str, decode, indices) -> np.ndarray:
         places = getattr(record.places, kind)
@@ -192,13 +194,20 @@ class Store:
             def read(place: Place = place) -> np.ndarray:
                 return decode(self._bytes(record, place))
 
-            try:
+            with self._naming(record, f"{kind[:-1]} {index}"):
                 images.append(self._cache.get((record.id, kind, index), read))
-            except ValueError as error:
-                raise ValueError(
-                    f"{self.root / record.shard}: {record.id}, {kind[:-1]} {index}: {error}"
-                ) from error
-        return np.stack(images)
+        with self._naming(record, kind):
+            return np.stack(images)
+
+    @contextlib.contextmanager
+    def _naming(self, record: Record, what: str) -> Iterator[None]:
+        """Whatever cannot be read is a ValueError that names the clip."""
+        try:
+            yield
+        except UNREADABLE as error:
+            raise ValueError(
+                f"{self.root / record.shard}: {record.id}, {what}: cannot be read ({error})"
+            ) from error
 
     def _bytes(self, record: Record, place: Place) -> bytes:
         if record.shard not in self._open:

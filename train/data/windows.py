@@ -73,6 +73,7 @@ class ClipWindows(Dataset):
         self.config = config or WindowConfig()
         self.sketcher = WindowSketcher(sketch) if sketch else None
         self.picker = Picker.of(store, split, frames, self.config.pick)
+        self._told: set[str] = set()  # what was warned of
 
     @property
     def unit(self) -> float:
@@ -89,7 +90,9 @@ class ClipWindows(Dataset):
             try:
                 return self._drawn([self.seed, index, attempt][: 2 + (attempt > 0)])
             except ValueError as error:
-                log.warning("another clip is drawn for item %d: %s", index, error)
+                if str(error) not in self._told:
+                    log.warning("another clip is drawn wherever this one would be: %s", error)
+                self._told.add(str(error))
         raise ValueError(f"item {index}: {ATTEMPTS} clips drawn, none can be read; see the log")
 
     def _drawn(self, seeds: list[int]) -> dict:
