@@ -168,8 +168,8 @@ def _inputs() -> list:
             min=0.0,
             max=2.0,
             step=0.05,
-            tooltip="How strongly the lines are followed; the release takes 0.6, nano's own encoder "
-            "wants about 1.5, 0 is off.",
+            tooltip="How strongly the lines are followed; the release takes 0.6, nano's own "
+            "encoder wants about 1.5, 0 is off.",
         ),
         io.Combo.Input(
             "polarity",

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +296,7 @@ def test_checkpoint_goes_through_the_pipeline(
     once, again = (run_system(system, clip, sampling) for _ in range(2))
     assert once.shape == clip.frames.shape
     assert torch.equal(once, again)
+    assert sampling.of(nano()) == replace(nano().recipe, steps=1, seed=7)
     other = read_sampling(["steps=1"], seed=8)
     assert not torch.equal(once, run_system(system, clip, other))
     prints = {system.fingerprint(clip, s) for s in (sampling, other)}

