@@ -29,12 +29,13 @@ PORTABLE = ("toon_core", "nodes", "train", "cast", "benchmarks", "tests")
 
 # Parts of toon_core -> parts they may import; `conditioning/encode` joins several of them.
 FLOORS = {
-    "config": set(),
+    "recipe": set(),
+    "config": {"recipe"},
     "ops": set(),
-    "schedule": {"config"},
+    "schedule": {"config", "recipe"},
     "guidance": set(),
     "images": set(),
-    "presets": {"config", "schedule"},
+    "presets": {"config", "recipe"},
     "layers": {"config", "ops", "layers"},
     "unet": {"config", "ops", "layers", "unet"},
     "vae": {"config", "ops", "layers", "vae"},

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from .recipe import Recipe
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -210,7 +212,8 @@ class ScheduleConfig(_Part):
 
 @dataclass(frozen=True, kw_only=True)
 class ToonConfig:
-    """The complete model; `clip` and `resampler` are None in files without them."""
+    """The complete model; `clip` and `resampler` are None in files without them. `recipe` is how
+    its own samples hold together best: the release's unless its file says otherwise."""
 
     unet: UNetConfig = field(default_factory=UNetConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
@@ -218,6 +221,7 @@ class ToonConfig:
     clip: CLIPConfig | None = field(default_factory=CLIPConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     scale_factor: float = 0.18215
+    recipe: Recipe = Recipe()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -225,13 +229,9 @@ class ToonConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`; ValueError on unknown fields."""
-        parts = {
-            "unet": UNetConfig,
-            "vae": VAEConfig,
-            "resampler": ResamplerConfig,
-            "clip": CLIPConfig,
-            "schedule": ScheduleConfig,
-        }
+        kinds = (UNetConfig, VAEConfig, ResamplerConfig, CLIPConfig, ScheduleConfig, Recipe)
+        names = ("unet", "vae", "resampler", "clip", "schedule", "recipe")
+        parts = dict(zip(names, kinds, strict=True))
         unknown = values.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"ToonConfig: unknown fields {sorted(unknown)}")

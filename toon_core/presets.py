@@ -1,33 +1,11 @@
-"""The known models' configurations, and the released recipe in one place."""
+"""The known models' configurations and recipes in one place."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .config import CLIPConfig, ResamplerConfig, SketchConfig, ToonConfig, UNetConfig, VAEConfig
-from .schedule import Spacing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How the release turns two images into frames (architecture.md 8); defaults are its own."""
-
-    height: int = 320
-    width: int = 512
-    frames: int = 16
-    fps: int = 10  # the `fs` condition, 5..30
-    steps: int = 50
-    eta: float = 1.0
-    temperature: float = 1.0  # factor of x_T and of each step's noise; see samplers.ddim
-    spacing: Spacing = "uniform_trailing"
-    cfg_scale: float = 7.5
-    cfg_image: float | None = None  # a number turns on the third branch
-    guidance_rescale: float = 0.7
-    seed: int = 123
-    sketch_scale: float = 0.6
-    replace_middle_frames: bool = True  # a second decode for two frames (8.6)
-    grey_uncond_image: bool = True  # the unconditional image is mid grey, fully encoded (8.4)
-
+from .recipe import Recipe
 
 RELEASED = Recipe()
 # For networks of a hundredth of the released size: their samples of the whole distribution do not
@@ -38,11 +16,6 @@ SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.3)
 def full_size(config: ToonConfig) -> bool:
     """Whether a denoiser has the released width; narrower ones want defaults of their own."""
     return config.unet.model_channels >= UNetConfig().model_channels
-
-
-def recipe_for(config: ToonConfig) -> Recipe:
-    """RELEASED for a denoiser of the released width, SMALL for a narrower one."""
-    return RELEASED if full_size(config) else SMALL
 
 
 def released_for(latent_width: int) -> Recipe:
@@ -99,6 +72,7 @@ def nano() -> ToonConfig:
             vision_layers=3,
             vision_head_width=16,
         ),
+        recipe=SMALL,
     )
 
 

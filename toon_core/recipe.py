@@ -1,0 +1,29 @@
+"""How a model is sampled; the defaults are the release's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Spacing = Literal["uniform", "uniform_trailing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How two images become frames (architecture.md 8)."""
+
+    height: int = 320
+    width: int = 512
+    frames: int = 16
+    fps: int = 10  # the `fs` condition, 5..30
+    steps: int = 50
+    eta: float = 1.0
+    temperature: float = 1.0  # factor of x_T and of each step's noise; see samplers.ddim
+    spacing: Spacing = "uniform_trailing"
+    cfg_scale: float = 7.5
+    cfg_image: float | None = None  # a number turns on the third branch
+    guidance_rescale: float = 0.7
+    seed: int = 123
+    sketch_scale: float = 0.6
+    replace_middle_frames: bool = True  # a second decode for two frames (8.6)
+    grey_uncond_image: bool = True  # the unconditional image is mid grey, fully encoded (8.4)
