@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 from place import ROOT
 
+from toon_core.metrics.clip_similarity import FOLDER as CLIP_FOLDER
+from toon_core.metrics.i3d import FILE as I3D_FILE
+from toon_core.metrics.imagenet import FILES
+from train.data import drawers
+from train.data.filters import agreement, captions, shots, text
 from train.engine.config import RunConfig, read
 
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -26,13 +31,13 @@ def schema(entry: str) -> Any:
     return max(filter(is_dataclass, found), key=lambda c: len(fields(c)))
 
 
-def rows() -> dict[str, list[str]]:
-    """Option -> its Default cells, of the tables whose head begins with Option."""
+def rows(head: str = "Option") -> dict[str, list[str]]:
+    """First cell's names -> second cells, of the tables whose first cell is `head`."""
     found: dict[str, list[str]] = {}
-    for table in re.findall(r"^\| Option .*\n(?:\|.*\n)+", TEXT, flags=re.MULTILINE):
+    for table in re.findall(rf"^\| {head} \|.*\n(?:\|.*\n)+", TEXT, flags=re.MULTILINE):
         for line in table.splitlines()[2:]:
             cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-            for name in re.findall(r"`(\w+)`", cells[0]):
+            for name in re.findall(r"`([\w./-]+)`", cells[0]):
                 found.setdefault(name, []).append(cells[1])
     return found
 
@@ -80,6 +85,33 @@ def defaults(options: Any, option: Field) -> Any:
     if option.default is not None:
         return option.default
     return options.FULL[option.name], options.SMALL[option.name]
+
+
+def leaves(options: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> default of every option, those of groups too; `windows` has its own file."""
+    found = {}
+    for option in fields(options):
+        name, kind = prefix + option.name, option.default_factory
+        if is_dataclass(kind) and name != "windows":
+            found |= leaves(kind, f"{name}.")
+        elif option.name not in ("data", "out"):
+            found[name] = option.default
+    return found
+
+
+@pytest.mark.parametrize("entry", ["prepare", "cache"])
+def test_the_table_of_a_data_command_has_its_options_and_defaults(entry: str) -> None:
+    table, options = rows(f"`train.{entry}`"), leaves(schema(entry))
+    assert set(table) == set(options)
+    for name, [cell] in table.items():
+        if options[name] is not MISSING:
+            assert set(words(options[name])) <= stated(cell), (name, cell)
+
+
+def test_the_models_folder_has_the_names_that_are_looked_for() -> None:
+    wanted = {f"{folder}/" for folder in (captions.FOLDER, agreement.FOLDER, CLIP_FOLDER)}
+    wanted |= {*drawers.WEIGHTS, shots.WEIGHTS, text.WEIGHTS, *FILES.values(), I3D_FILE}
+    assert set(rows("In `models/`")) == wanted
 
 
 def stated(cell: str) -> set[str]:

@@ -24,6 +24,7 @@ from train.data.archive import unpack
 from train.data.assembly import assemble, restore
 from train.data.contact import write_sheet
 from train.data.filters.base import ModelError
+from train.data.names import printable
 from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
 from train.data.pool import run_jobs
@@ -93,7 +94,7 @@ def _fingerprint(options: str, path: Path) -> str:
 
 
 def _refusal(name: str, path: Path, reason: str, stamp: str = "") -> Outcome:
-    record = Record(id=name, kept=False, reason=reason, source=path.name)
+    record = Record(id=name, kept=False, reason=reason, source=printable(path.name))
     return Outcome(fingerprint=stamp or reason, records=(record,))
 
 

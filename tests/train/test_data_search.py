@@ -1,5 +1,6 @@
 """The search for clips: what is found, what each is called, what is refused and why."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_shards_do_not_go_among_the_clips(tmp_path):
     write_frames(tmp_path / "walk", 20)
     with pytest.raises(ValueError, match="choose another out"):
         prepare(options(tmp_path, tmp_path / "shards"))
+
+
+def test_a_name_that_is_no_text_is_a_clip_as_others(tmp_path):
+    data = tmp_path / "data"
+    write_frames(data / os.fsdecode(b"walk\xff"), 20)
+    (data / os.fsdecode(b"bad\xfe.mp4")).write_bytes(b"no video")
+    bad, walk = read_index(prepare(options(data, tmp_path / "out")).root)
+    assert walk.kept and walk.id == r"walk\udcff" and walk.caption == r"walk\udcff"
+    assert bad.reason.startswith("read: ") and bad.source == r"bad\udcfe.mp4"
 
 
 def test_a_file_that_vanishes_after_the_search_is_a_reason(tmp_path, lottie_folder, monkeypatch):

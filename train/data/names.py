@@ -26,6 +26,11 @@ NEWER_NAMES = {
 }
 
 
+def printable(name: str) -> str:
+    r"""A file's name as text that can be stored; a byte that is no UTF-8 becomes `\udcff`."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def prompt_from_name(name: str) -> str:
     """`1f4b8` -> "money with wings"; `Red_fox-run 2` -> "red fox run 2"."""
     parts = re.split(r"[-_ ]+", name.lower().removeprefix("emoji_u"))
@@ -53,4 +58,4 @@ def prompt_of(path: Path) -> str:
     file = prompt_file(path)
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
-    return prompt_from_name(path.name if path.is_dir() else path.stem)
+    return prompt_from_name(printable(path.name if path.is_dir() else path.stem))

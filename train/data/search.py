@@ -9,6 +9,7 @@ from pathlib import Path
 
 from train.data.clips import ANIMATION_SUFFIXES, KNOWN, VIDEO_SUFFIXES, reader_of
 from train.data.media import IMAGE_SUFFIXES
+from train.data.names import printable
 
 SILENT = (".txt", ".md")  # captions and notes, which need no reason
 MOVING = {*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES} - {*IMAGE_SUFFIXES}
@@ -55,14 +56,14 @@ def clip_id(path: Path, root: Path) -> str:
     relative = Path(path.name) if path == root else path.relative_to(root)
     folder = os.path.isdir(path)  # unlike pathlib's it raises nothing
     parts = relative.parts if folder else relative.with_suffix("").parts
-    name = "__".join(parts).replace(".", "_")
+    name = printable("__".join(parts).replace(".", "_"))
     if len(name.encode()) <= 120:
         return name
     return name[:40] + "-" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _short_hash(path: Path, root: Path) -> str:
-    return hashlib.sha256(path.relative_to(root).as_posix().encode()).hexdigest()[:8]
+    return hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()[:8]
 
 
 def cannot_be_opened(error: OSError) -> str:

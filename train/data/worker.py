@@ -20,6 +20,7 @@ from train.data.filters.base import FilterConfig, ModelError, Piece
 from train.data.frames import encode_frame
 from train.data.lookalikes import motion_signature, thumbnails
 from train.data.motion import Motion
+from train.data.names import printable
 from train.data.options import PrepareConfig
 from train.data.outcome import Looks, Outcome, work_file, write_outcome
 from train.data.shards import fragment
@@ -101,8 +102,12 @@ def _unreadable(source: _Source, reason: str) -> None:
     start = source.records[-1].start + source.records[-1].frames if source.records else 0
     name = f"{source.identity}-rest" if source.records else source.identity
     record = Record(
-        id=name, kept=False, reason=reason, source=source.path.name, start=start
-    )  # fmt: skip
+        id=name,
+        kept=False,
+        reason=printable(reason),
+        source=printable(source.path.name),
+        start=start,
+    )
     source.records.append(record)
 
 
@@ -149,7 +154,7 @@ def _record(source: _Source, name: str, piece: Piece, reason: str) -> Record:
         id=name,
         kept=not reason,
         reason=reason,
-        source=source.path.name,
+        source=printable(source.path.name),
         start=piece.start,
         caption=piece.caption,
         caption_by=piece.caption_by,
