@@ -21,6 +21,7 @@ from omegaconf import MISSING
 import toon_core
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.result import RUN_KEY, manifest_of, write_manifest
 
@@ -73,4 +74,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

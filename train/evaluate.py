@@ -16,7 +16,6 @@ frame_index.json, sheets of the best, median and worst clips, and manifest.json.
 import argparse
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import timedelta
@@ -25,6 +24,7 @@ from pathlib import Path
 from accelerate import PartialState
 from tqdm import tqdm
 
+from train.engine.command import errors_told
 from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset
 from train.eval.output import gather, write
@@ -143,7 +143,7 @@ def _specs(systems: Sequence[str]) -> list[Spec]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     specs = options.system or DEFAULT_SYSTEMS
-    try:
+    with errors_told():
         settings = Settings(
             out=options.out,
             sampling=read_sampling(options.recipe, options.seed),
@@ -156,8 +156,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = evaluate(
             specs, options.testset, settings, limit=options.limit, workers=options.workers
         )
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     if found is None:
         return
     print((options.out / "table.md").read_text(encoding="utf-8"))

@@ -25,6 +25,7 @@ import toon_core
 from toon_core.model import ToonModel
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import loop
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.result import provenance, write_manifest
 from train.lora import add_adapters, save_adapters
@@ -89,4 +90,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

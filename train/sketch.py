@@ -32,6 +32,7 @@ from train.data.sketch import xdog
 from train.data.source import open_windows
 from train.denoising import DenoisingConfig, Samples, batch_latents
 from train.engine import loop, sheets
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
@@ -170,4 +171,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])
