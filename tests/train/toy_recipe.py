@@ -54,6 +54,9 @@ class Items(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return 1_000_000
 
+    def stamp(self) -> str:
+        return "toys"
+
 
 class Denoise(nn.Module):
     def __init__(self, config: ToyConfig) -> None:

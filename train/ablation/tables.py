@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from train.engine.files import write_text
 
 Values = Mapping[str, Sequence[float]]  # variant -> one value a seed
 
@@ -105,11 +106,3 @@ def write_csv(path: Path, records: Sequence[Mapping[str, object]]) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_text(path, text.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -114,6 +114,10 @@ class CachedWindows(Dataset):
                     f"`python -m train.cache {given} ...`, or give the model it was made by"
                 )
 
+    def stamp(self) -> str:
+        """That of the windows it was made of."""
+        return self.facts["clips"]
+
     def __len__(self) -> int:
         return self.items
 
