@@ -141,6 +141,12 @@ def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
     assert sets <= set(drawn), "every depth is drawn"
 
 
+def test_the_depth_of_the_bisection_is_an_option():
+    sets = {tuple(sketch.bisected(1, 16, n)) for n in (1, 2)}
+    keep = sketch.chosen(Draws(0, 0, range(60)), 16, 1.0, depth=2)
+    assert {tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep} == sets
+
+
 def test_the_sketch_encoder_starts_as_the_denoisers_and_as_no_change():
     torch.manual_seed(0)
     unet = VideoUNet(presets.nano().unet)

@@ -88,6 +88,12 @@ class CachedWindows(Dataset):
                 )
 
     def _check_parts(self, config: Any) -> None:
+        frame = getattr(config, "semantic_frame", "first")
+        if frame != "first":
+            raise ValueError(
+                f"semantic_frame={frame}, but data={self.root} is a cache, which holds that of the "
+                "first frame: give the clips or shards themselves"
+            )
         for part in self.parts:
             if part in MADE_BY and part not in self.facts["parts"]:
                 raise ValueError(
