@@ -108,6 +108,14 @@ def test_the_result_carries_its_options_and_provenance(base, clip_folders, tmp_p
     assert "/" not in written["options"]["data"], "a manifest names no place of this machine"
 
 
+def test_a_step_in_bf16_moves_weights_that_stay_in_fp32(base, clip_folders, tmp_path) -> None:
+    short = ["batch=1", "steps=1", "frames=4", "dtype=bf16"]
+    rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", *RUN, *short])
+    result = load_file(tmp_path / "model.safetensors")
+    assert {v.dtype for v in result.values()} == {torch.float32}
+    assert changed(base, tmp_path / "model.safetensors")
+
+
 def test_lora_is_a_small_file_of_adapters(base, clip_folders, tmp_path) -> None:
     rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", "lora=2", *RUN])
     tensors = load_file(tmp_path / "lora.safetensors")
