@@ -48,7 +48,7 @@ def words(value: Any) -> list[str]:
         return [w for v in value for w in words(v)]
     if isinstance(value, bool):
         return [str(value).lower()]
-    return [number(str(value))] if value != "" else []
+    return [number(str(value))] if value not in ("", None) else []
 
 
 @pytest.mark.parametrize("line", [*LINES, *NANO_LINES])
@@ -82,7 +82,7 @@ def test_defaults_are_the_recipes(entry: str) -> None:
 
 def defaults(options: Any, option: Field) -> Any:
     """An option's own, or both that go by the model."""
-    if option.default is not None:
+    if option.default is not None or option.name not in options.FULL:
         return option.default
     return options.FULL[option.name], options.SMALL[option.name]
 

@@ -22,9 +22,10 @@ from omegaconf import OmegaConf
 
 from train.ablation import budget, reconstruction, rectification, running, sketches
 from train.ablation.plan import AblateConfig, Places, Run, plan
-from train.ablation.tables import write_text
 from train.data.splits import SplitConfig
+from train.engine.command import errors_told
 from train.engine.config import parse
+from train.engine.files import write_text
 from train.heldout import HeldoutConfig, write_heldout
 from train.natural import RenderConfig, render
 
@@ -112,10 +113,8 @@ def report(config: AblateConfig, places: Places, runs: list[Run]) -> Path:
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     config = parse(AblateConfig, arguments, __doc__)
-    try:
+    with errors_told():
         ablate(config)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import toon_core
 from toon_core.model import ToonModel
 from toon_core.recipe import Recipe
 from toon_core.weights.save import save
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.result import RUN_KEY, manifest_of, write_manifest
 
@@ -87,4 +88,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

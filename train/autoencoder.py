@@ -29,6 +29,7 @@ from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import open_windows
 from train.engine import loop, sheets
+from train.engine.command import errors_told
 from train.engine.config import RunConfig, parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
@@ -237,4 +238,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

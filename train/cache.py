@@ -21,11 +21,9 @@ adds windows. The same input gives the same cache. A model with other encoders i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +48,9 @@ from train.data.cachefile import (
     write_json,
     write_shard,
 )
-from train.data.filters.base import ModelError
 from train.data.source import make_windows
 from train.data.windows import ClipWindows, WindowConfig
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.stop import ignore_signals
 from train.pretrain import load_autoencoder
@@ -166,17 +164,11 @@ def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dic
         "base": Path(encoders.path).name,
         "encoders": encoders.hashes(),
         "data": Path(config.data).name,
-        "clips": _clips(windows),
+        "clips": windows.stamp(),
         "parts": ["moments", *(name for name, there in wanted.items() if there)],
         **{name: getattr(config, name) for name in (*OPTIONS, "shard_items")},
         "complete": False,
     }
-
-
-def _clips(windows: ClipWindows) -> str:
-    """A hash of the clips that windows are drawn from, and of how they are drawn."""
-    text = json.dumps([windows.store.stamp(), asdict(windows.config)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _begin(out: Path, facts: dict[str, Any]) -> None:
@@ -226,10 +218,8 @@ def main(arguments: list[str]) -> None:
     config = parse(CacheConfig, arguments, __doc__)
     if config.threads:
         torch.set_num_threads(config.threads)
-    try:
+    with errors_told():
         facts = build(config)
-    except (ValueError, ModelError, OSError) as error:
-        sys.exit(f"error: {error}")
     log.info("%s: %d windows with %s", config.out, facts["count"], ", ".join(facts["parts"]))
 
 

@@ -50,18 +50,28 @@ def dropped(draws: Draws, p: float) -> tuple[Tensor, Tensor]:
     return u < 2 * p, (u >= p) & (u < 3 * p)
 
 
+SEMANTIC_FRAMES = ("first", "last", "random")
+
+
 class Tokens(nn.Module):
     """Context tokens of a batch. The projector is a submodule; so are the towers where they are
-    trained too, else only their outputs are used, which may come from a cache."""
+    trained too, else only their outputs are used, which may come from a cache. `frame` of
+    SEMANTIC_FRAMES is what the image tower sees of a clip."""
 
-    def __init__(self, model: ToonModel, drop: float, train_towers: bool) -> None:
+    def __init__(
+        self, model: ToonModel, drop: float, train_towers: bool, frame: str = "first"
+    ) -> None:
         super().__init__()
+        if frame not in SEMANTIC_FRAMES:
+            raise ValueError(
+                f"semantic_frame={frame}: expected one of {', '.join(SEMANTIC_FRAMES)}"
+            )
         if model.text is None or model.image is None or model.resampler is None:
             raise ValueError(
                 "base= is a file without CLIP towers or projector, which training needs: give the "
                 "full checkpoint instead of the pruned one"
             )
-        self.resampler, self.drop = model.resampler, drop
+        self.resampler, self.drop, self.frame = model.resampler, drop, frame
         self._towers = (model.text, model.image)
         self.trained_towers = nn.ModuleList(self._towers if train_towers else [])
 
@@ -69,9 +79,18 @@ class Tokens(nn.Module):
         """(b L d) from `prompt` and `first` (b 3 h w), or from cached tower tokens `text` and
         `image`."""
         no_prompt, grey = dropped(draws, self.drop)
+        if "image" not in batch and "first" not in batch:
+            batch = batch | {"first": self._frame(batch["video"], draws)}
         with torch.set_grad_enabled(bool(self.trained_towers) and torch.is_grad_enabled()):
             text, image = self._text(batch, no_prompt), self._image(batch, grey)
         return join(text, self.resampler(image), len(no_prompt))
+
+    def _frame(self, video: Tensor, draws: Draws) -> Tensor:
+        """Of clips (b 3 f h w) the picture (b 3 h w) of the semantic branch."""
+        if self.frame != "random":
+            return video[:, :, 0 if self.frame == "first" else -1]
+        numbers = draws.integers(video.shape[2])
+        return torch.stack([clip[:, i] for clip, i in zip(video, numbers.tolist(), strict=True)])
 
     def _text(self, batch: Batch, no_prompt: Tensor) -> Tensor:
         if "text" not in batch:
@@ -81,8 +100,8 @@ class Tokens(nn.Module):
 
     def _image(self, batch: Batch, grey: Tensor) -> Tensor:
         if "image" not in batch:
-            first = batch["first"] if "first" in batch else batch["video"][:, :, 0]
-            return self._seen(first.masked_fill(grey.view(-1, 1, 1, 1).to(first.device), 0.0))
+            picture = batch["first"]
+            return self._seen(picture.masked_fill(grey.view(-1, 1, 1, 1).to(picture.device), 0.0))
         return _chosen(grey, self.grey, batch["image"])
 
     def _seen(self, pictures: Tensor) -> Tensor:

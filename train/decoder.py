@@ -28,6 +28,7 @@ from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
 from train.conditions import sampled
 from train.data.source import open_windows
 from train.engine import loop, sheets
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
@@ -247,4 +248,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

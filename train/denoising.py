@@ -33,6 +33,8 @@ def _sheets(steps: int, cfg: float, temperature: float) -> Options:
 @dataclass(kw_only=True)
 class DenoisingConfig(ScaledConfig):
     drop: float = 0.05  # share p of each kind of condition dropout
+    semantic_frame: str = "first"  # the image condition's frame of a clip; or last, random
+    dropout: float | None = None  # in the res blocks of what trains; none: the model's own
     weighting: str = "plain"  # of the steps' errors: plain or min_snr
     shift: float = 1.0  # above 1: more of the noisy timesteps (Esser et al. 2024, eq. 23)
     sheet_steps: int | None = None  # DDIM steps of a sample sheet
@@ -59,7 +61,8 @@ class DenoiserObjective(nn.Module):
         """decoded: a second term, times `config.lambda_p`."""
         super().__init__()
         self.unet = model.unet
-        self.tokens = Tokens(model, config.drop, train_towers)
+        set_dropout(model.unet, config.dropout)
+        self.tokens = Tokens(model, config.drop, train_towers, config.semantic_frame)
         self.config = config
         self._others = (model, decoded)  # no submodules: not trained here
 
@@ -95,6 +98,17 @@ class DenoiserObjective(nn.Module):
             return loss, values
         distance = decoded(estimate, latents, draws)
         return loss + self.config.lambda_p * distance, values | {"lpips": distance.detach()}
+
+
+def set_dropout(network: nn.Module, p: float | None) -> None:
+    """Of all its blocks, in place; None leaves them. ValueError where it is no share."""
+    if p is None:
+        return
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout={p}: expected a share, 0 or more and below 1")
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = p
 
 
 def batch_latents(model: ToonModel, batch: Batch, draws: Draws) -> Tensor:

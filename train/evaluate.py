@@ -19,7 +19,6 @@ clips, and manifest.json.
 import argparse
 import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -31,9 +30,10 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from train.data.store import INDEX
+from train.engine.command import errors_told
+from train.engine.files import file_digest
 from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
-from train.eval.digests import file_digest
 from train.eval.gather import gather
 from train.eval.output import write
 from train.eval.systems import Spec, read_sampling, read_spec
@@ -158,7 +158,7 @@ def _specs(systems: Sequence[str]) -> list[Spec]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     specs = options.system or DEFAULT_SYSTEMS
-    try:
+    with errors_told():
         settings = Settings(
             out=options.out,
             sampling=read_sampling(options.recipe, options.seed),
@@ -171,8 +171,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = evaluate(
             specs, options.testset, settings, limit=options.limit, workers=options.workers
         )
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     if found is None:
         return
     print((options.out / "table.md").read_text(encoding="utf-8"))

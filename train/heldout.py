@@ -29,6 +29,7 @@ from train.data.picking import measured
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
 from train.data.store import Record, Store, stable_hash
+from train.engine.command import errors_told
 from train.engine.config import parse
 
 log = logging.getLogger("toon.heldout")
@@ -131,10 +132,8 @@ def write_heldout(config: HeldoutConfig) -> list[Window]:
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     config = parse(HeldoutConfig, arguments, __doc__)
-    try:
+    with errors_told():
         write_heldout(config)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

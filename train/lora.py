@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toon_core.layers.transformers import SpatialTransformer
 from toon_core.unet.model import VideoUNet
+from toon_core.weights.save import write
 from train.engine.result import RUN_KEY
 
 PREFIXES = {"unet": "diffusion_model.", "resampler": "image_proj_model."}
@@ -68,4 +68,4 @@ def save_adapters(
 ) -> None:
     """Write the file; the manifest is kept in its metadata."""
     tensors = {k: v.to(dtype) for k, v in adapter_tensors(unet, projector).items()}
-    save_file(tensors, path, metadata={"format": "pt", RUN_KEY: json.dumps(manifest)})
+    write(tensors, path, {RUN_KEY: json.dumps(manifest)})

@@ -23,6 +23,7 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from train.data.natural import NaturalConfig, load_pictures, render_clip
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.eval.clips import write_frames
 from train.eval.store import write_json
@@ -79,10 +80,8 @@ def _check(config: RenderConfig, manifest: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    try:
+    with errors_told():
         out = render(parse(RenderConfig, arguments, __doc__))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     log.info("%s: done", out)
 
 

@@ -28,6 +28,7 @@ from train.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from train.data.cachefile import FACTS
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import loop
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.result import finished, load_part
 from train.losses.decoded import DecodedDistance
@@ -174,4 +175,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

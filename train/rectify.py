@@ -24,9 +24,12 @@ from torch import nn
 import toon_core
 from toon_core.model import ToonModel
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
+from train.engine import config as options
 from train.engine import loop
+from train.engine.command import errors_told
 from train.engine.config import parse
-from train.engine.result import provenance, write_manifest
+from train.engine.launch import start
+from train.engine.result import provenance, save_model, write_manifest
 from train.lora import add_adapters, save_adapters
 from train.scale import FromBase
 from train.trainable import Bypass, select
@@ -62,8 +65,6 @@ class RectifyObjective(DenoiserObjective):
 
 class RectifyRecipe(DenoiserRecipe):
     def __init__(self, config: RectifyConfig, device: torch.device) -> None:
-        if config.variant == "I":
-            raise ValueError(f"variant=I trains nothing: its result is base={config.base} itself")
         model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
         model.requires_grad_(False)
         if config.lora:
@@ -84,9 +85,27 @@ class RectifyRecipe(DenoiserRecipe):
         return None
 
 
+def export_base(config: RectifyConfig) -> None:
+    """Variant I trains nothing: its result is the base, with a manifest that says so."""
+    config = config.resolved()
+    if not start(config).is_main_process or config.dry_run:
+        return
+    model, out = toon_core.load(config.base, dtype=torch.float32, expect="toon"), Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    options.write(config, out / "config.yaml")
+    facts = {"step": 0, "seconds": 0, "batch": config.batch}
+    save_model(model, out / "model.safetensors", "denoiser", config, facts)
+    log.info("variant I: %s is the base as it is", out / "model.safetensors")
+
+
 def main(arguments: list[str]) -> None:
-    loop.run(RectifyRecipe, parse(RectifyConfig, arguments, __doc__))
+    config = parse(RectifyConfig, arguments, __doc__)
+    if config.variant == "I" and not config.lora:
+        export_base(config)
+    else:
+        loop.run(RectifyRecipe, config)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

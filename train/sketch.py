@@ -30,8 +30,9 @@ from toon_core.sketch.encoder import SketchEncoder
 from train.conditions import Tokens, rates
 from train.data.sketch import xdog
 from train.data.source import open_windows
-from train.denoising import DenoisingConfig, Samples, batch_latents
+from train.denoising import DenoisingConfig, Samples, batch_latents, set_dropout
 from train.engine import loop, sheets
+from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.draws import Draws
 from train.engine.objective import Batch
@@ -39,7 +40,6 @@ from train.engine.result import save_model
 from train.losses.diffusion import ends_only, noised, v_loss
 from train.scale import FromBase
 
-DEEPEST = 4
 PARTS = ("moments", "text", "image", "sketches")  # of a cache's items
 
 
@@ -48,6 +48,7 @@ class SketchTrainConfig(FromBase, DenoisingConfig):
     encoder: str = ""  # a sketch encoder to go on from
     sketch: str = "stored"  # or auto, anime2sketch, hed, xdog: see train.data.sketcher
     bisection: float = 0.8  # share of clips whose sketched frames come by bisection
+    depth: int = 4  # of the bisection at most
     scale: float = 1.0  # control scale in training
     gate: bool = False  # ZeroGate
     steps: int = 50_000
@@ -61,7 +62,9 @@ class SketchObjective(nn.Module):
     def __init__(self, model: ToonModel, encoder: SketchEncoder, config: SketchTrainConfig) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config
-        self._frozen = (model, Tokens(model, config.drop, train_towers=False))
+        set_dropout(encoder, config.dropout)
+        tokens = Tokens(model, config.drop, train_towers=False, frame=config.semantic_frame)
+        self._frozen = (model, tokens)
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         model, tokens = self._frozen
@@ -69,7 +72,8 @@ class SketchObjective(nn.Module):
         x_t, v, t = noised(model.schedule, latents, draws, self.config.shift)
         with torch.no_grad():
             context = tokens(batch, draws)
-        keep = chosen(draws, latents.shape[2], self.config.bisection).to(latents.device)
+        c = self.config
+        keep = chosen(draws, latents.shape[2], c.bisection, c.depth).to(latents.device)
         sketches = batch["sketches"].to(latents.device) * keep[:, None, :, None, None]
         control = self.encoder(x_t, self.encoder.hint(sketches), t, context, self.config.scale)
         if self.config.gate:
@@ -88,6 +92,8 @@ def lines(video: Tensor) -> Tensor:
 
 class SketchRecipe:
     def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
+        if config.depth < 1:
+            raise ValueError(f"depth={config.depth}: expected 1 or more")
         self.config, self.device = config, device
         self.model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
         self.model.requires_grad_(False)
@@ -125,14 +131,14 @@ def _encoder(config: SketchTrainConfig, model: ToonModel) -> SketchEncoder:
     return encoder.requires_grad_(True)
 
 
-def chosen(draws: Draws, frames: int, bisection: float) -> Tensor:
-    """Which frames get a sketch, (b f) bool: by recursive bisection to a depth of 1 to 4, else a
-    random subset (training.md)."""
+def chosen(draws: Draws, frames: int, bisection: float, depth: int = 4) -> Tensor:
+    """Which frames get a sketch, (b f) bool: by recursive bisection to a drawn depth of 1 to
+    `depth`, else a random subset (training.md)."""
     by_bisection = draws.uniform() < bisection
-    sets = torch.zeros(DEEPEST, frames, dtype=torch.bool)
-    for i in range(DEEPEST):
+    sets = torch.zeros(depth, frames, dtype=torch.bool)
+    for i in range(depth):
         sets[i, [frame - 1 for frame in bisected(1, frames, i + 1)]] = True
-    halved = sets[draws.integers(DEEPEST)]
+    halved = sets[draws.integers(depth)]
     subset = draws.uniform(frames) < draws.uniform()[:, None]
     return torch.where(by_bisection[:, None], halved, subset)
 
@@ -170,4 +176,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with errors_told():
+        main(sys.argv[1:])

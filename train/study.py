@@ -10,10 +10,10 @@ the end. The second writes OUT/table2.md and OUT/table2.json from these files.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from train.engine.command import errors_told
 from train.eval.study_page import Study, make
 from train.eval.study_tally import tally
 from train.eval.systems import read_sampling
@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    try:
+    with errors_told():
         if options.tally:
             print(tally(options.tally, options.answers))
             return
@@ -66,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 device=options.device,
             )
         )
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     print(f"give raters {page.parent} (open {page}); keep {options.out / 'key.json'} to yourself")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING
 import demo
 from graph_to_prompt import prompt_from_graph
 from place import ROOT
+from walkthrough import commands
 
 if TYPE_CHECKING:
     import pytest
     from headless import Headless
 
-SECTION = "### A trial on the project's own cast"
 # Fewer steps, smaller pictures, and no networks that filter or draw: the same way in less time.
 SHORTER = {
     "train.prepare": [
@@ -33,19 +32,13 @@ SHORTER = {
 }
 
 
-def commands() -> list[list[str]]:
-    """The words of each command in the section's block."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split(SECTION)[1]
-    return [shlex.split(line) for line in section.split("```\n")[1].splitlines()]
-
-
 def test_the_trial_trains_on_the_cast_and_its_model_runs_in_the_demo(
     server: Headless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("cast", "weights", "train"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
-    *training, last = commands()
+    *training, last = commands(ROOT)
     assert [words[:3] for words in training] == [
         [".venv/bin/python", "-m", name] for name in SHORTER
     ]

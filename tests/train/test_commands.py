@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import toon_core
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
-from train import pretrain
+from train import pretrain, scale
 from train.engine.config import parse
 from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig
@@ -74,3 +74,26 @@ def test_size_and_batch_go_by_the_model():
     assert resolved(PretrainConfig, "preset=official_512") == (320, 512, 32, True)
     with pytest.raises(ValueError, match=r"nowhere\.ckpt: no such file"):
         resolved(RectifyConfig, "base=nowhere.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "said"),
+    [
+        ("rectify", "base=nowhere.ckpt", "nowhere.ckpt: no such file"),
+        ("rectify", "variant=VI", "variant=VI: expected one of I, II"),
+        ("sketch", "data=nowhere", "data=nowhere: no such folder"),
+        ("assemble", "base=nowhere.ckpt", "nowhere.ckpt: no such file"),
+    ],
+)
+def test_an_error_of_the_user_s_is_one_line(name, word, said, clip_folders, tmp_path):
+    given = {"base": str(scale.NANO), "data": str(clip_folders), "out": f"{tmp_path}/x.safetensors"}
+    words = [f"{k}={v}" for k, v in given.items() if name != "assemble" or k != "data"]
+    done = subprocess.run(
+        [sys.executable, "-m", f"train.{name}", *words, word],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"error: {said}")

@@ -14,6 +14,7 @@ from einops import rearrange
 from PIL import Image
 from safetensors import safe_open
 from torch import nn
+from toy_recipe import curve
 
 import toon_core
 from toon_core import presets
@@ -392,6 +393,13 @@ def test_two_processes_follow_the_same_curve(base_file, clip_folders, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    curves = [f"decoder/{k}" for k in ("loss", "l1", "gan", "lambda_d")]
+    for name in (*curves, "discriminator/loss"):
+        expected = curve(tmp_path / "one", name)
+        assert len(expected) == 2
+        assert curve(tmp_path / "two", name) == pytest.approx(expected, abs=1e-5, rel=0)
+    norms = (curve(tmp_path / n, "decoder/grad_norm") for n in ("one", "two"))
+    assert next(norms) == pytest.approx(next(norms), rel=1e-5)  # of 20: rounding alone is 1e-5
     one, two = (toon_core.load(tmp_path / n / "model.safetensors").vae for n in ("one", "two"))
     worst = max(
         (a - b).abs().max() for a, b in zip(one.parameters(), two.parameters(), strict=True)

@@ -14,8 +14,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from toy_recipe import ToyConfig, ToyRecipe, same, states, train
 
+from toon_core.weights.save import write
 from train.engine import checkpoint, loop
 from train.engine.config import RunConfig, parse, read
+from train.engine.files import write_text
 from train.engine.muon import is_matrix
 from train.engine.optimizers import make_optimizer
 
@@ -78,6 +80,41 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     assert checkpoint.load_latest(tmp_path)["step"] == 5
     checkpoint.save(tmp_path, 6, {"x": torch.zeros(300_000)}, 2)
     assert checkpoint.load_latest(tmp_path)["step"] == 6
+
+
+def test_a_log_or_sheet_that_cannot_be_written_is_only_told(tmp_path, caplog):
+    (tmp_path / "log").write_text("in the way")
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "step_00000000.png.part").symlink_to("/dev/full")
+    job = train(out=str(tmp_path), steps=2, sample_every=2)
+    assert job.step == 2 and (tmp_path / "result.json").is_file()
+    assert [p.name for p in (tmp_path / "sheets").iterdir()] == ["step_00000002.png"]
+    told = [r.message for r in caplog.records if "training goes on" in r.message]
+    assert len(told) == 2 and any("No space left" in message for message in told)
+
+
+def test_a_result_that_cannot_be_written_names_file_cause_and_checkpoint(tmp_path):
+    (tmp_path / "result.json").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left.*Last good checkpoint: .*step_00000003"):
+        train(out=str(tmp_path), steps=3)
+    (tmp_path / "result.json").unlink()
+    assert train(out=str(tmp_path), steps=3).step == 3, "it only writes its result"
+    assert json.loads((tmp_path / "result.json").read_text())["data_stamp"] == "toys"
+
+
+def test_files_are_whole_or_as_they_were(tmp_path):
+    model, text = tmp_path / "a.safetensors", tmp_path / "a.json"
+    write({"x": torch.zeros(2)}, model, {})
+    write_text(text, "before")
+    before = model.read_bytes()
+    (tmp_path / "a.safetensors.part").mkdir()
+    (tmp_path / "a.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"a\.safetensors cannot be written"):
+        write({"x": torch.ones(2)}, model, {})
+    with pytest.raises(OSError, match=r"a\.json cannot be written .*No space left"):
+        write_text(text, "after")
+    assert (model.read_bytes(), text.read_text()) == (before, "before")
+    assert not (tmp_path / "a.json.part").is_symlink()
 
 
 def test_a_spoiled_checkpoint_is_named(tmp_path):

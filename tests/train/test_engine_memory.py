@@ -126,9 +126,10 @@ def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):
     assert "checkpointing=true" in caplog.text
 
 
-def test_the_estimate_is_near_the_peak_then_measured():
+@pytest.mark.parametrize("recipe", ["rectify", "decoder", "sketch", "pretrain"])
+def test_the_estimate_is_near_the_peak_then_measured(recipe):
     """In a process of its own, since memory that other tests have left would be used again."""
-    command = [sys.executable, "benchmarks/training_memory.py", "only=rectify", "steps=2"]
+    command = [sys.executable, "benchmarks/training_memory.py", f"only={recipe}", "steps=2"]
     small = ["height=64", "width=64", "device=cpu"]
     done = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

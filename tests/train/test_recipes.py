@@ -1,11 +1,13 @@
 """Every training entry by its command line, from clips to a model that loads and interpolates."""
 
+import hashlib
 import json
 from dataclasses import replace
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 import toon_core
@@ -18,7 +20,7 @@ from toon_core.unet.model import VideoUNet
 from toon_core.weights import checkpoint
 from train import assemble, autoencoder, decoder, pretrain, sketch
 from train.engine.draws import Draws
-from train.engine.result import manifest_of
+from train.engine.result import RUN_KEY, manifest_of
 
 SIZE = ["height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
 SHORT = ["steps=1", "batch=1", "warmup=0", *SIZE]
@@ -79,6 +81,16 @@ def test_a_manifest_tells_the_whole_training(trained):
     manifest = json.loads((trained / "model.json").read_text())
     base, decoder = manifest["runs"]["base"], manifest["runs"]["decoder"]
     assert base["from"]["autoencoder"]["part"] == "vae" and base["from"]["autoencoder"]["step"] == 1
+    plain = trained / "plain" / "autoencoder.safetensors"
+    assert base["from"]["autoencoder"] == json.loads(plain.with_suffix(".json").read_text())
+    with safe_open(plain, "pt") as file:
+        assert json.loads(file.metadata()[RUN_KEY]) == base["from"]["autoencoder"]
+    files = {"base": base["files"]["autoencoder"], "dual": decoder["files"]["base"]}
+    paths = {"base": plain, "dual": trained / "base" / "model.safetensors"}
+    for name, path in paths.items():
+        assert files[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert base["data_stamp"] == decoder["data_stamp"] and len(base["data_stamp"]) == 16
+    assert isinstance(base["dirty"], bool)
     assert decoder["from"]["base"] == base
 
 
@@ -140,6 +152,12 @@ def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
     drawn = [tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep]
     assert 0.72 < sum(d in sets for d in drawn) / 400 < 0.9
     assert sets <= set(drawn), "every depth is drawn"
+
+
+def test_the_depth_of_the_bisection_is_an_option():
+    sets = {tuple(sketch.bisected(1, 16, n)) for n in (1, 2)}
+    keep = sketch.chosen(Draws(0, 0, range(60)), 16, 1.0, depth=2)
+    assert {tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep} == sets
 
 
 def test_the_sketch_encoder_starts_as_the_denoisers_and_as_no_change():

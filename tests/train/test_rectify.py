@@ -12,7 +12,9 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import rectify
+from train.conditions import Tokens
 from train.engine import checkpoint
+from train.engine.draws import Draws
 from train.trainable import select
 
 SHORT = ["steps=2", "batch=2", "height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
@@ -37,7 +39,7 @@ def changed(base, result) -> set[str]:
     return {k for k, v in after.items() if not torch.equal(v, before[k])}
 
 
-@pytest.mark.parametrize("variant", ["III", "IV", "V"])
+@pytest.mark.parametrize("variant", ["II", "III", "IV", "V"])
 def test_exactly_the_variant_s_tensors_change(base, clip_folders, tmp_path, variant) -> None:
     words = [f"base={base}", f"data={clip_folders}", f"out={tmp_path}", f"variant={variant}"]
     rectify.main([*words, "ema=0.5", *RUN])
@@ -59,6 +61,34 @@ def test_exactly_the_variant_s_tensors_change(base, clip_folders, tmp_path, vari
     assert result.config == model.config
 
 
+def test_variant_one_is_the_base_as_it_is(base, clip_folders, tmp_path) -> None:
+    rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", "variant=I", *RUN])
+    assert not changed(base, tmp_path / "model.safetensors")
+    manifest = json.loads((tmp_path / "model.json").read_text())
+    assert (manifest["options"]["variant"], manifest["step"]) == ("I", 0)
+
+
+def test_dropout_reaches_every_block_and_not_the_file(base) -> None:
+    model = toon_core.load(base, dtype=torch.float32)
+    config = rectify.RectifyConfig(data="", out="", dropout=0.3)
+    rectify.RectifyObjective(model, config)
+    found = [m.p for m in model.unet.modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(found) > 20 and set(found) == {0.3}
+    assert model.config == toon_core.load(base).config
+
+
+def test_the_semantic_frame_is_an_option(base) -> None:
+    model = toon_core.load(base, dtype=torch.float32)
+    video = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(8, 3, 5, 4, 4)
+
+    def frames(name: str) -> list[float]:
+        tokens = Tokens(model, 0.0, train_towers=False, frame=name)
+        return tokens._frame(video, Draws(0, 0, range(8)))[:, 0, 0, 0].tolist()
+
+    assert (frames("first"), frames("last")) == ([0] * 8, [4] * 8)
+    assert len(set(frames("random"))) > 2 and frames("random") == frames("random")
+
+
 def check_checkpoint(folder, trained) -> None:
     """It holds what trains, twice for the optimizer and once as its average, and nothing else."""
     state = checkpoint.load_latest(folder)["objectives"]["denoiser"]
@@ -78,6 +108,14 @@ def test_the_result_carries_its_options_and_provenance(base, clip_folders, tmp_p
     assert "/" not in written["options"]["data"], "a manifest names no place of this machine"
 
 
+def test_a_step_in_bf16_moves_weights_that_stay_in_fp32(base, clip_folders, tmp_path) -> None:
+    short = ["batch=1", "steps=1", "frames=4", "dtype=bf16"]
+    rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", *RUN, *short])
+    result = load_file(tmp_path / "model.safetensors")
+    assert {v.dtype for v in result.values()} == {torch.float32}
+    assert changed(base, tmp_path / "model.safetensors")
+
+
 def test_lora_is_a_small_file_of_adapters(base, clip_folders, tmp_path) -> None:
     rectify.main([f"base={base}", f"data={clip_folders}", f"out={tmp_path}", "lora=2", *RUN])
     tensors = load_file(tmp_path / "lora.safetensors")
@@ -90,7 +128,11 @@ def test_lora_is_a_small_file_of_adapters(base, clip_folders, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["variant=I"], "trains nothing"), (["variant=VI"], "expected one of I, II")],
+    [
+        (["variant=VI"], "expected one of I, II"),
+        (["dropout=1.5"], "dropout=1.5: expected a share"),
+        (["semantic_frame=middle"], "expected one of first, last, random"),
+    ],
 )
 def test_bad_options_are_named(base, clip_folders, tmp_path, words, message) -> None:
     with pytest.raises(ValueError, match=message):

@@ -1,6 +1,9 @@
 """What each variant of the ablation trains, by the released names."""
 
+import gzip
+import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,9 @@ from toon_core.conditioning.resampler import Resampler
 from toon_core.unet.model import VideoUNet
 from train.trainable import Bypass, select, temporal_layers
 
+MANIFEST = Path(__file__).parents[1] / "parity" / "manifests"
+MANIFEST /= "manifest-official-512-interp.json.gz"
+UNET, PROJECTOR = "model.diffusion_model.", "image_proj_model."
 # Read from the manifest's names alone: the third entry of a block is its temporal transformer.
 TEMPORAL = re.compile(
     r"init_attn\.|.*\.temopral_conv\.|(input_blocks|output_blocks)\.\d+\.2\.(norm|proj|transf)"
@@ -30,6 +36,12 @@ def released() -> tuple[VideoUNet, Resampler]:
     )
 
 
+def listed(prefix: str) -> set[str]:
+    """Names in the released file below a prefix."""
+    names = json.loads(gzip.decompress(MANIFEST.read_bytes()))
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
 def trained(module: nn.Module) -> set[str]:
     return {name for name, p in module.named_parameters() if p.requires_grad}
 
@@ -37,12 +49,11 @@ def trained(module: nn.Module) -> set[str]:
 @pytest.mark.parametrize("outer", [True, False])
 def test_variants_train_what_the_paper_says(released, outer: bool) -> None:
     unet, projector = released
-    names = {name for name, _ in unet.named_parameters()}
+    names, everything = listed(UNET), listed(PROJECTOR)
     assert len(names) == 1516
     temporal = {name for name in names if TEMPORAL.match(name)}
     spatial = names - temporal - (set() if outer else {n for n in names if OUTER.match(n)})
     assert (len(temporal), len(names - temporal)) == TEMPORAL_AND_SPATIAL
-    everything = {name for name, _ in projector.named_parameters()}
     expected = {"I": set(), "II": names, "III": spatial, "IV": spatial, "V": set()}
     for variant, wanted in expected.items():
         select(unet, projector, variant, outer)

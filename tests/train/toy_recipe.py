@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from toon_core.config import UNetConfig
@@ -53,6 +54,9 @@ class Items(torch.utils.data.Dataset):
 
     def __len__(self) -> int:
         return 1_000_000
+
+    def stamp(self) -> str:
+        return "toys"
 
 
 class Denoise(nn.Module):
@@ -133,6 +137,11 @@ def same(a, b) -> bool:
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
+
+
+def curve(out: Path, name: str) -> list[float]:
+    """The values of a curve of a run, in TensorBoard's log."""
+    return [e.value for e in EventAccumulator(str(out / "log")).Reload().Scalars(name)]
 
 
 def states(job: loop.Run) -> dict:

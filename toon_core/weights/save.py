@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -43,7 +45,8 @@ def save(
 
     metadata: more text entries (data, seed, commit). dtype converts the weights, not the tables.
     tensors: values in place of the model's, by released name (moving averages of training).
-    ValueError for another suffix, unknown `tensors`, or metadata that is not text.
+    ValueError for another suffix, unknown `tensors`, or metadata that is not text; OSError naming
+    the file where it cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -56,10 +59,21 @@ def save(
     if wrong := [k for k, v in texts.items() if not isinstance(v, str)]:
         raise ValueError(f"metadata must be text, but {wrong} are not")
     ready = {k: _stored(v, dtype if "." in k else None) for k, v in state.items()}
-    temporary = path.with_name(path.name + ".part")
-    save_file(ready, temporary, metadata={"format": "pt", **texts})
-    os.replace(temporary, path)
+    write(ready, path, texts)
     return path
+
+
+def write(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file that takes its name when it is complete. OSError naming it where
+    it cannot be written (a full disk); what was there stays."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        save_file(dict(tensors), temporary, metadata={"format": "pt", **metadata})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(f"{path} cannot be written ({error})") from error
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from train.engine.files import write_text
 from train.eval.columns import HIGHER, LOWER, Metric
 
 NONE: Mapping[str, Mapping[str, float]] = {}
@@ -126,11 +126,3 @@ def write_csv(path: Path, records: Sequence[Mapping[str, object]]) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_text(path, text.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -32,6 +32,9 @@ class BucketWindows(Dataset):
         weights = np.array([part.picker.weights.sum() for part in self.parts])
         self.weights = weights / weights.sum()
 
+    def stamp(self) -> str:
+        return self.parts[0].stamp()
+
     def __len__(self) -> int:
         return self.items
 

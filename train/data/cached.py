@@ -88,6 +88,12 @@ class CachedWindows(Dataset):
                 )
 
     def _check_parts(self, config: Any) -> None:
+        frame = getattr(config, "semantic_frame", "first")
+        if frame != "first":
+            raise ValueError(
+                f"semantic_frame={frame}, but data={self.root} is a cache, which holds that of the "
+                "first frame: give the clips or shards themselves"
+            )
         for part in self.parts:
             if part in MADE_BY and part not in self.facts["parts"]:
                 raise ValueError(
@@ -113,6 +119,10 @@ class CachedWindows(Dataset):
                     f"{stored}, but that of {given} is {value}: make another cache with "
                     f"`python -m train.cache {given} ...`, or give the model it was made by"
                 )
+
+    def stamp(self) -> str:
+        """That of the windows it was made of."""
+        return self.facts["clips"]
 
     def __len__(self) -> int:
         return self.items

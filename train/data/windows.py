@@ -4,8 +4,10 @@ Characters with alpha are staged: placed, moved, outlined, on a painted backgrou
 fill their frame are only resized by their short side, cropped to the centre and mirrored.
 """
 
+import hashlib
+import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -74,6 +76,11 @@ class ClipWindows(Dataset):
         self.sketcher = WindowSketcher(sketch) if sketch else None
         self.picker = Picker.of(store, split, frames, self.config.pick)
         self._told: set[str] = set()  # what was warned of
+
+    def stamp(self) -> str:
+        """A short hash of the clips that windows are drawn from, and of how they are drawn."""
+        text = json.dumps([self.store.stamp(), asdict(self.config)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def unit(self) -> float:

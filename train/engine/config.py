@@ -11,6 +11,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from train.data.windows import WindowConfig
+from train.engine.files import write_text
 
 if TYPE_CHECKING:
     from typing import Self
@@ -96,4 +97,4 @@ def read(schema: type[T], file: str | None, overrides: list[str]) -> T:
 
 def write(config: object, path: Path) -> None:
     """The resolved options as YAML."""
-    OmegaConf.save(OmegaConf.structured(config), path)
+    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))

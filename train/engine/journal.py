@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +13,52 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from train.engine.files import write_whole
+
+log = logging.getLogger("toon.train")
+
 
 class Journal:
-    """Of the first process; the others have none."""
+    """Of the first process; the others have none. What cannot be written is a warning: it costs
+    the eye something, but not the run."""
 
     def __init__(self, out: Path, step: int, steps: int) -> None:
         self.out = out
-        self.writer = SummaryWriter(str(out / "log"), purge_step=step)
+        self.writer: SummaryWriter | None = None
+        with self._warning("log"):
+            self.writer = SummaryWriter(str(out / "log"), purge_step=step)
         self.bar = tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True)
 
     def values(self, step: int, numbers: dict[str, float]) -> None:
-        for name, value in numbers.items():
-            self.writer.add_scalar(name, value, step)
+        with self._warning("log"):
+            for name, value in numbers.items():
+                if self.writer:
+                    self.writer.add_scalar(name, value, step)
         self.bar.set_postfix({k: f"{v:.4g}" for k, v in numbers.items()})
 
     def sheet(self, step: int, picture: np.ndarray) -> None:
-        folder = self.out / "sheets"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(picture).save(folder / f"step_{step:08d}.png")
-        self.writer.add_image("sheet", picture, step, dataformats="HWC")
+        path, image = self.out / "sheets" / f"step_{step:08d}.png", Image.fromarray(picture)
+        with self._warning("sheets"):
+            write_whole(path, lambda file: image.save(file, "PNG"))
+        with self._warning("log"):
+            if self.writer:
+                self.writer.add_image("sheet", picture, step, dataformats="HWC")
 
     def close(self) -> None:
         self.bar.close()
-        self.writer.close()
+        with self._warning("log"):
+            if self.writer:
+                self.writer.close()
+
+    @contextmanager
+    def _warning(self, what: str) -> Iterator[None]:
+        """A log that has failed once is not written any more."""
+        try:
+            yield
+        except OSError as error:
+            if what == "log":
+                self.writer = None
+            log.warning("%s: %s; training goes on without", self.out / what, error)
 
 
 def over_processes(values: dict[str, float]) -> dict[str, float]:

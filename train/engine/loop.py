@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -70,7 +69,7 @@ class Run:
         self.journal: Journal | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
         self.most = Most()  # memory while it trained
-        self.step, self.seconds, self._saved = 0, 0.0, -1
+        self.step, self.seconds, self._saved, self._stamp = 0, 0.0, -1, ""
         if not config.dry_run:
             self._resume()
 
@@ -124,6 +123,7 @@ class Run:
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             options.write(self.config, self.out / "config.yaml")
+            self._stamp = self.recipe.dataset.stamp()
             self.journal = Journal(self.out, self.step, self.config.steps)
 
     def _steps(self, stop: Stop) -> None:
@@ -184,8 +184,15 @@ class Run:
             self._sheet()
         with self.averaged.recipe() as recipe:
             if recipe:
-                recipe.export(self.out, self._facts())
+                self._export(recipe)
         self.accelerator.wait_for_everyone()
 
-    def _facts(self) -> dict[str, Any]:
-        return {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
+    def _export(self, recipe: Recipe) -> None:
+        facts = {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
+        try:
+            recipe.export(self.out, {**facts, "data_stamp": self._stamp})
+        except OSError as error:
+            raise OSError(
+                f"{error}. Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Start "
+                "the run again when this is mended: it only writes its result"
+            ) from error

@@ -33,7 +33,8 @@ class Recipe(Protocol):
     a decoder and its discriminator for the adversarial one."""
 
     dataset: Dataset
-    """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed."""
+    """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed.
+    `stamp()` is a short hash of what items are drawn from, for the result's manifest."""
 
     def sheet(self) -> np.ndarray:
         """A picture (h w 3) uint8 of what is trained now, always of the same clips."""

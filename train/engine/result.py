@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.configure import PART_KEY
-from toon_core.weights.save import save
+from toon_core.weights.save import save, write
+from train.engine.files import file_digest, write_text
 
 RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
 SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a run starts from
@@ -27,11 +27,11 @@ SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a
 def save_part(
     module: nn.Module, path: Path, part: str, config: object, facts: dict[str, Any]
 ) -> None:
-    """Write a module's weights, and beside them `<name>.json`: data, options, steps, seed, time
-    and commit of the run."""
+    """Write a module's weights, with the manifest in the file and as `<name>.json` beside it:
+    data, options, steps, seed, time and commit of the run."""
     manifest = provenance(part, config, facts)
     state = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
-    save_file(state, path, metadata={PART_KEY: part})
+    write(state, path, {PART_KEY: part, RUN_KEY: json.dumps(manifest)})
     write_manifest(path, manifest)
 
 
@@ -46,21 +46,24 @@ def save_model(
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """`<name>.json` beside `<name>.safetensors`."""
-    path.with_suffix(".json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
 
 
 def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:
-    """Options and facts of a run, and under `from` the manifests of the files it started from,
-    so that a result tells its whole training."""
+    """Options and facts of a run. Of the files it started from, `files` has the hashes and `from`
+    the manifests, so that a result tells its whole training."""
     values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
-    sources = {k: manifest_of(values[k]) for k in SOURCES if values.get(k)}
+    paths = {k: values[k] for k in SOURCES if values.get(k)}
+    sources = {k: manifest_of(path) for k, path in paths.items()}
     return {
         "part": part,
         "options": {k: _without_folders(v) for k, v in values.items()},
         **facts,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": _git("rev-parse", "--short", "HEAD") or "unknown",
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "torch": torch.__version__,
+        "files": {k: {"sha256": file_digest(Path(path))} for k, path in paths.items()},
         "from": {k: manifest for k, manifest in sources.items() if manifest},
     }
 
@@ -116,12 +119,16 @@ def part_of(path: str | Path) -> str | None:
         return (file.metadata() or {}).get(PART_KEY)
 
 
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return done.stdout.strip() or "unknown"
+def _git(*words: str) -> str:
+    """What git says of this code; nothing where it is no clone, or there is no git."""
+    try:
+        done = subprocess.run(
+            ["git", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parent,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()

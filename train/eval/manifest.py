@@ -13,8 +13,9 @@ import torch
 
 from toon_core.metrics.packages import package_file
 from toon_core.weights.checkpoint import read
+from train.engine.files import file_digest
 
-from .digests import file_digest, source_digest
+from .digests import source_digest
 from .gather import Report
 from .scores import scores_digest
 from .systems import ROOT, Sampling, Spec

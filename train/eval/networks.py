@@ -23,8 +23,8 @@ from toon_core.metrics.nsfwjs import FILE as NSFWJS_FILE
 from toon_core.metrics.nsfwjs import find_nsfwjs, nsfwjs_version
 from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
+from train.engine.files import file_digest
 
-from .digests import file_digest
 from .rife import Rife
 
 Perceptual = Literal["alex", "vgg", "hed"]

@@ -17,6 +17,7 @@ from toon_core.images import Fit
 from toon_core.metrics.psnr import psnr
 from toon_core.metrics.ssim import ssim
 from toon_core.vae.autoencoder import Autoencoder
+from train.engine.files import file_digest
 from train.losses.perceptual import Perceptual, perceptual
 
 from . import networks
@@ -26,7 +27,7 @@ from .columns import PSNR, SSIM, Metric, perceptual_key, perceptual_metric
 from .intervals import EMPTY, Entry, interval
 from .scores import scores_digest
 from .store import write_json
-from .systems import file_digest, source_digest
+from .systems import source_digest
 
 PerFrame = dict[str, list[float]]  # metric -> a value for each frame
 Curves = dict[str, list[list[float]]]  # metric -> clips x frames

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from train.engine.files import file_digest
+
 from .clips import Clip, check_aspect, frame_paths, image_size, pixels, read_frames
-from .digests import file_digest
 from .rife import Rife
 
 BASELINES = ("crossfade", "nearest", "rife")

@@ -19,9 +19,10 @@ from toon_core.presets import RELEASED
 from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import misfit
+from train.engine.files import file_digest
 
 from .clips import Clip, pixels
-from .digests import file_digest, source_digest
+from .digests import source_digest
 from .rivals import BASELINES, Folder, baseline
 
 ROOT = Path(toon_core.__file__).resolve().parent.parent

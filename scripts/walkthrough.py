@@ -1,0 +1,47 @@
+"""The README's trial as a stranger has it: a fresh clone, its three commands unchanged, their time.
+
+    .venv/bin/python scripts/walkthrough.py
+
+It ends with exit code 1 where a command fails or all of them take 600 seconds or more. The clone
+is of what is committed; it borrows this repository's .venv and .comfyui, as after `make setup`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SECTION = "### A trial on the project's own cast"
+LIMIT = 600  # seconds
+
+
+def commands(root: Path) -> list[list[str]]:
+    """The words of each command in the section's block of a README.md."""
+    section = (root / "README.md").read_text(encoding="utf-8").split(SECTION)[1]
+    return [shlex.split(line) for line in section.split("```\n")[1].splitlines()]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        for name in (".venv", ".comfyui"):
+            (clone / name).symlink_to((ROOT / name).resolve())
+        begin = time.monotonic()
+        for words in commands(clone):
+            started = time.monotonic()
+            if subprocess.run(words, cwd=clone, check=False).returncode:
+                sys.exit(f"error: {shlex.join(words)} failed")
+            print(f"{time.monotonic() - started:.0f} s: {shlex.join(words)}", flush=True)
+        seconds = time.monotonic() - begin
+    print(f"{seconds:.0f} s in all, {LIMIT} s are allowed")
+    sys.exit(seconds >= LIMIT)
+
+
+if __name__ == "__main__":
+    main()

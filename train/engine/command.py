@@ -1,0 +1,27 @@
+"""What every entry does with errors that are a matter for the user."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from safetensors import SafetensorError
+
+from train.data.filters.base import ModelError
+
+log = logging.getLogger("toon.train")
+
+TOLD = (ValueError, OSError, ModelError, SafetensorError)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Bad input and what the machine refuses become `error: ...` on stderr and exit code 1; where
+    in the code it was is in the log at debug level."""
+    try:
+        yield
+    except TOLD as error:
+        log.debug("where it was", exc_info=True)
+        sys.exit(f"error: {error or type(error).__name__}")
