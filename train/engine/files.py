@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be none, or a folder of that name
+            part.unlink()
         raise OSError(f"{path} cannot be written ({error})") from error
 
 
