@@ -34,7 +34,6 @@ from train.engine.result import finished, load_part
 from train.losses.decoded import DecodedDistance
 from train.losses.perceptual import perceptual
 from train.scale import shape
-from train.unrolled import UnrolledObjective
 
 log = logging.getLogger("toon.train")
 
@@ -53,9 +52,7 @@ class PretrainConfig(DenoisingConfig):
     preset: str = "nano"  # the model's shape
     shape: str = ""  # or a YAML file of one, with ToonConfig's fields
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
-    # Not the paper's, for a model that samples in few steps with little noise.
-    unrolled: int = 0  # train on its own samples, of so many steps,
-    unrolled_temperature: float = 0.3  # at this temperature
+    # Not the paper's: estimates of x0 that also look right when decoded.
     lambda_p: float = 0.0  # weight of LPIPS on them
     perceptual: str = "auto"  # or vgg, alex, hed
     models: str = "models"  # folder of files of other networks, here LPIPS's
@@ -75,17 +72,8 @@ class PretrainRecipe(DenoiserRecipe):
             go_on_from(model, config.init)
         model.vae.requires_grad_(False).eval()
         decoded = decoded_distance(config, model, device) if config.lambda_p else None
-        super().__init__(config, model, device, objective_of(config, model, decoded))
-
-
-def objective_of(
-    config: PretrainConfig, model: ToonModel, decoded: DecodedDistance | None
-) -> DenoiserObjective:
-    if not config.unrolled:
-        return DenoiserObjective(model, config, True, decoded)
-    return UnrolledObjective(
-        model, config, True, decoded, config.unrolled, config.unrolled_temperature
-    )
+        objective = DenoiserObjective(model, config, train_towers=True, decoded=decoded)
+        super().__init__(config, model, device, objective)
 
 
 def decoded_distance(
