@@ -51,7 +51,7 @@ def assemble(config: AssembleConfig) -> Path:
         model = with_autoencoder(model, config.decoder, HALF[config.dtype])
         runs["decoder"] = manifest_of(config.decoder)
     model.config = replace(model.config, recipe=_changed(model.config.recipe, config.recipe))
-    manifest = {"credit": config.credit, "runs": runs}
+    manifest = {"credit": config.credit, "runs": told_once(runs)}
     metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
     path = save(model, config.out, metadata, dtype=HALF[config.dtype])
     write_manifest(path, manifest)
@@ -80,6 +80,20 @@ def _changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(recipe), changes))
     except OmegaConfBaseException as error:
         raise ValueError(f"recipe={changes}: {str(error).splitlines()[0]}") from error
+
+
+def told_once(runs: dict[str, Any], told: set[str] | None = None) -> dict[str, Any]:
+    """Manifests by name, where a run that was told of before, in full, keeps part and time."""
+    told = set() if told is None else told
+    return {name: _once(manifest, told) for name, manifest in runs.items()}
+
+
+def _once(manifest: dict[str, Any], told: set[str]) -> dict[str, Any]:
+    if manifest.get("time") in told:
+        return {"part": manifest["part"], "time": manifest["time"], "told": "above"}
+    told |= {manifest["time"]} if "time" in manifest else set()
+    inner = {k: told_once(manifest[k], told) for k in ("runs", "from") if k in manifest}
+    return {**manifest, **inner}
 
 
 def main(arguments: list[str]) -> None:

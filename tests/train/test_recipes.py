@@ -91,7 +91,8 @@ def test_a_manifest_tells_the_whole_training(trained):
         assert files[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert base["data_stamp"] == decoder["data_stamp"] and len(base["data_stamp"]) == 16
     assert isinstance(base["dirty"], bool)
-    assert decoder["from"]["base"] == base
+    again = {k: base[k] for k in ("part", "time")} | {"told": "above"}
+    assert decoder["from"]["base"] == again, "once is enough"
 
 
 def test_a_stranger_beside_a_file_is_no_manifest(trained, tmp_path):
