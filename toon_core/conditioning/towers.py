@@ -42,14 +42,13 @@ def tokenize(prompts: Sequence[str], length: int = 77) -> Tensor:
     """(b length) token ids, zero padded; longer prompts are cut with the end token last, and a
     warning."""
     tokenizer = _tokenizer(length)
-    tokens = tokenizer(list(prompts))
-    for prompt, row in zip(prompts, tokens, strict=True):
-        count = 2 + len(tokenizer.encode(prompt)) if row[-1] else 0  # with start and end
+    for prompt in prompts:
+        count = 2 + len(tokenizer.encode(prompt))  # with start and end
         if count > length:
             log.warning(
                 "a prompt has %d tokens: the first %d are used: %.60s...", count, length, prompt
             )
-    return tokens
+    return tokenizer(list(prompts))
 
 
 @cache
