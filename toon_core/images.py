@@ -70,13 +70,16 @@ class Fit:
 
     crop: the release's fit; what it cuts stays cut. pad: scaled down or up to fit inside, bars
     around, which `undo` removes. stretch: aspect not kept, which `undo` restores.
+
+    `keys` is set where the target was derived from the key frames' size (`nearest`): these are not
+    scaled, and another picture is scaled as they would be had they its size.
     """
 
     source: Size
     target: Size
     mode: Mode = "crop"
     antialias: bool = True
-    own_size: bool = False  # the target was derived from the source (`nearest`): nothing is scaled
+    keys: Size | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in ("crop", "pad", "stretch"):
@@ -93,11 +96,11 @@ class Fit:
         """Keep the images' own size, made multiples of 64: pad goes up, crop goes down, stretch
         to the nearest."""
         h, w = (_multiple(side, mode) for side in source)
-        return cls(source, (h, w), mode, antialias, own_size=True)
+        return cls(source, (h, w), mode, antialias, keys=source)
 
     def of(self, source: Size) -> Fit:
         """The same fit for another picture, of this size."""
-        return replace(self, source=source, own_size=self.own_size and source == self.source)
+        return replace(self, source=source)
 
     def apply(self, images: Tensor) -> Tensor:
         """(b c h w) of `source` size -> (b c *target)."""
@@ -105,8 +108,8 @@ class Fit:
             return resize(images, self.target, self.antialias)
         if self.mode == "pad":
             return centre(resize(images, self._inside, self.antialias), self.target)
-        if self.own_size and min(self.source) >= MULTIPLE:
-            return centre(images, self.target)
+        if self.keys and min(self.keys) >= MULTIPLE:
+            return centre(resize_and_crop(images, self.keys, self.antialias), self.target)
         return resize_and_crop(images, self.target, self.antialias)
 
     def undo(self, frames: Tensor) -> Tensor:
@@ -122,15 +125,13 @@ class Fit:
 
     @property
     def _inside(self) -> Size:
-        if self.own_size:
-            return self.source
-        scale = min(t / s for s, t in zip(self.source, self.target, strict=True))
+        scale = min(t / s for s, t in zip(self.source, self.keys or self.target, strict=True))
         return tuple(max(round(s * scale), 1) for s in self.source)
 
     @property
     def _same_area(self) -> Size:
-        if self.own_size:
-            return self.source
+        if self.keys:
+            return self.keys
         (h, w), (th, tw) = self.source, self.target
         scale = (th * tw / (h * w)) ** 0.5
         return round(h * scale), round(w * scale)

@@ -89,9 +89,13 @@ def test_a_given_size_is_fitted_as_the_release_does(source):
     assert torch.equal(fitted, resize_and_crop(image, (320, 512)))
 
 
-def test_the_last_key_of_another_size_is_scaled_and_one_of_the_same_size_is_not():
-    fit = Fit.nearest((100, 130), "pad")
+@pytest.mark.parametrize("mode", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_picture_of_another_size_lies_where_the_keys_lie(mode: str, factor: int) -> None:
+    fit = Fit.nearest((100, 130), mode)
+    key, large = picture(100, 130), picture(100 * factor, 130 * factor)
     assert fit.of((100, 130)) == fit
-    double = fit.of((50, 65))
-    assert double.apply(picture(50, 65)).shape[-2:] == fit.target
-    assert double.undo(torch.zeros(1, 3, *fit.target)).shape[-1] > 65
+    there = fit.of((100 * factor, 130 * factor)).apply(large)
+    assert (there - fit.apply(key)).abs().max() < 0.05
+    back = fit.of((100 * factor, 130 * factor)).undo(there)
+    assert back.shape == fit.undo(fit.apply(key)).shape

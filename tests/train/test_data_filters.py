@@ -234,6 +234,8 @@ def test_agreement_is_the_cosine_of_a_local_clip(kind, request):
     strict = agreement.build(FilterConfig(clip_model=str(folder), agreement=0.999))
     assert strict(clip).reason.startswith("its caption does not fit")
     assert strict(piece(scene(20, 16))).scores == {}, "without a caption nothing is asked"
+    named = piece(scene(20, 16), caption="ep 01", caption_by="name")
+    assert strict(named).scores == {}, "nor of the words of a file's name"
 
 
 def test_anime2sketch_weights_are_read_by_their_published_names(tmp_path):

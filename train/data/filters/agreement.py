@@ -32,7 +32,8 @@ Embedder = Callable[[np.ndarray, str], tuple[Tensor, Tensor]]
 
 @dataclass
 class Agreement:
-    """Drops clips whose caption tells of something else; a clip without one is passed over."""
+    """Drops clips whose caption, given or a model's, tells of something else. The words of a file's
+    name are no caption: nobody chose them to tell what is seen."""
 
     folder: Path
     limit: float
@@ -45,7 +46,7 @@ class Agreement:
         return described(self.folder)
 
     def __call__(self, piece: Piece) -> Verdict:
-        if not piece.caption:
+        if not piece.caption or piece.caption_by == "name":
             return Verdict()
         self._embed = self._embed or load_clip(self.folder, self.device)
         pictures, words = self._embed(piece.sample(SAMPLES), piece.caption)
