@@ -15,6 +15,7 @@ from accelerate.utils import (
     InitProcessGroupKwargs,
 )
 
+from train.engine import attention
 from train.engine.config import RunConfig
 from train.engine.optimizers import OPTIMIZERS
 
@@ -27,6 +28,7 @@ def start(config: RunConfig) -> Accelerator:
     """Logging, threads, device and processes; ValueError on options that do not go together."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     _check(config)
+    attention.use(config.attention)
     if config.threads:
         torch.set_num_threads(config.threads)
     accelerator = _accelerator(config)
