@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..toon_core.config import ToonConfig, UNetConfig
+from ..toon_core.preview import Preview
 from ..toon_core.schedule import Schedule
 from ..toon_core.unet.model import VideoUNet
 from .model_sampling import ToonModelSampling
@@ -71,14 +72,23 @@ class NativeUNet(VideoUNet):
 
 
 class ToonLatent(comfy.latent_formats.SD15):
-    """Latents (b 4 f h w). The preview's colours are Stable Diffusion's, whose autoencoder the
-    official model's comes from."""
+    """Latents (b 4 f h w). The preview's colours are the model's own, or Stable Diffusion's, whose
+    autoencoder the official model's comes from."""
 
     latent_dimensions = 3
 
-    def __init__(self, scale_factor: float = 0.18215) -> None:
+    def __init__(self, scale_factor: float = 0.18215, preview: Preview | None = None) -> None:
         super().__init__(scale_factor)
         self.taesd_decoder_name = None  # TAESD takes pictures, not clips
+        if preview is not None:
+            self.latent_rgb_factors = [list(row) for row in preview.factors]
+            self.latent_rgb_factors_bias = list(preview.bias)
+
+    @staticmethod
+    def latent_rgb_factors_reshape(latent: Tensor) -> Tensor:
+        """From the middle frame on: ComfyUI shows the first of what it gets, and the clip's first
+        is a key, which never changes. Releases that do not call this show the key."""
+        return latent[:, :, latent.shape[2] // 2 :]
 
 
 class ToonModelConfig(comfy.supported_models_base.BASE):
@@ -89,7 +99,7 @@ class ToonModelConfig(comfy.supported_models_base.BASE):
     def __init__(self, config: ToonConfig) -> None:
         super().__init__({"config": config.unet})
         self.toon = config
-        self.latent_format = ToonLatent(config.scale_factor)
+        self.latent_format = ToonLatent(config.scale_factor, config.preview)
 
 
 class ToonVideoModel(comfy.model_base.BaseModel):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from .preview import Preview
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _ANY, _UNKNOWN = object(), object()
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +214,8 @@ class ScheduleConfig(_Part):
 @dataclass(frozen=True, kw_only=True)
 class ToonConfig:
     """The complete model; `clip` and `resampler` are None in files without them. `recipe` is how
-    its own samples hold together best: the release's unless its file says otherwise."""
+    its own samples hold together best: the release's unless its file says otherwise; `preview`
+    None, as in the release, is Stable Diffusion's."""
 
     unet: UNetConfig = field(default_factory=UNetConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
@@ -222,6 +224,7 @@ class ToonConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     scale_factor: float = 0.18215
     recipe: Recipe = Recipe()
+    preview: Preview | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -229,9 +232,9 @@ class ToonConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`; ValueError on unknown fields."""
-        kinds = (UNetConfig, VAEConfig, ResamplerConfig, CLIPConfig, ScheduleConfig, Recipe)
-        names = ("unet", "vae", "resampler", "clip", "schedule", "recipe")
-        parts = dict(zip(names, kinds, strict=True))
+        kinds = (UNetConfig, VAEConfig, ResamplerConfig, CLIPConfig, ScheduleConfig)
+        names = ("unet", "vae", "resampler", "clip", "schedule")
+        parts = dict(zip(names, kinds, strict=True)) | {"recipe": Recipe, "preview": Preview}
         unknown = values.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"ToonConfig: unknown fields {sorted(unknown)}")

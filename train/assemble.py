@@ -5,8 +5,9 @@
 
 decoder= is a model whose decoder was trained (`train.decoder`) while the denoiser of base= was:
 the autoencoder is taken from there. recipe.NAME= changes what base= says of how it is sampled
-(fields of `toon_core.recipe`), which evaluations follow. The result loads in `toon_core.load` and
-in the loader node, and the runs it came from are in its metadata and beside it.
+(fields of `toon_core.recipe`), which evaluations follow. The colours of ComfyUI's live preview are
+fitted to the autoencoder. The result loads in `toon_core.load` and in the loader node, and the runs
+it came from are in its metadata and beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from toon_core.weights.save import save
 from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.result import RUN_KEY, manifest_of, write_manifest
+from train.preview import cast_keys, fitted
 
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -50,7 +52,9 @@ def assemble(config: AssembleConfig) -> Path:
     if config.decoder:
         model = with_autoencoder(model, config.decoder, HALF[config.dtype])
         runs["decoder"] = manifest_of(config.decoder)
-    model.config = replace(model.config, recipe=_changed(model.config.recipe, config.recipe))
+    recipe = _changed(model.config.recipe, config.recipe)
+    preview = fitted(model.vae, model.config.scale_factor, cast_keys())
+    model.config = replace(model.config, recipe=recipe, preview=preview)
     manifest = {"credit": config.credit, "runs": told_once(runs)}
     metadata = {"toontween.credit": config.credit, RUN_KEY: json.dumps(manifest)}
     path = save(model, config.out, metadata, dtype=HALF[config.dtype])

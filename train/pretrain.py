@@ -125,8 +125,9 @@ def load_autoencoder(path: str, chosen: ToonConfig) -> Autoencoder:
 def go_on_from(model: ToonModel, path: str) -> None:
     """Take another model's denoiser, projector and towers; ValueError where their shape differs."""
     other = toon_core.load(path, dtype=torch.float32, expect="toon")
-    same = replace(other.config, vae=model.config.vae, recipe=model.config.recipe)
-    if same != model.config:
+    ours = model.config
+    same = replace(other.config, vae=ours.vae, recipe=ours.recipe, preview=ours.preview)
+    if same != ours:
         raise ValueError(f"init={path}: another shape than preset={model.config}")
     for part in ("unet", "resampler", "text", "image"):
         getattr(model, part).load_state_dict(getattr(other, part).state_dict())

@@ -18,6 +18,7 @@ from toon_core.presets import (
     official_sketch,
     plain,
 )
+from toon_core.preview import Preview
 from toon_core.schedule import Schedule
 from toon_core.sketch.encoder import SketchEncoder
 
@@ -95,7 +96,8 @@ def test_small_presets() -> None:
 def test_round_trip_through_json(make) -> None:
     config = make()
     assert ToonConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    pruned = ToonConfig(clip=None, resampler=None)
+    preview = Preview(factors=((0.1, 0.2, 0.3),) * 4, bias=(0.4, 0.5, 0.6))
+    pruned = ToonConfig(clip=None, resampler=None, preview=preview)
     assert ToonConfig.from_dict(json.loads(json.dumps(pruned.to_dict()))) == pruned
 
 
@@ -118,6 +120,8 @@ def test_unknown_options_are_refused(part, options: dict, says: str) -> None:
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValueError, match="colour"):
         ToonConfig.from_dict({"colour": 1})
+    with pytest.raises(ValueError, match="three numbers"):
+        ToonConfig.from_dict({"preview": {"factors": [[1, 2]], "bias": [1, 2, 3]}})
     with pytest.raises(ValueError, match="UNetConfig"):
         ToonConfig.from_dict({"unet": {"colour": 1}})
 
