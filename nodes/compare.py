@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from . import host
 from .tensors import checked, resized
 
 STRIP, WIPE, SWEEP, SIDE = "strip", "wipe", "moving wipe", "side by side"
@@ -59,6 +60,10 @@ class ToonCompareClips(io.ComfyNode):
             ],
             is_output_node=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, layout: str) -> bool | str:
+        return host.listed(cls, layout=layout)
 
     @classmethod
     def execute(

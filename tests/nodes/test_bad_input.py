@@ -96,6 +96,28 @@ def test_refused_before_anything_runs(toon: Comfy, place: str, changes: Any, wor
     assert words in str(refusal.value)
 
 
+def combos(comfy: Comfy) -> dict[tuple[str, str], dict[str, str]]:
+    """(node, combo) -> that node's combos with their first option."""
+    found = {}
+    for kind, cls in comfy.nodes.NODE_CLASS_MAPPINGS.items():
+        if kind.startswith("Toon"):
+            given = {i.id: i.options for i in cls.define_schema().inputs if hasattr(i, "options")}
+            found |= {(kind, name): {k: v[0] for k, v in given.items()} for name in given}
+    return found
+
+
+def test_every_combo_refuses_what_is_not_in_its_list(toon: Comfy) -> None:
+    """ComfyUI itself lets any text through for V3 combos."""
+    found = combos(toon)
+    assert len(found) >= 12
+    for (kind, name), values in found.items():
+        for value, refused in (("bogus", True), (values[name], False)):
+            prompt = {"1": node(kind, **{**values, name: value})}
+            prompt["2"] = node("PreviewAny", source=["1", 0])
+            errors = toon.validate(prompt).node_errors.get("1", {}).get("errors", [])
+            assert refused == any(f"{name} = 'bogus'" in e["details"] for e in errors), (kind, name)
+
+
 def test_wrong_model_in_a_socket(ready: Any) -> None:
     class Other:
         model = object()
