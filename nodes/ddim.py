@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import trange
 
+from ..toon_core.devices import moved
 from .model_sampling import ToonModelSampling
 from .noise import sampling_draws
 
@@ -37,7 +38,7 @@ def sample_ddim(
     for i in trange(len(rows), disable=disable):
         denoised = model(x, sigmas[i] * ones, **extra_args)
         keep, fresh = rows[i]
-        noise = sampling.temperature * draw(tuple(x.shape)).to(x)
+        noise = sampling.temperature * moved(draw(tuple(x.shape)), x.device, x.dtype)
         x = denoised + keep * (x - denoised) + fresh * noise
         if callback is not None:
             step = {"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}

@@ -13,6 +13,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.denoiser import Branches, Denoiser, Guidance
+from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
 from . import host
@@ -113,9 +114,9 @@ class _Run:
             denoiser = self._denoiser(device, batched)
             samples = ddim(
                 denoiser,
-                draw(shape).to(device),
+                moved(draw(shape), device),
                 table,
-                lambda: draw(shape).to(device),
+                lambda: moved(draw(shape), device),
                 lambda i, n, x0, x: (host.stop_if_cancelled(), callback(i, x0, x, n)),
                 temperature,
             )

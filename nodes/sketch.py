@@ -118,14 +118,21 @@ def _fit(lines: Tensor, fit: Fit) -> Tensor:
 
 
 def _patched(model: Any, loaded: LoadedSketchEncoder, added: Sketches) -> Any:
-    before = sketches_of(model.model_options["transformer_options"])
+    before = _of(model)
     clone = model.clone()
     clone.model_options["transformer_options"][OPTION] = before.joined(added) if before else added
     clone.set_additional_models(OPTION, [loaded.patcher])
     if before is None:
         kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
         clone.add_wrapper_with_key(kind, OPTION, _room_for(loaded))
+        moments = comfy.patcher_extension.CallbacksMP
+        clone.add_callback_with_key(moments.ON_PRE_RUN, OPTION, lambda m: _of(m).kept.begin())
+        clone.add_callback_with_key(moments.ON_CLEANUP, OPTION, lambda m: _of(m).kept.end())
     return clone
+
+
+def _of(model: Any) -> Sketches | None:
+    return sketches_of(model.model_options["transformer_options"])
 
 
 def _room_for(loaded: LoadedSketchEncoder):
@@ -134,7 +141,7 @@ def _room_for(loaded: LoadedSketchEncoder):
 
     def prepare(executor: Any, model: Any, noise_shape: Sequence[int], *args: Any, **kwargs: Any):
         size = mm.dtype_size(loaded.module.dtype)
-        extra = sketches_of(model.model_options["transformer_options"]).memory(noise_shape, size)
+        extra = _of(model).memory(noise_shape, size)
         share = extra / model.model.memory_required(noise_shape)
         return executor(model, [noise_shape[0] * (1 + share), *noise_shape[1:]], *args, **kwargs)
 

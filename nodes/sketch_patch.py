@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..toon_core.devices import moved
 from ..toon_core.sketch.control import SketchControl
 from . import memory
 
 OPTION = "toon_sketches"  # of transformer_options, and of the additional models
+
+
+class Kept:
+    """Sketches on their device with the hint network's result, by device and type: from the start
+    of a run to its end, since weights may change between runs."""
+
+    def __init__(self) -> None:
+        self.controls: dict[Any, SketchControl] | None = None
+
+    def begin(self) -> None:
+        self.controls = {}
+
+    def end(self) -> None:
+        self.controls = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +45,14 @@ class Sketches:
     start: float
     end: float
     context: str
+    kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
     def __deepcopy__(self, memo: Any) -> Sketches:
         """ComfyUI deep-copies a model's options with every patch; this never changes."""
         return self
 
     def control(self, device: torch.device, dtype: torch.dtype) -> SketchControl:
-        hints = self.hints.to(device, dtype)
+        hints = moved(self.hints, device, dtype)
         return SketchControl(self.encoder, hints, self.scale, self.start, self.end, self.context)
 
     def check(self, shape: Sequence[int]) -> None:
@@ -52,7 +68,7 @@ class Sketches:
     def features(self, x: Tensor, t: Tensor, tokens: Tensor) -> list[Tensor]:
         """For one UNet call: x (b c f h w) with the noisy latents first, t (b,), tokens (b L d)."""
         self.check(x.shape)
-        control = self.control(x.device, x.dtype)
+        control = self._of_run(x.device, x.dtype)
         noisy = x[:, : control.encoder.config.in_channels]
         maps = control.features(noisy, t, control.tokens(tokens))
         if self.start <= 0 and self.end >= 1:
@@ -60,6 +76,12 @@ class Sketches:
         # A native sampler's step is known to the device alone, and asking would wait for it.
         acts = control.active(t).repeat_interleave(x.shape[2]).view(-1, 1, 1, 1)
         return [m * acts for m in maps]
+
+    def _of_run(self, device: torch.device, dtype: torch.dtype) -> SketchControl:
+        controls = {} if self.kept.controls is None else self.kept.controls
+        if (device, dtype) not in controls:
+            controls[device, dtype] = self.control(device, dtype)
+        return controls[device, dtype]
 
     def memory(self, shape: Sequence[float], bytes_each: int) -> float:
         """Bytes of the encoder's work beside the UNet's on latents (b c f h w)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .conditioning.encode import Keys, encode_branches, encode_keys
 from .denoiser import Denoiser, Guidance
+from .devices import moved
 from .model import ToonModel
 from .presets import RELEASED, Recipe
 from .samplers.ddim import Progress, ddim
@@ -95,4 +96,4 @@ def decode(
 def seeded(seed: int, device: torch.device) -> Draw:
     """Draws on the CPU generator, so that a seed gives the same clip on every device."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda shape: torch.randn(shape, generator=generator).to(device)
+    return lambda shape: moved(torch.randn(shape, generator=generator), device)

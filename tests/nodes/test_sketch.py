@@ -106,27 +106,42 @@ def test_range_of_the_run(ready: Any, without: torch.Tensor) -> None:
     assert deviation(early, without) > 1e-3 and deviation(early, always) > 1e-3
 
 
+def native(steps: int, seed: int = 123) -> Prompt:
+    """Nodes 20 to 24, of which 24 is ComfyUI's sampler on node 10."""
+    links = {"noise": ["20", 0], "guider": ["21", 0], "sampler": ["22", 0], "sigmas": ["23", 0]}
+    return {
+        "20": node("ToonMakeNoise", seed=seed),
+        "21": node("CFGGuider", model=["10", 0], positive=["4", 0], negative=["4", 1], cfg=2.0),
+        "22": node("ToonDDIMSampler", eta=1.0),
+        "23": node("ToonScheduleSigmas", model=["10", 0], spacing="uniform_trailing", steps=steps),
+        "24": node("SamplerCustomAdvanced", **links, latent_image=["4", 3]),
+    }
+
+
 @pytest.mark.parametrize("changes", [{}, {"context": "text"}, {"end_percent": 0.3}])
 def test_native_samplers_apply_the_same_sketches(ready: Any, changes: Any) -> None:
     prompt = sketched(ready, lines(5, (90, 120)), "2", **changes)
     prompt["5"]["inputs"].update(eta=1.0, guidance_rescale=0.0)
-    prompt |= {
-        "20": node("ToonMakeNoise", seed=123),
-        "21": node("CFGGuider", model=["10", 0], positive=["4", 0], negative=["4", 1], cfg=2.0),
-        "22": node("ToonDDIMSampler", eta=1.0),
-        "23": node("ToonScheduleSigmas", model=["10", 0], spacing="uniform_trailing", steps=2),
-        "24": node(
-            "SamplerCustomAdvanced",
-            noise=["20", 0],
-            guider=["21", 0],
-            sampler=["22", 0],
-            sigmas=["23", 0],
-            latent_image=["4", 3],
-        ),
-    }
-    run = ready.run(prompt, keep=["5", "24"])
+    run = ready.run(prompt | native(steps=2), keep=["5", "24"])
     assert run.success, run.error
     assert deviation(run.value("24")["samples"], run.value("5")["samples"]) < 1e-3
+
+
+def test_the_hint_network_runs_once_in_a_native_run(ready: Any, monkeypatch: Any) -> None:
+    prompt = sketched(ready, lines(5), "2") | native(steps=3)
+    model = ready.run(prompt, keep=["10"]).value("10")
+    sketches = model.model_options["transformer_options"]["toon_sketches"]
+    calls: list[int] = []
+    hint = sketches.encoder.hint
+    monkeypatch.setattr(sketches.encoder, "hint", lambda x: (calls.append(1), hint(x))[1])
+    for runs in (1, 2):
+        run = ready.run(prompt | native(steps=3, seed=runs), keep=["24"])
+        assert run.success and {"8", "10"} <= run.cached, run.error
+        assert len(calls) == runs
+    x, t = torch.zeros(1, 8, 4, 8, 8), torch.zeros(1)
+    for _ in range(2):
+        sketches.features(x, t, torch.zeros(1, 77 + 64, 64))
+    assert len(calls) == 4, "between runs weights may change"
 
 
 def pack(name: str) -> Any:
