@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import demo
@@ -12,6 +13,7 @@ from contact_sheet import contact_sheet
 from graph_to_prompt import prompt_from_graph
 from headless import Event, Run
 from PIL import Image
+from place import comfyui_folder, make_base
 
 if TYPE_CHECKING:
     from browser import Browser
@@ -80,6 +82,22 @@ def test_keys_of_the_cast_reach_the_input_folder(tmp_path: Any, monkeypatch: Any
     loads = [{"type": "LoadImage", "widgets_values": [name]} for name in ("fox.png", "mine.png")]
     demo.copy_keys({"nodes": loads}, inputs)
     assert [path.name for path in inputs.iterdir()] == ["fox.png"]
+
+
+def test_the_demo_as_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With nothing but an output folder: both files, where they are, a bar for the steps."""
+    (tmp_path / "ComfyUI").symlink_to(comfyui_folder())
+    make_base(tmp_path / "base")
+    monkeypatch.setattr(demo, "COMFY", tmp_path)
+    demo.main(["--output", str(tmp_path / "made")])
+    video, sheet = (tmp_path / "made" / f"interpolate_nano{end}" for end in (".mp4", "_sheet.png"))
+    assert len(demo.decode(video.read_bytes())) == 16
+    assert Image.open(sheet).width > 500
+    shown = capsys.readouterr()
+    assert str(video) in shown.out and str(sheet) in shown.out
+    assert "Toon Sample: 100%" in shown.err
 
 
 def test_conversion_is_the_pages_own(server: Headless, browser: Browser) -> None:
