@@ -17,7 +17,7 @@ from .guider import ThreeBranchGuider
 from .model import native
 from .model_sampling import ToonModelSampling, sampling_of
 from .noise import ReleaseNoise
-from .sampling import SPACINGS, temperature_input
+from .widgets import SPACINGS, temperature_input
 
 CATEGORY = "ToonTween/native sampling"
 R = RELEASED

@@ -16,17 +16,15 @@ from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
-from . import host
+from . import host, notices
 from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
 from .sketch_patch import Sketches, sketches_of
 from .types import TOKENS_KEY
+from .widgets import SPACINGS, temperature_input
 
 log = logging.getLogger("toon.nodes")
-
-SPACINGS = ["uniform_trailing", "uniform"]
-IGNORED = ("sampler_cfg_function", "sampler_post_cfg_function", "model_function_wrapper")
 
 
 class ToonSample(io.ComfyNode):
@@ -74,9 +72,14 @@ class ToonSample(io.ComfyNode):
             cfg_scale=cfg_scale, cfg_image=cfg_image or None, rescale=guidance_rescale
         )
         sampling = sampling_of(model)
+        temperature *= sampling.temperature
+        given = {"steps": steps, "eta": eta, "spacing": spacing, "cfg_scale": cfg_scale}
+        given |= {"guidance_rescale": guidance_rescale, "temperature": temperature}
+        if told := notices.off_recipe(inner.toon.recipe, given):
+            log.info(told)
         table = sampling.schedule.ddim(steps, spacing, eta)
         run = _Run(model, inner, latent, (positive, negative, image_only), guidance)
-        samples = run.sample(table, seed, temperature * sampling.temperature)
+        samples = run.sample(table, seed, temperature)
         return io.NodeOutput({**latent, "samples": samples})
 
 
@@ -96,9 +99,9 @@ class _Run:
             check_tokens(tokens, values.get(TOKENS_KEY), inner.toon.unet.context_dim)
         self.tokens = [c and c[0] for c in found]
         self.values = found[0][1]
-        ignored = [k for k in IGNORED if patcher.model_options.get(k)]
-        if ignored:
-            log.warning("Toon Sample does its own guidance and ignores the model's %s", ignored)
+        carried = {n: f[1] for n, f in zip(names, found, strict=True) if f}
+        if told := notices.ignored({"model": patcher.model_options, "latent": latent, **carried}):
+            log.warning(told)
 
     def sample(self, table, seed: int, temperature: float) -> Tensor:
         device = self.patcher.load_device
@@ -166,18 +169,6 @@ def _single(conditioning: Any, name: str) -> tuple[Tensor, dict[str, Any]] | Non
 
 def _spread(tokens: Tensor, clips: int) -> Tensor:
     return comfy.utils.repeat_to_batch_size(tokens, clips)
-
-
-def temperature_input(tooltip: str) -> io.Float.Input:
-    return io.Float.Input(
-        "temperature",
-        default=RELEASED.temperature,
-        min=0.0,
-        max=1.0,
-        step=0.05,
-        optional=True,  # after the first version: saved workflows do not have it
-        tooltip=tooltip,
-    )
 
 
 def _inputs() -> list:

@@ -1,0 +1,52 @@
+"""What Toon Sample says in the log, and when it says nothing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from graphs import Prompt, node, sample
+
+from toon_core.presets import SMALL
+
+
+def told(ready: Any, caplog: pytest.LogCaptureFixture, prompt: Prompt) -> list[str]:
+    """Lines about Toon Sample in the log of a run of node 5."""
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "toon.nodes"):
+        run = ready.run(prompt, keep=["5"])
+    assert run.success, run.error
+    return [r.message for r in caplog.records if r.message.startswith("Toon Sample")]
+
+
+def test_what_has_no_effect_is_named(ready: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert told(ready, caplog, sample(steps=1, cfg_scale=2.0)) == []
+    prompt = sample(steps=1, cfg_scale=2.0, latent=["8", 0], negative=["9", 0])
+    prompt["7"] = ready.comfy.give(torch.ones(1, 64, 64))
+    prompt["8"] = node("SetLatentNoiseMask", samples=["4", 3], mask=["7", 0])
+    prompt["9"] = node("ConditioningSetTimestepRange", conditioning=["4", 1], start=0.0, end=0.5)
+    [line] = told(ready, caplog, prompt)
+    assert "noise_mask of latent" in line
+    assert "start_percent of negative" in line and "end_percent of negative" in line
+    assert "of positive" not in line and "of model" not in line
+
+
+def test_guidance_patches_are_named(ready: Any, caplog: pytest.LogCaptureFixture) -> None:
+    prompt = sample(steps=1, cfg_scale=2.0, model=["7", 0])
+    prompt["7"] = node("ToonRescaleGuidance", model=["1", 0], guidance_rescale=0.7)
+    [line] = told(ready, caplog, prompt)
+    assert "sampler_post_cfg_function of model" in line
+
+
+def test_the_models_own_recipe_is_named_where_it_is_not_followed(
+    ready: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ready.run(sample(steps=1, cfg_scale=2.0), keep=["1"]).value("1").model
+    monkeypatch.setattr(model, "toon", replace(model.toon, recipe=SMALL))
+    [line] = told(ready, caplog, sample(steps=2, cfg_scale=7.5))
+    assert "steps 6 (here 2), cfg_scale 1.0 (here 7.5), temperature 0.3 (here 1.0)" in line
+    assert "eta" not in line and "spacing" not in line
+    assert told(ready, caplog, sample(steps=6, cfg_scale=1.0, temperature=0.3)) == []
