@@ -79,7 +79,7 @@ PRUNED = Note(
     size=(440, 330),
     text=f"""## ToonCrafter 512, pruned: three files
 - `tooncrafter_512_interp-fp16.safetensors` (3.2 GB, *Kijai/DynamiCrafter_pruned* on Hugging
-  Face) in `ComfyUI/models/diffusion_models/`
+  Face) in `ComfyUI/models/checkpoints/`
 - the text encoder: `model.safetensors` of *laion/CLIP-ViT-H-14-laion2B-s32B-b79K* (3.9 GB),
   renamed `sd2_clip_vit_h.safetensors`, in `ComfyUI/models/text_encoders/`
 - the image encoder: the same file, which holds both, renamed `clip_vision_h.safetensors`, in
