@@ -31,15 +31,18 @@ def interpolate(
     control: SketchControl | None = None,
     draw: Draw | None = None,
     semantic: Tensor | None = None,
+    fs: Tensor | None = None,
     batched: bool = True,
     callback: Progress | None = None,
 ) -> Tensor:
     """first, last (b 3 h w) in [-1, 1], sizes multiples of 64 -> frames (b 3 f h w), about [-1, 1].
 
     semantic: the first key before any fit (default: `first`), for the image tokens; draw(shape)
-    replaces the random numbers, in the release's order: posterior noise, x_T, one a step.
+    replaces the random numbers, in the release's order: posterior noise, x_T, one a step; fs (b,):
+    frames per second of each clip (default: `recipe.fps` for all).
     """
     r, scale = recipe, model.config.scale_factor
+    fs = _speeds(first, r.fps if fs is None else fs)
     draw = draw or seeded(r.seed, first.device)
     h, w = (side // model.config.vae.downsample for side in first.shape[-2:])
     z = model.config.vae.z_channels
@@ -49,14 +52,13 @@ def interpolate(
     )
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
     keys = encode_keys(model.vae, first.to(model.dtype), last.to(model.dtype), noise, scale)
-    latents = sample(model, keys, branches, r, control, draw, batched, callback)
+    latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
     return decode(model.vae, latents / scale, keys.references, r.replace_middle_frames)
 
 
-def sample(model, keys: Keys, branches, r: Recipe, control, draw: Draw, batched, callback):
-    """Noise to latents (b z f h w) by DDIM with guidance."""
+def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batched, callback):
+    """Noise to latents (b z f h w) by DDIM with guidance; fs (b,)."""
     guidance = Guidance(cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale)
-    fs = torch.full((keys.concat.shape[0],), r.fps, device=keys.concat.device)
     denoiser = Denoiser(
         model.unet, keys.concat, branches, fs, guidance, control=control, batched=batched
     )
@@ -91,6 +93,17 @@ def decode(
         if i in kept:
             frames[:, :, i] = second[:, :, kept.index(i)]
     return frames
+
+
+def _speeds(first: Tensor, fs: Tensor | float) -> Tensor:
+    """One number a clip, where `first` is; ValueError for as many as there are not clips."""
+    if not isinstance(fs, Tensor):
+        return torch.full((first.shape[0],), fs, device=first.device)
+    if fs.shape != first.shape[:1]:
+        raise ValueError(
+            f"fs {tuple(fs.shape)}: expected one number for each of {len(first)} clips"
+        )
+    return moved(fs, first.device)
 
 
 def seeded(seed: int, device: torch.device) -> Draw:

@@ -111,7 +111,7 @@ class Shared:
 def test_batch_of_two_is_two_singles(tiny, tiny_sketch, rand, sketched: bool) -> None:
     first, last = keys(rand, b=2)
     sketches = rand(2, 1, 5, 32, 16).abs()
-    recipe = replace(QUICK, frames=5)
+    recipe, fs = replace(QUICK, frames=5), torch.tensor([5, 25])
     state = rand.generator.get_state()
 
     def run(clip: int | None):
@@ -120,12 +120,15 @@ def test_batch_of_two_is_two_singles(tiny, tiny_sketch, rand, sketched: bool) ->
         control = SketchControl(tiny_sketch, sketches[part]) if sketched else None
         return interpolate(
             tiny, first[part], last[part], "a cat", recipe=recipe, control=control,
-            draw=Shared(rand, 2, 5, clip),
+            draw=Shared(rand, 2, 5, clip), fs=fs[part],
         )  # fmt: skip
 
     both = run(None)
     for k in range(2):
         assert (both[k : k + 1] - run(k)).abs().max() <= 1e-3 * both.abs().max()
+    fs = torch.tensor([5])
+    with pytest.raises(ValueError, match="one number for each of 2 clips"):
+        run(None)
 
 
 def test_batched_and_sequential_branches_agree(tiny, rand) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -219,7 +220,8 @@ def end_to_end(case: Case, models: Models) -> Outputs:
         keys = [resize_and_crop(x, size, case.scalar("antialias", True)) for x in seen]
     r = _recipe(case, keys[0].shape[-1] // model.config.vae.downsample)
     options = {
-        "recipe": _with_length(r, case, model.config.unet.default_fs),
+        "recipe": replace(r, frames=case.scalar("T", r.frames)),
+        "fs": _batch(case, "fs", keys[0], model.config.unet.default_fs),
         "negative": case.scalar("negative", ""),
         "control": _control(case, models) if case.has("hint") else None,
         "semantic": seen[0],
@@ -229,15 +231,6 @@ def end_to_end(case: Case, models: Models) -> Outputs:
         frames = interpolate(model, *keys, case.scalar("prompt", ""), **options, callback=taps.step)
     draws.finish()
     return {"frames_final": frames, **taps.outputs()}
-
-
-def _with_length(r: Recipe, case: Case, default_fs: int) -> Recipe:
-    fs = case.scalar("fs", default_fs)
-    values = set(fs) if isinstance(fs, list) else {fs}
-    if len(values) != 1:
-        raise ValueError(f"fs = {fs}: the pipeline has one for all clips")
-    fields: Mapping[str, Any] = vars(r)
-    return Recipe(**{**fields, "frames": case.scalar("T", r.frames), "fps": values.pop()})
 
 
 def _check_tokens(case: Case, length: int) -> None:

@@ -191,9 +191,9 @@ def _e2e() -> dict[str, Any]:
     config = {"unet": UNET, "vae": VAE, "clip": CLIP}
     config["resampler"] = RESAMPLER | {"video_length": 6}
     outputs = {"context_cond": None, "concat": "[:, :, [0, -1]]", "samples": None}
-    scalars = {"T": 6, "prompt": "a cat", "S": 2, "cfg_scale": 3.0, "fs": [8], "eta": 1.0}
-    inputs = _pictures(image1=(3, 64, 32), image2=(3, 64, 32)) | _noises(4, 1, 4, 6, 8, 4)
-    inputs["noise0"]["shape"] = (6, 4, 8, 4)
+    scalars = {"T": 6, "prompt": "a cat", "S": 2, "cfg_scale": 3.0, "fs": [8, 20], "eta": 1.0}
+    inputs = _pictures(image1=(2, 3, 64, 32), image2=(2, 3, 64, 32)) | _noises(4, 2, 4, 6, 8, 4)
+    inputs["noise0"]["shape"] = (12, 4, 8, 4)
     ends = {"frames_plain": None, "frames_final": None}
     return {"six": _case(config, outputs | ends, inputs=inputs, scalars=scalars)}
 
