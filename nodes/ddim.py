@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 from tqdm.auto import trange
 
@@ -54,13 +54,13 @@ def coefficients(
     In terms of X the dynamic rescale disappears: it is in the sigmas. At the last step s stays
     what it was, as in the release.
     """
-    bar, _, s = (t.double() for t in sampling.signal(sigmas))
-    sigmas = sigmas.double()
-    s_next = torch.cat([s[1:-1], s[-2:-1]])
+    bar, _, s = (t.numpy().astype(np.float64) for t in sampling.signal(sigmas))
+    sigmas = sigmas.numpy().astype(np.float64)
+    s_next = np.concatenate([s[1:-1], s[-2:-1]])
     bar_next = 1 / (1 + (sigmas[1:] * s_next) ** 2)
     bar, sigma = bar[:-1], sigmas[:-1]
     var = eta**2 * (1 - bar_next) / (1 - bar) * (1 - bar / bar_next)
-    unit = bar_next.sqrt() * s_next
-    keep = (1 - bar_next - var).clamp(min=0).sqrt() / unit / sigma
-    fresh = var.clamp(min=0).sqrt() / unit
+    unit = np.sqrt(bar_next) * s_next
+    keep = np.sqrt(np.maximum(1 - bar_next - var, 0)) / unit / sigma
+    fresh = np.sqrt(np.maximum(var, 0)) / unit
     return list(zip(keep.tolist(), fresh.tolist(), strict=True))

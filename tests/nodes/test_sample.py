@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from graphs import Prompt, decode, deviation, encode, picture, sample
+from graphs import TINY, Prompt, decode, deviation, encode, picture, sample
 
 from toon_core import pipeline
 from toon_core.images import Fit
@@ -109,22 +110,43 @@ def test_other_lengths(toon: Comfy, length: int) -> None:
     assert run.value("6").shape == (length, 64, 64, 3)
 
 
+@pytest.fixture
+def same_noise(toon: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every clip of a batch has the random numbers that a clip alone has."""
+
+    def seeded(seed: int, device: torch.device) -> Any:
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(shape: tuple[int, ...]) -> torch.Tensor:
+            clips = shape[0] if len(shape) == 5 else shape[0] // TINY["length"]
+            one = torch.randn((shape[0] // clips, *shape[1:]), generator=generator)
+            return torch.cat([one] * clips)
+
+        return draw
+
+    [ours] = [m for n, m in sys.modules.items() if n.endswith("ToonTween.toon_core.pipeline")]
+    monkeypatch.setattr(ours, "seeded", seeded)
+
+
+@pytest.mark.usefixtures("same_noise")
 def test_a_batch_is_its_clips(toon: Comfy) -> None:
     """Latents of two clips at once: each has its own keys, tokens and references."""
     first = torch.cat([picture(1), picture(3)])
     last = torch.cat([picture(2), picture(4)])
-    prompt = {**encode(toon, first, last), **sample(steps=2, cfg_scale=2.0), **decode()}
-    run = toon.run(prompt, keep=["4", "6"])
+    tail = {**sample(steps=2, cfg_scale=2.0), **decode()}
+    run = toon.run({**encode(toon, first, last), **tail}, keep=["4", "6"])
     assert run.success, run.error
     assert run.value("6").shape == (8, 64, 64, 3)
     for i in range(2):
-        alone = toon.run(encode(toon, first[i : i + 1], last[i : i + 1]), keep=["4"])
+        keys = encode(toon, first[i : i + 1], last[i : i + 1])
+        alone = toon.run({**keys, **tail}, keep=["4", "6"])
         for slot in (0, 1, 2):
             both, one = run.value("4", slot)[0][0][i], alone.value("4", slot)[0][0][0]
             assert deviation(both, one) < 1e-4
         references = run.value("4", 3)["toon"].references
         for both, one in zip(references, alone.value("4", 3)["toon"].references, strict=True):
             assert deviation(both[i], one[0]) < 1e-4
+        assert deviation(run.value("6")[4 * i : 4 * i + 4], alone.value("6")) < 1e-3
 
 
 def test_low_memory_is_the_same_picture(ready: Any) -> None:

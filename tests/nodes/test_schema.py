@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from place import ROOT, comfyui_folder
 
+from toon_core.images import Fit
 from toon_core.presets import RELEASED
+from toon_core.sketch.control import SketchControl
 
 if TYPE_CHECKING:
     from inprocess import Comfy
@@ -83,12 +85,31 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
         ("ToonScheduleSigmas", "spacing", "spacing"),
         ("ToonDDIMSampler", "eta", "eta"),
         ("ToonRescaleGuidance", "guidance_rescale", "guidance_rescale"),
+        ("ToonGuideBranches", "cfg_scale", "cfg_scale"),
     ],
 )
 def test_defaults_are_the_released_recipe(comfy: Comfy, node: str, widget: str, field: str) -> None:
+    assert default(comfy, node, widget) == getattr(RELEASED, field)
+
+
+@pytest.mark.parametrize(
+    ("node", "widget", "released"),
+    [
+        ("ToonSample", "cfg_image", RELEASED.cfg_image or 0.0),
+        ("ToonGuideBranches", "cfg_image", RELEASED.cfg_scale),  # the release's third branch
+        ("ToonEncodeKeys", "fit", Fit((64, 64), (64, 64)).mode),
+        ("ToonApplySketch", "context", SketchControl.context),
+    ],
+)
+def test_defaults_that_are_no_field_of_the_recipe(
+    comfy: Comfy, node: str, widget: str, released: Any
+) -> None:
+    assert default(comfy, node, widget) == released
+
+
+def default(comfy: Comfy, node: str, widget: str) -> Any:
     found = infos(comfy)[node]["input"]
-    inputs = {**found["required"], **found.get("optional", {})}
-    assert inputs[widget][1]["default"] == getattr(RELEASED, field)
+    return {**found["required"], **found.get("optional", {})}[widget][1]["default"]
 
 
 def test_nano_is_first_and_default(comfy: Comfy) -> None:
