@@ -186,7 +186,11 @@ def test_agreement_equals_the_published_example():
     ("change", "reason"),
     [
         ({"study": "other"}, "no answers to the study"),
+        ({"answers": None}, r"answers\.json lacks a rater or a list of answers"),
+        ({"answers": ["c00"]}, r"answers\.json lacks a rater or a list of answers"),
+        ({"rater": None}, r"answers\.json lacks a rater or a list of answers"),
         ({"answers": [{"chosen": "x", "clip": "c00"}]}, "nothing that this study showed"),
+        ({"answers": [{"chosen": ["x"], "clip": "c00"}]}, "nothing that this study showed"),
     ],
 )
 def test_answers_of_something_else_are_refused(made, tmp_path, change, reason):
