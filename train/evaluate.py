@@ -36,6 +36,7 @@ from train.eval.bench import Settings, open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
 from train.eval.gather import gather
 from train.eval.output import write
+from train.eval.store import folder_name
 from train.eval.systems import Spec, read_sampling, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
@@ -148,10 +149,17 @@ def _as_folders(testset: Path, out: Path) -> Path:
 
 
 def _specs(systems: Sequence[str]) -> list[Spec]:
+    """ValueError where two would share a folder, or one would have none of its own."""
     specs = [read_spec(system) for system in systems]
     names = [spec.name for spec in specs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two systems have one name in {names}; write LABEL=SYSTEM for one")
+    folders = [folder_name(name).casefold() for name in names]  # some disks see no capitals
+    if len(set(folders)) < len(folders):
+        raise ValueError(
+            f"two systems have one name, or names of one folder, in {names}; write LABEL=SYSTEM "
+            "for one"
+        )
+    if wrong := {".", ".."} & set(folders):
+        raise ValueError(f"a system cannot be named {min(wrong)!r}; write another LABEL=SYSTEM")
     return specs
 
 

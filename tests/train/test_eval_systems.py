@@ -28,6 +28,29 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(model, tmp_path_factory.mktemp("models") / "mine.safetensors")
 
 
+def test_a_system_is_told_by_its_path_before_its_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/lr=1", "a=b"):
+        Path(folder).mkdir(parents=True)
+    for name in ("model=2.ckpt", "encoder=2.ckpt"):
+        Path("runs/lr=1", name).touch()
+    pair = "runs/lr=1/model=2.ckpt+runs/lr=1/encoder=2.ckpt"
+    expected = {
+        "runs/lr=1/model=2.ckpt": ("model=2", "model=2.ckpt"),
+        "mine=runs/lr=1/model=2.ckpt": ("mine", "model=2.ckpt"),
+        "a=b": ("a=b", "a=b"),
+        "a=b=a=b": ("a=b", "a=b"),
+        "a=c=nearest": ("a=c", "nearest"),
+        pair: ("model=2+encoder=2", "model=2.ckpt"),
+        f"mine={pair}": ("mine", "model=2.ckpt"),
+    }
+    found = {given: read_spec(given) for given in expected}
+    assert {g: (s.name, Path(s.what).name) for g, s in found.items()} == expected
+    assert {s.sketch.name for s in found.values() if s.sketch} == {"encoder=2.ckpt"}
+
+
 def one_line(height: int, width: int) -> Tensor:
     sketch = torch.ones(3, height, width)
     sketch[:, :, width // 2] = 0

@@ -371,6 +371,7 @@ def test_other_shards_give_other_clips(
 
 @pytest.mark.usefixtures("no_networks")
 def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings) -> None:
+    (testset / "slow").rename(testset / "slow (2)")
     once = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
     frames = settings.out / "frames" / "crossfade"
     again = evaluate([f"again={frames}"], testset, settings)["systems"]["again"]
@@ -496,6 +497,8 @@ def test_network_metric_looks_at_four_inner_frames() -> None:
     [
         (["--system", "film"], "no baseline"),
         (["--system", "crossfade", "--system", "crossfade"], "one name"),
+        (["--system", "a b=crossfade", "--system", "A_b=nearest"], r"\['a b', 'A_b'\]"),
+        (["--system", "..=nearest"], r"named '\.\.'"),
         (["--system", "{testset}/slow"], r"lacks .*frame_000\.png"),
         (["--testset", "{testset}/slow"], "holds no clip"),
         (["--testset", "{testset}/none"], "train.heldout"),

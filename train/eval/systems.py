@@ -155,19 +155,28 @@ def read_spec(spec: str) -> Spec:
 
     Loads nothing. ValueError if it is none of these.
     """
-    label, _, rest = spec.rpartition("=")
-    if rest in BASELINES:
-        return Spec(name=label or rest, what=rest)
-    if path := _found(rest):
-        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
-    model, encoder = (_found(part) for part in rest.rpartition("+")[::2])
-    if model and encoder and model.is_file() and encoder.is_file():
-        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
+    # The whole first, then by each "=": a path may hold some too.
+    cuts = [i for i, letter in enumerate(spec) if letter == "="]
+    for label, rest in [("", spec), *((spec[:i], spec[i + 1 :]) for i in cuts)]:
+        if found := _named(label, rest):
+            return found
     raise ValueError(
         f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no such file or "
         "folder; give nano, a baseline, a checkpoint file, a folder of frames, or a checkpoint "
         "with its sketch encoder as nano+nano_sketch or CHECKPOINT+ENCODER"
     )
+
+
+def _named(label: str, what: str) -> Spec | None:
+    """That system, under a name of its own where there is no label; None where it is none."""
+    if what in BASELINES:
+        return Spec(name=label or what, what=what)
+    if path := _found(what):
+        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
+    model, encoder = (_found(part) for part in what.rpartition("+")[::2])
+    if model and encoder and model.is_file() and encoder.is_file():
+        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
+    return None
 
 
 def _found(name: str) -> Path | None:
