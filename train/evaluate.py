@@ -26,6 +26,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
@@ -43,9 +44,9 @@ DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
 PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
 
 
-def _workers() -> int:
-    """Two at most unless asked for: each process holds all networks."""
-    return min(2, os.cpu_count() or 1)
+def _workers(device: str) -> int:
+    """Unless asked for: each process holds all networks, and one fills a GPU."""
+    return min(2, os.cpu_count() or 1) if torch.device(device).type == "cpu" else 1
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -75,7 +76,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--limit", type=int, help="score the first N clips only")
     add("--size", type=int, help="shorter side of the clips in pixels (default: their own)")
     add("--device", default="cpu", help="where networks run, as cuda (default: cpu)")
-    add("--workers", type=int, default=_workers(), help="processes (default: %(default)s)")
+    add("--workers", type=int, help="processes (default: 2 on a CPU, 1 on a GPU)")
     add("--models", type=Path, default=Path("models"), help="folder of networks that measure")
     add(
         "--kvd-kernel",
@@ -89,6 +90,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < least:
             parser.error(f"--{name} {value} is too small; give at least {least}")
+    options.workers = options.workers or _workers(options.device)
     return options
 
 

@@ -34,9 +34,9 @@ from train.eval.page import FPS
 from train.eval.report import summarise
 from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import NANO, Sampling, read_sampling, run_system
+from train.eval.systems import NANO, Sampling, load_autoencoder, read_sampling, run_system
 from train.eval.tables import Table, markdown
-from train.evaluate import evaluate, main
+from train.evaluate import evaluate, main, parse
 from train.prepare import prepare
 
 ROOT = Path(__file__).parents[2]
@@ -205,7 +205,7 @@ def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Setting
     assert table["nano"]["lpips"]["model"] == NO_MODEL
     clip = read_clip(testset / "fast", 64)
     with torch.inference_mode():
-        vae = reconstruction.load_autoencoder(NANO)
+        vae = load_autoencoder(NANO)
         expected = psnr(reconstruction.reconstructed(vae, clip), clip.frames)
     curve = json.loads((out / "figure_10.json").read_text())
     assert set(curve) == {"psnr", "ssim"}
@@ -222,7 +222,7 @@ def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Setting
 
 @pytest.mark.usefixtures("no_networks")
 def test_a_clip_of_any_size_is_given_back_in_it() -> None:
-    vae = reconstruction.load_autoencoder(NANO)
+    vae = load_autoencoder(NANO)
     clip = Clip(name="odd", frames=disc(5, 4.0, height=72, width=90))
     found = reconstruction.reconstructed(vae, clip)
     assert found.shape == clip.frames.shape
@@ -247,6 +247,7 @@ def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
     assert {"lpips", "video", "flow", "hed"} <= set(manifest["networks"])
     for network in manifest["networks"].values():
         assert all(len(sha) == 64 for sha in network["sha256"].values())
+    assert set(manifest["precision"].values()) == {"torch.float32"}
     assert len(manifest["metrics"]) == 64 and manifest["processes"] == 1
     assert manifest["seconds"] > 0 and manifest["command"].startswith("python -")
 
@@ -387,6 +388,15 @@ def test_workers_change_nothing(testset: Path, settings: Settings, tmp_path: Pat
     assert len(measured) > 8
     for key, value in measured.items():
         assert shared[key]["mean"] == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"), [("cuda", 1), ("cuda:1", 1), ("cuda --workers 2", 2)]
+)
+def test_a_gpu_has_one_process_unless_more_are_asked_for(words: str, workers: int) -> None:
+    given = ["--testset", "x", "--out", "y", "--device", *words.split()]
+    assert parse(given).workers == workers
+    assert parse(given[:4]).workers == min(2, os.cpu_count())
 
 
 def test_two_processes_share_the_clips(testset: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from train.eval.columns import NO_MODEL, Metric, perceptual_key
 from train.eval.frame_curves import frame_means
 from train.eval.reconstruction import (
     Curves,
-    load_autoencoder,
     metrics,
     over_clips,
     reconstructed,
@@ -25,6 +24,7 @@ from train.eval.reconstruction import (
 )
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import write_json
+from train.eval.systems import load_autoencoder
 from train.losses.perceptual import Perceptual, perceptual
 
 log = logging.getLogger("toon.ablate")

@@ -12,7 +12,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-import toon_core
 from toon_core.images import Fit
 from toon_core.metrics.psnr import psnr
 from toon_core.metrics.ssim import ssim
@@ -27,7 +26,7 @@ from .columns import PSNR, SSIM, Metric, perceptual_key, perceptual_metric
 from .intervals import EMPTY, Entry, interval
 from .scores import scores_digest
 from .store import write_json
-from .systems import source_digest
+from .systems import load_autoencoder, source_digest
 
 PerFrame = dict[str, list[float]]  # metric -> a value for each frame
 Curves = dict[str, list[list[float]]]  # metric -> clips x frames
@@ -38,10 +37,6 @@ def metrics(net: networks.Perceptual | None, model: str) -> tuple[Metric, ...]:
     """The columns, on all frames; LPIPS by the network that measures it."""
     found = (PSNR, replace(SSIM, digits=4), replace(perceptual_metric(net, model), digits=4))
     return tuple(replace(metric, sampled=False) for metric in found)
-
-
-def load_autoencoder(path: Path, device: str = "cpu") -> Autoencoder:
-    return toon_core.load(path, dtype=torch.float32, expect="toon").vae.to(device)
 
 
 @torch.inference_mode()

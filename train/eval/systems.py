@@ -15,10 +15,13 @@ import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
+from toon_core.model import build_part
 from toon_core.presets import RELEASED
 from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import misfit
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.checkpoint import read
 from train.engine.files import file_digest
 
 from .clips import Clip, pixels
@@ -56,6 +59,19 @@ class System(Protocol):
         ...
 
 
+def precision(device: str) -> torch.dtype:
+    """In which checkpoints compute, but for their autoencoder: CPUs are slow in half precision."""
+    return torch.float32 if torch.device(device).type == "cpu" else torch.float16
+
+
+def load_autoencoder(path: Path, device: str = "cpu") -> Autoencoder:
+    """Always in single precision, since decoders of this family overflow in half."""
+    checkpoint = read(path, expect="toon")
+    vae = build_part(checkpoint.config, "vae", device="meta")
+    checkpoint.fill(vae, "vae", device=device, dtype=torch.float32)
+    return vae.eval()
+
+
 class Checkpoint:
     """A model of ours through the pack's own pipeline, guided by the clips' sketches where a sketch
     encoder is given, and by the keys alone else.
@@ -67,13 +83,14 @@ class Checkpoint:
         self, name: str, path: Path, device: str = "cpu", sketch: Path | None = None
     ) -> None:
         self.name, self.device = name, device
-        dtype = torch.float32 if device == "cpu" else None  # CPUs are slow in half precision
+        dtype = precision(device)
         self.model = toon_core.load(path, dtype=dtype, device=device, expect="toon")
         if self.model.text is None:
             raise ValueError(
                 f"{path} is a pruned file, without the CLIP text and image encoders, which only "
                 "the nodes can take from other files; give the complete checkpoint"
             )
+        self.model.vae = load_autoencoder(path, device)
         self.encoder = self._load_encoder(path, sketch) if sketch else None
         files = " ".join(file_digest(file) for file in (path, sketch) if file)
         place = f"{torch.device(device).type} {self.model.dtype}"
