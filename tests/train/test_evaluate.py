@@ -25,9 +25,10 @@ from train.data.options import PrepareConfig
 from train.eval import bench, output, reconstruction
 from train.eval.bench import Bench, Settings
 from train.eval.clips import Clip, read_clip, write_frames
-from train.eval.columns import NO_MODEL, Measure
+from train.eval.columns import Measure
 from train.eval.intervals import interval
 from train.eval.looks import network_frames
+from train.eval.metric import NO_MODEL
 from train.eval.networks import Networks
 from train.eval.output import played
 from train.eval.page import FPS
@@ -189,7 +190,7 @@ def test_tables_1_and_3_have_the_papers_columns(evaluated: Path) -> None:
             assert [row["metric"] for row in csv.DictReader(file)] == wanted * 3
     text = (evaluated / "table_1.md").read_text()
     assert text.startswith("# Table 1") and "PSNR" not in text
-    assert "| system | FVD-TransNet | KVD-TransNet (polynomial) | LPIPS-HED |" in text
+    assert "| system | FVD-TransNet | KVD-TransNet (polynomial, paired) | LPIPS-HED |" in text
     assert "too few clips: 3 of 257 needed" in text
     assert "Option: --kvd-kernel gaussian" in text
     assert (evaluated / "table_3.md").read_text().startswith("# Table 3")

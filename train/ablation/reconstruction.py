@@ -13,8 +13,9 @@ from train.ablation.curves import draw_curves
 from train.ablation.plan import DECODERS, AblateConfig, Places, Run
 from train.ablation.tables import Values, column, write_csv, write_table
 from train.eval.clips import read_clip, read_testset
-from train.eval.columns import NO_MODEL, Metric, perceptual_key
+from train.eval.columns import perceptual_key
 from train.eval.frame_curves import frame_means
+from train.eval.metric import NO_MODEL, Metric
 from train.eval.reconstruction import (
     Curves,
     metrics,

@@ -14,9 +14,10 @@ from toon_core.metrics.psnr import psnr
 
 from .bench import ClipScores, Settings
 from .clips import Clip, pixels, read_clip
-from .columns import COLOUR_DRIFT, PSNR, Metric
+from .columns import COLOUR_DRIFT, PSNR
 from .frame_curves import Curve, frame_means
 from .groups import crosses_border
+from .metric import Metric
 from .reconstruction import Curves, Reconstructor
 from .report import Run, Scores, summarise, truth_means
 from .scores import Scored

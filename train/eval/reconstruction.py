@@ -22,8 +22,9 @@ from train.losses.perceptual import Perceptual, perceptual
 from . import networks
 from .bench import Settings
 from .clips import Clip
-from .columns import PSNR, SSIM, Metric, perceptual_key, perceptual_metric
+from .columns import PSNR, SSIM, perceptual_key, perceptual_metric
 from .intervals import EMPTY, Entry, interval
+from .metric import Metric
 from .scores import scores_digest
 from .store import write_json
 from .systems import load_autoencoder, source_digest
