@@ -33,10 +33,11 @@ from tqdm import tqdm
 from train.data.store import INDEX
 from train.engine.command import errors_told
 from train.engine.files import file_digest
-from train.eval.bench import Settings, open_bench, score_parallel, score_share
+from train.eval.bench import open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
 from train.eval.gather import gather
 from train.eval.output import write
+from train.eval.settings import Settings
 from train.eval.store import folder_name
 from train.eval.systems import Spec, read_sampling, read_spec
 
@@ -125,7 +126,7 @@ def evaluate(
         scored = map(open_bench(specs, settings).score, folders)
     names = " ".join(spec.name for spec in specs)
     scored = tqdm(scored, names, len(folders), unit="clip")
-    report = gather(testset.resolve().name, folders, specs, scored, settings)
+    report = gather(testset.resolve().name, specs, scored, settings)
     return write(report, started=started, processes=processes)
 
 

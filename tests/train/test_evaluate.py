@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ from toon_core.metrics.psnr import psnr
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.eval import bench, output, reconstruction
-from train.eval.bench import Bench, Settings
-from train.eval.clips import Clip, read_clip, write_frames
+from train.eval.bench import Bench
+from train.eval.clips import Clip, read_clip, read_testset, write_frames
 from train.eval.columns import Measure
 from train.eval.intervals import interval
 from train.eval.looks import network_frames
@@ -34,8 +35,16 @@ from train.eval.output import played
 from train.eval.page import FPS
 from train.eval.report import summarise
 from train.eval.scores import Scored
+from train.eval.settings import Settings
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import NANO, Sampling, load_autoencoder, read_sampling, run_system
+from train.eval.systems import (
+    NANO,
+    Sampling,
+    load_autoencoder,
+    read_sampling,
+    read_spec,
+    run_system,
+)
 from train.eval.tables import Table, markdown
 from train.evaluate import evaluate, main, parse
 from train.prepare import prepare
@@ -66,7 +75,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the networks do not matter, that they are absent saves their time."""
-    monkeypatch.setattr(bench, "find_networks", lambda models: Networks(models=models))
+    find = "train.eval.settings.find_networks"
+    monkeypatch.setattr(find, lambda models: Networks(models=models))
 
 
 class Still:
@@ -380,15 +390,39 @@ def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings
     assert again == once
 
 
-def test_workers_change_nothing(testset: Path, settings: Settings, tmp_path: Path) -> None:
-    alone = evaluate(["nearest"], testset, settings, limit=1)["systems"]["nearest"]
-    apart = Settings(out=tmp_path / "apart", size=64)
-    shared = evaluate(["nearest"], testset, apart, limit=1, workers=2)["systems"]["nearest"]
-    assert set(shared) == set(alone)
-    measured = {key: entry["mean"] for key, entry in alone.items() if entry["mean"] is not None}
-    assert len(measured) > 8
-    for key, value in measured.items():
-        assert shared[key]["mean"] == pytest.approx(value, rel=1e-4, abs=1e-6)
+def test_workers_change_nothing(
+    testset: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And do all of the work: the autoencoder's is refused to this process."""
+    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    apart = replace(settings, out=tmp_path / "apart")
+    alone = evaluate(["nano"], testset, settings, limit=1)["systems"]["nano"]
+    monkeypatch.setattr(reconstruction, "reconstructed", lambda *_: pytest.fail("in one process"))
+    shared = evaluate(["nano"], testset, apart, limit=1, workers=2)["systems"]["nano"]
+    tables = [json.loads((s.out / "table_4.json").read_text()) for s in (settings, apart)]
+    decoded = [table["systems"]["nano"] for table in tables]
+    for one, two in ((alone, shared), decoded):
+        assert set(two) == set(one)
+        measured = {key: entry["mean"] for key, entry in one.items() if entry["mean"] is not None}
+        assert len(measured) > 2
+        for key, value in measured.items():
+            assert two[key]["mean"] == pytest.approx(value, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_a_process_measures_its_share_of_the_clips_alone(
+    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    given: list[bench.ClipScores] = []
+    monkeypatch.setattr(bench, "gather_object", given.extend)
+    second = SimpleNamespace(process_index=1, num_processes=2, is_main_process=False, device="cpu")
+    folders = read_testset(testset)
+    assert bench.score_share([read_spec("nano")], settings, folders, second) is None
+    [clip] = given
+    assert clip.name == "middle" and set(clip.seen.frames) == {"nano"}
+    assert set(clip.decoded["nano"]) == {"psnr", "ssim"}
+    assert len(list((settings.out / "reconstruction").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

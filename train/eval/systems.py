@@ -92,7 +92,8 @@ class Checkpoint:
             )
         self.model.vae = load_autoencoder(path, device)
         self.encoder = self._load_encoder(path, sketch) if sketch else None
-        files = " ".join(file_digest(file) for file in (path, sketch) if file)
+        self.weights = file_digest(path)
+        files = " ".join([self.weights, *([file_digest(sketch)] if sketch else [])])
         place = f"{torch.device(device).type} {self.model.dtype}"
         self.version = f"{files} {source_digest()} {file_digest(Path(__file__))} {place}"
 
