@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from discs import disc
 from PIL import Image
 from tiny_networks import save_alexnet, save_clip, save_i3d, save_mobilenet
 
-from train.eval.clips import read_clip
+from train.eval.clips import Clip, read_clip
 from train.eval.columns import Measure
 from train.eval.metric import NO_MODEL
 from train.eval.networks import Networks, find_networks
@@ -98,6 +99,20 @@ def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
     assert not {"clip_img", "clip_txt"} & set(back)
     assert back["clip_img_mobilenet"] < 1
     assert same["clip_img_mobilenet"] == pytest.approx(1)
+
+
+def test_each_clip_goes_through_hed_once(tmp_path: Path) -> None:
+    """For LPIPS-HED and edges together, the truth once for two systems."""
+    scorer = Scorer(Measure(networks=Networks(models=tmp_path, perceptual="hed", lines=True)))
+    passes: list[int] = []
+    hed = scorer.networks.nets.hed
+    hed.register_forward_hook(lambda net, given, out: passes.append(len(given[0])))
+    frames = disc(16, 2.0)
+    clip = Clip(name="a", frames=frames, sketches={7: frames[7]})
+    scorer.score_truth(clip)
+    for made in (frames.flip(0), frames.roll(1, 0)):
+        assert {"lpips_hed", "sketch_f_hed"} <= set(scorer.score(clip, made).values)
+    assert passes == [5, 5, 5], "frames 3, 6, 9 and 12, and 7, which has a sketch"
 
 
 def test_without_packages_and_files_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
