@@ -1,4 +1,4 @@
-"""docs/training.md and docs/nano.md: commands can be read, and defaults are the recipes'."""
+"""The pages in docs/: commands are understood, files are there, defaults are the recipes'."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ from train.data.filters import agreement, captions, shots, text
 from train.engine.config import RunConfig, read
 
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-NANO = (ROOT / "docs" / "nano.md").read_text(encoding="utf-8")
-LINES = [line for line in TEXT.splitlines() if line.startswith(".venv/bin/")]
-NANO_LINES = [line for line in NANO.splitlines() if line.startswith(".venv/bin/")]
+OTHERS = ("nano.md", "evaluation.md", "report/README.md")
+FLAGS = ("train.evaluate", "train.study")  # entries with flags in place of key=value words
+
+
+def commands(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(".venv/bin/")]
+
+
+LINES = commands(TEXT)
+OTHER_LINES = [
+    line for page in OTHERS for line in commands((ROOT / "docs" / page).read_text(encoding="utf-8"))
+]
 RECIPES = ("rectify", "sketch", "decoder", "pretrain", "autoencoder")
 
 
@@ -51,14 +60,35 @@ def words(value: Any) -> list[str]:
     return [number(str(value))] if value not in ("", None) else []
 
 
-@pytest.mark.parametrize("line", [*LINES, *NANO_LINES])
+@pytest.mark.parametrize("line", [*LINES, *OTHER_LINES])
 def test_commands_are_understood(line: str) -> None:
     program, *rest = shlex.split(line)
     module, given = rest[rest.index("-m") + 1], rest[rest.index("-m") + 2 :]
     assert (program == ".venv/bin/torchrun") == ("--standalone" in rest)
+    assert (program == ".venv/bin/accelerate") == (rest[0] == "launch")
+    if module in FLAGS:
+        import_module(module).parse(given)  # ends the program at a wrong flag
+        return
     given = [word for word in given if word != "--dry-run"]
     file, words = (ROOT / given[1], given[2:]) if given[:1] == ["--config"] else (None, given)
     read(schema(module.removeprefix("train.")), file, words)
+
+
+def test_the_report_s_files_are_there() -> None:
+    folder = ROOT / "docs" / "report"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    listed = [
+        re.findall(r"`(\w+\.\w+)`", row) for row in re.findall(r"^\| `.*", text, re.MULTILINE)
+    ]
+    files = [*links, *(name for row in listed for name in row)]
+    assert len(files) > 12 and [name for name in files if not (folder / name).exists()] == []
+
+
+def test_clips_of_noto_are_prepared_with_their_families() -> None:
+    """Without them look-alikes of training clips would be held out."""
+    noto = [line for line in (*LINES, *OTHER_LINES) if "train.prepare" in line and "noto" in line]
+    assert len(noto) > 1 and all("--config train/configs/noto.yaml" in line for line in noto)
 
 
 def test_every_recipe_is_shown() -> None:

@@ -51,16 +51,18 @@ def interpolate(
         model.text, model.image, model.resampler, seen, prompt, negative, grey=r.grey_uncond_image
     )
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
-    keys = encode_keys(model.vae, first.to(model.dtype), last.to(model.dtype), noise, scale)
+    ends = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
+    keys = encode_keys(model.vae, *ends, noise, scale)
     latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
     return decode(model.vae, latents / scale, keys.references, r.replace_middle_frames)
 
 
 def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batched, callback):
-    """Noise to latents (b z f h w) by DDIM with guidance; fs (b,)."""
+    """Noise to latents (b z f h w), in the keys' precision, by DDIM with guidance; fs (b,)."""
     guidance = Guidance(cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale)
+    concat = keys.concat.to(model.dtype)
     denoiser = Denoiser(
-        model.unet, keys.concat, branches, fs, guidance, control=control, batched=batched
+        model.unet, concat, branches, fs, guidance, control=control, batched=batched
     )
     shape = tuple(keys.concat.shape)
     table = model.schedule.ddim(r.steps, r.spacing, r.eta)

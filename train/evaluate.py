@@ -26,25 +26,28 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
 from train.data.store import INDEX
 from train.engine.command import errors_told
 from train.engine.files import file_digest
-from train.eval.bench import Settings, open_bench, score_parallel, score_share
+from train.eval.bench import open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
 from train.eval.gather import gather
 from train.eval.output import write
+from train.eval.settings import Settings
+from train.eval.store import folder_name
 from train.eval.systems import Spec, read_sampling, read_spec
 
 DEFAULT_SYSTEMS = ("nano", "crossfade", "nearest", "rife")
 PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
 
 
-def _workers() -> int:
-    """Two at most unless asked for: each process holds all networks."""
-    return min(2, os.cpu_count() or 1)
+def _workers(device: str) -> int:
+    """Unless asked for: each process holds all networks, and one fills a GPU."""
+    return min(2, os.cpu_count() or 1) if torch.device(device).type == "cpu" else 1
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -74,7 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--limit", type=int, help="score the first N clips only")
     add("--size", type=int, help="shorter side of the clips in pixels (default: their own)")
     add("--device", default="cpu", help="where networks run, as cuda (default: cpu)")
-    add("--workers", type=int, default=_workers(), help="processes (default: %(default)s)")
+    add("--workers", type=int, help="processes (default: 2 on a CPU, 1 on a GPU)")
     add("--models", type=Path, default=Path("models"), help="folder of networks that measure")
     add(
         "--kvd-kernel",
@@ -88,6 +91,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < least:
             parser.error(f"--{name} {value} is too small; give at least {least}")
+    options.workers = options.workers or _workers(options.device)
     return options
 
 
@@ -122,7 +126,7 @@ def evaluate(
         scored = map(open_bench(specs, settings).score, folders)
     names = " ".join(spec.name for spec in specs)
     scored = tqdm(scored, names, len(folders), unit="clip")
-    report = gather(testset.resolve().name, folders, specs, scored, settings)
+    report = gather(testset.resolve().name, specs, scored, settings)
     return write(report, started=started, processes=processes)
 
 
@@ -148,10 +152,17 @@ def _as_folders(testset: Path, out: Path) -> Path:
 
 
 def _specs(systems: Sequence[str]) -> list[Spec]:
+    """ValueError where two would share a folder, or one would have none of its own."""
     specs = [read_spec(system) for system in systems]
     names = [spec.name for spec in specs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two systems have one name in {names}; write LABEL=SYSTEM for one")
+    folders = [folder_name(name).casefold() for name in names]  # some disks see no capitals
+    if len(set(folders)) < len(folders):
+        raise ValueError(
+            f"two systems have one name, or names of one folder, in {names}; write LABEL=SYSTEM "
+            "for one"
+        )
+    if wrong := {".", ".."} & set(folders):
+        raise ValueError(f"a system cannot be named {min(wrong)!r}; write another LABEL=SYSTEM")
     return specs
 
 

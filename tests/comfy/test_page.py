@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.eval.columns import HIGHER, LOWER, TRUTH, Metric
 from train.eval.frame_curves import Curve
+from train.eval.metric import HIGHER, LOWER, TRUTH, Metric
 from train.eval.page import Page, write_page
 from train.eval.tables import Table
 
 METRICS = [
     Metric(key="psnr", title="PSNR", better=HIGHER, digits=1, meaning="pixel error."),
     Metric(key="motion", title="motion ratio", better=TRUTH, digits=2, meaning="movement."),
-    Metric(key="fvd", title="FVD", better=LOWER, digits=1, meaning="-", model="I3D", of_set=True),
+    Metric(key="fvd", title="FVD", better=LOWER, digits=1, meaning="-", model="I3D", of_set="fvd"),
     Metric(
         key="clip_txt", title="CLIP_txt", better=HIGHER, digits=2, meaning="-", model="no model"
     ),

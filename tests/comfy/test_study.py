@@ -45,8 +45,7 @@ def served(made):
 
 
 def visit(chrome, made, rater, address=None):
-    context = chrome.new_context(accept_downloads=True)
-    page = context.new_page()
+    page = chrome.new_context(accept_downloads=True).new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.goto((address or (made / "page" / "index.html").as_uri()) + f"?rater={rater}")
@@ -118,6 +117,26 @@ def test_answers_survive_a_reload_and_can_be_changed(made, chrome, tmp_path):
     assert chosen == ["bad"] * 3 + ["good"] * 6
 
 
+def test_raters_of_one_browser_answer_apart(made, chrome, tmp_path):
+    """By their names in the address, and after one another by the last page's button."""
+    page = visit(chrome, made, "hal")
+    prefer(page, made, "good", 9)
+    page.goto((made / "page" / "index.html").as_uri() + "?rater=ida")
+    prefer(page, made, "bad", 9)
+    page.locator("#other").click()
+    page.wait_for_function("typeof state === 'object' && state.rater !== 'ida'")
+    assert page.locator("#question").inner_text().startswith("1 of 9")
+    prefer(page, made, "bad", 9)
+    page.reload()
+    files = [save(page, tmp_path / "other.json")]
+    for rater in ("hal", "ida"):
+        page.goto((made / "page" / "index.html").as_uri() + f"?rater={rater}")
+        files.append(save(page, tmp_path / f"{rater}.json"))
+    study.main(["--tally", str(made), "--answers", *map(str, files)])
+    motion = json.loads((made / "table2.json").read_text())["criteria"]["motion_quality"]
+    assert [round(p["mean"], 2) for p in motion["preference"]] == [33.33, 66.67]
+
+
 def test_a_held_key_answers_one_question(made, chrome):
     page = visit(chrome, made, "gil")
     for key in ("1", "Enter"):
@@ -167,7 +186,11 @@ def test_agreement_equals_the_published_example():
     ("change", "reason"),
     [
         ({"study": "other"}, "no answers to the study"),
+        ({"answers": None}, r"answers\.json lacks a rater or a list of answers"),
+        ({"answers": ["c00"]}, r"answers\.json lacks a rater or a list of answers"),
+        ({"rater": None}, r"answers\.json lacks a rater or a list of answers"),
         ({"answers": [{"chosen": "x", "clip": "c00"}]}, "nothing that this study showed"),
+        ({"answers": [{"chosen": ["x"], "clip": "c00"}]}, "nothing that this study showed"),
     ],
 )
 def test_answers_of_something_else_are_refused(made, tmp_path, change, reason):

@@ -15,7 +15,7 @@ from train import ablate
 from train.ablation import reconstruction as decoders
 from train.ablation import rectification, running, tables
 from train.ablation.plan import AblateConfig, Places, plan
-from train.eval import bench, reconstruction
+from train.eval import reconstruction
 from train.eval.columns import Measure
 from train.eval.networks import Networks
 
@@ -98,7 +98,8 @@ def done(config, request):
     patch = pytest.MonkeyPatch()
     request.addfinalizer(patch.undo)
     patch.setattr(running, "train", train)
-    patch.setattr(bench, "find_networks", lambda models: Networks(models=models))  # none: quicker
+    find = "train.eval.settings.find_networks"
+    patch.setattr(find, lambda models: Networks(models=models))  # none: quicker
     with pytest.raises(KeyboardInterrupt):
         ablate.ablate(config)
     stopped = True

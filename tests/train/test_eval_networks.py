@@ -1,19 +1,24 @@
 """Which networks train.evaluate measures with, and its FVD and KVD."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from discs import disc
 from PIL import Image
 from tiny_networks import save_alexnet, save_clip, save_i3d, save_mobilenet
 
-from train.eval.clips import read_clip
-from train.eval.columns import NO_MODEL, Measure
+from train.eval.clips import Clip, read_clip
+from train.eval.columns import Measure
+from train.eval.metric import NO_MODEL
 from train.eval.networks import Networks, find_networks
+from train.eval.report import summarise
 from train.eval.scores import Scorer
 from train.eval.sets import set_entry
+from train.eval.tables import Table, markdown
 from train.evaluate import main
 
 
@@ -52,7 +57,28 @@ def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Pat
     files = {"lpips_alex": "alexnet-owt", "kvd_gaussian": "i3d_torchscript.pt", "clip_txt": "CLIP"}
     for key, name in files.items():
         assert name in fade[key]["model"] and "sha256 " in fade[key]["model"]
-    assert "KVD (Gaussian)" in (tmp_path / "out" / "table.md").read_text()
+    paired = same["kvd_gaussian_paired"]["mean"]
+    assert paired == pytest.approx(0, abs=1e-9) and same["kvd_gaussian"]["mean"] < -0.01
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "| KVD (Gaussian) | KVD (Gaussian, paired) |" in table
+    assert "KVD (Gaussian) |" in (tmp_path / "out" / "table_1.md").read_text()
+
+
+def test_clips_too_short_for_i3d_have_no_features(testset: Path, tmp_path: Path) -> None:
+    """One of two clips, and then both: the run goes on and says so."""
+    save_i3d(tmp_path)
+    measure = Measure(networks=Networks(models=tmp_path, video="i3d"))
+    scorer, clips = Scorer(measure), [read_clip(testset / name) for name in ("fast", "slow")]
+    short = [replace(clip, frames=clip.frames[:9]) for clip in clips]
+    for given, said in (
+        ([clips[0], short[1]], "too few clips: 1 of 2 needed"),
+        (short, "too few frames in every clip"),
+    ):
+        found = {clip.name: scorer.score_truth(clip) for clip in given}
+        row = summarise({"truth": found}, found, measure)["truth"]
+        assert row["kvd"]["mean"] is None and row["kvd"]["model"].endswith(said)
+        table = Table(title="", metrics=measure.columns()[:2], summary={"truth": row}, clips=2)
+        assert f"| {said} |" in markdown(table)
 
 
 def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
@@ -75,6 +101,20 @@ def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
     assert same["clip_img_mobilenet"] == pytest.approx(1)
 
 
+def test_each_clip_goes_through_hed_once(tmp_path: Path) -> None:
+    """For LPIPS-HED and edges together, the truth once for two systems."""
+    scorer = Scorer(Measure(networks=Networks(models=tmp_path, perceptual="hed", lines=True)))
+    passes: list[int] = []
+    hed = scorer.networks.nets.hed
+    hed.register_forward_hook(lambda net, given, out: passes.append(len(given[0])))
+    frames = disc(16, 2.0)
+    clip = Clip(name="a", frames=frames, sketches={7: frames[7]})
+    scorer.score_truth(clip)
+    for made in (frames.flip(0), frames.roll(1, 0)):
+        assert {"lpips_hed", "sketch_f_hed"} <= set(scorer.score(clip, made).values)
+    assert passes == [5, 5, 5], "frames 3, 6, 9 and 12, and 7, which has a sketch"
+
+
 def test_without_packages_and_files_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toon_core.metrics.packages.find_spec", lambda name: None)
     found = find_networks(Path("none"))
@@ -89,6 +129,7 @@ def test_intervals_of_fvd_and_kvd(tmp_path: Path) -> None:
     made = {"near": near, "far": near + 0.7}
     measure = Measure(networks=Networks(models=tmp_path, video="transnet"))
     fvd, kvd = (m for m in measure.columns() if m.of_set)
+    assert kvd.title == "KVD-TransNet (polynomial, paired)" and kvd.of_set == "kvd_paired"
 
     def entry(metric, system: str, clips: int = 60) -> dict:
         sets = ({str(i): row.tolist() for i, row in enumerate(x)} for x in (made[system], truth))

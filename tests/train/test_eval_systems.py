@@ -13,6 +13,7 @@ from toon_core.model import ToonModel
 from toon_core.presets import nano, nano_sketch, sketch_for
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
+from train.eval import systems
 from train.eval.clips import Clip, read_testset, write_frames
 from train.eval.rife import Rife
 from train.eval.systems import Sampling, read_sampling, read_spec, run_system
@@ -26,6 +27,29 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for weight in model.unet.parameters():  # its last layer starts at 0: no image to speak of
         torch.nn.init.normal_(weight, std=0.05)
     return save(model, tmp_path_factory.mktemp("models") / "mine.safetensors")
+
+
+def test_a_system_is_told_by_its_path_before_its_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/lr=1", "a=b"):
+        Path(folder).mkdir(parents=True)
+    for name in ("model=2.ckpt", "encoder=2.ckpt"):
+        Path("runs/lr=1", name).touch()
+    pair = "runs/lr=1/model=2.ckpt+runs/lr=1/encoder=2.ckpt"
+    expected = {
+        "runs/lr=1/model=2.ckpt": ("model=2", "model=2.ckpt"),
+        "mine=runs/lr=1/model=2.ckpt": ("mine", "model=2.ckpt"),
+        "a=b": ("a=b", "a=b"),
+        "a=b=a=b": ("a=b", "a=b"),
+        "a=c=nearest": ("a=c", "nearest"),
+        pair: ("model=2+encoder=2", "model=2.ckpt"),
+        f"mine={pair}": ("mine", "model=2.ckpt"),
+    }
+    found = {given: read_spec(given) for given in expected}
+    assert {g: (s.name, Path(s.what).name) for g, s in found.items()} == expected
+    assert {s.sketch.name for s in found.values() if s.sketch} == {"encoder=2.ckpt"}
 
 
 def one_line(height: int, width: int) -> Tensor:
@@ -46,15 +70,32 @@ def test_checkpoint_goes_through_the_pipeline(mine: Path) -> None:
     assert not torch.equal(once, run_system(system, clip, other))
 
 
-def test_frames_of_other_weights_device_or_precision_are_not_taken_for_these(mine: Path) -> None:
+def test_frames_of_other_weights_device_or_precision_are_not_taken_for_these(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip, sampling = Clip(name="a", frames=disc(5, 4.0)), Sampling(seed=7)
-    systems = [read_spec(name).open() for name in (str(mine), "nano", "nano+nano_sketch")]
-    prints = {system.fingerprint(clip, sampling) for system in systems}
-    prints.add(systems[0].fingerprint(clip, Sampling(seed=8)))
+    opened = [read_spec(name).open() for name in (str(mine), "nano", "nano+nano_sketch")]
+    prints = {system.fingerprint(clip, sampling) for system in opened}
+    prints.add(opened[0].fingerprint(clip, Sampling(seed=8)))
     assert len(prints) == 4
-    half = read_spec("nano").open("cpu:0")  # any device but "cpu" keeps the file's precision
-    assert half.model.dtype == torch.float16
-    assert half.fingerprint(clip, sampling) not in prints
+    monkeypatch.setattr(systems, "precision", lambda device: torch.float16)
+    assert read_spec("nano").open().fingerprint(clip, sampling) not in prints
+
+
+def test_half_precision_is_for_gpus_and_never_for_the_autoencoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert [systems.precision(d) for d in ("cpu", "cpu:0")] == [torch.float32] * 2
+    assert systems.precision("cuda") == systems.precision("cuda:1") == torch.float16
+    clip = Clip(name="a", frames=disc(5, 4.0), prompt="a disc", sketches={2: one_line(64, 64)})
+    made, sampling = [], read_sampling(["steps=1"], seed=7)
+    for dtype in (torch.float32, torch.float16):
+        monkeypatch.setattr(systems, "precision", lambda device, dtype=dtype: dtype)
+        system = read_spec("nano+nano_sketch").open()
+        assert {p.dtype for p in system.model.vae.parameters()} == {torch.float32}
+        assert {p.dtype for p in system.model.unet.parameters()} == {dtype}
+        made.append(run_system(system, clip, sampling))
+    assert 0 < (made[0] - made[1]).abs().max() < 0.1
 
 
 def test_sketches_guide_a_checkpoint_with_an_encoder() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,20 +24,29 @@ from toon_core.metrics.psnr import psnr
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.eval import bench, output, reconstruction
-from train.eval.bench import Bench, Settings
-from train.eval.clips import Clip, read_clip, write_frames
-from train.eval.columns import NO_MODEL, Measure
+from train.eval.bench import Bench
+from train.eval.clips import Clip, read_clip, read_testset, write_frames
+from train.eval.columns import Measure
 from train.eval.intervals import interval
 from train.eval.looks import network_frames
+from train.eval.metric import NO_MODEL
 from train.eval.networks import Networks
 from train.eval.output import played
 from train.eval.page import FPS
 from train.eval.report import summarise
 from train.eval.scores import Scored
+from train.eval.settings import Settings
 from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.systems import NANO, Sampling, read_sampling, run_system
+from train.eval.systems import (
+    NANO,
+    Sampling,
+    load_autoencoder,
+    read_sampling,
+    read_spec,
+    run_system,
+)
 from train.eval.tables import Table, markdown
-from train.evaluate import evaluate, main
+from train.evaluate import evaluate, main, parse
 from train.prepare import prepare
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +75,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the networks do not matter, that they are absent saves their time."""
-    monkeypatch.setattr(bench, "find_networks", lambda models: Networks(models=models))
+    find = "train.eval.settings.find_networks"
+    monkeypatch.setattr(find, lambda models: Networks(models=models))
 
 
 class Still:
@@ -189,7 +200,7 @@ def test_tables_1_and_3_have_the_papers_columns(evaluated: Path) -> None:
             assert [row["metric"] for row in csv.DictReader(file)] == wanted * 3
     text = (evaluated / "table_1.md").read_text()
     assert text.startswith("# Table 1") and "PSNR" not in text
-    assert "| system | FVD-TransNet | KVD-TransNet (polynomial) | LPIPS-HED |" in text
+    assert "| system | FVD-TransNet | KVD-TransNet (polynomial, paired) | LPIPS-HED |" in text
     assert "too few clips: 3 of 257 needed" in text
     assert "Option: --kvd-kernel gaussian" in text
     assert (evaluated / "table_3.md").read_text().startswith("# Table 3")
@@ -205,7 +216,7 @@ def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Setting
     assert table["nano"]["lpips"]["model"] == NO_MODEL
     clip = read_clip(testset / "fast", 64)
     with torch.inference_mode():
-        vae = reconstruction.load_autoencoder(NANO)
+        vae = load_autoencoder(NANO)
         expected = psnr(reconstruction.reconstructed(vae, clip), clip.frames)
     curve = json.loads((out / "figure_10.json").read_text())
     assert set(curve) == {"psnr", "ssim"}
@@ -222,7 +233,7 @@ def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Setting
 
 @pytest.mark.usefixtures("no_networks")
 def test_a_clip_of_any_size_is_given_back_in_it() -> None:
-    vae = reconstruction.load_autoencoder(NANO)
+    vae = load_autoencoder(NANO)
     clip = Clip(name="odd", frames=disc(5, 4.0, height=72, width=90))
     found = reconstruction.reconstructed(vae, clip)
     assert found.shape == clip.frames.shape
@@ -247,6 +258,7 @@ def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
     assert {"lpips", "video", "flow", "hed"} <= set(manifest["networks"])
     for network in manifest["networks"].values():
         assert all(len(sha) == 64 for sha in network["sha256"].values())
+    assert set(manifest["precision"].values()) == {"torch.float32"}
     assert len(manifest["metrics"]) == 64 and manifest["processes"] == 1
     assert manifest["seconds"] > 0 and manifest["command"].startswith("python -")
 
@@ -371,21 +383,55 @@ def test_other_shards_give_other_clips(
 
 @pytest.mark.usefixtures("no_networks")
 def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings) -> None:
+    (testset / "slow").rename(testset / "slow (2)")
     once = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
     frames = settings.out / "frames" / "crossfade"
     again = evaluate([f"again={frames}"], testset, settings)["systems"]["again"]
     assert again == once
 
 
-def test_workers_change_nothing(testset: Path, settings: Settings, tmp_path: Path) -> None:
-    alone = evaluate(["nearest"], testset, settings, limit=1)["systems"]["nearest"]
-    apart = Settings(out=tmp_path / "apart", size=64)
-    shared = evaluate(["nearest"], testset, apart, limit=1, workers=2)["systems"]["nearest"]
-    assert set(shared) == set(alone)
-    measured = {key: entry["mean"] for key, entry in alone.items() if entry["mean"] is not None}
-    assert len(measured) > 8
-    for key, value in measured.items():
-        assert shared[key]["mean"] == pytest.approx(value, rel=1e-4, abs=1e-6)
+def test_workers_change_nothing(
+    testset: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And do all of the work: the autoencoder's is refused to this process."""
+    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    apart = replace(settings, out=tmp_path / "apart")
+    alone = evaluate(["nano"], testset, settings, limit=1)["systems"]["nano"]
+    monkeypatch.setattr(reconstruction, "reconstructed", lambda *_: pytest.fail("in one process"))
+    shared = evaluate(["nano"], testset, apart, limit=1, workers=2)["systems"]["nano"]
+    tables = [json.loads((s.out / "table_4.json").read_text()) for s in (settings, apart)]
+    decoded = [table["systems"]["nano"] for table in tables]
+    for one, two in ((alone, shared), decoded):
+        assert set(two) == set(one)
+        measured = {key: entry["mean"] for key, entry in one.items() if entry["mean"] is not None}
+        assert len(measured) > 2
+        for key, value in measured.items():
+            assert two[key]["mean"] == pytest.approx(value, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.usefixtures("no_networks")
+def test_a_process_measures_its_share_of_the_clips_alone(
+    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    given: list[bench.ClipScores] = []
+    monkeypatch.setattr(bench, "gather_object", given.extend)
+    second = SimpleNamespace(process_index=1, num_processes=2, is_main_process=False, device="cpu")
+    folders = read_testset(testset)
+    assert bench.score_share([read_spec("nano")], settings, folders, second) is None
+    [clip] = given
+    assert clip.name == "middle" and set(clip.seen.frames) == {"nano"}
+    assert set(clip.decoded["nano"]) == {"psnr", "ssim"}
+    assert len(list((settings.out / "reconstruction").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"), [("cuda", 1), ("cuda:1", 1), ("cuda --workers 2", 2)]
+)
+def test_a_gpu_has_one_process_unless_more_are_asked_for(words: str, workers: int) -> None:
+    given = ["--testset", "x", "--out", "y", "--device", *words.split()]
+    assert parse(given).workers == workers
+    assert parse(given[:4]).workers == min(2, os.cpu_count())
 
 
 def test_two_processes_share_the_clips(testset: Path, tmp_path: Path) -> None:
@@ -496,6 +542,8 @@ def test_network_metric_looks_at_four_inner_frames() -> None:
     [
         (["--system", "film"], "no baseline"),
         (["--system", "crossfade", "--system", "crossfade"], "one name"),
+        (["--system", "a b=crossfade", "--system", "A_b=nearest"], r"\['a b', 'A_b'\]"),
+        (["--system", "..=nearest"], r"named '\.\.'"),
         (["--system", "{testset}/slow"], r"lacks .*frame_000\.png"),
         (["--testset", "{testset}/slow"], "holds no clip"),
         (["--testset", "{testset}/none"], "train.heldout"),

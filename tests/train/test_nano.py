@@ -13,7 +13,7 @@ from toon_core.metrics.sketch_agreement import sketch_agreement
 from toon_core.pipeline import interpolate
 from toon_core.presets import SMALL
 from toon_core.sketch.control import SketchControl, place
-from train.eval.columns import LOWER, TRUTH
+from train.eval.metric import LOWER, TRUTH
 from train.eval.systems import NANO, Checkpoint
 
 COLUMNS = {metric.key: metric for metric in nano_cast.MEASURE.columns()}

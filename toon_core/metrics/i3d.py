@@ -24,6 +24,8 @@ class I3D(nn.Module):
     [-1, 1] and the options rescale, resize and return_features.
     """
 
+    fewest = FEWEST
+
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net

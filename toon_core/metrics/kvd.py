@@ -61,15 +61,24 @@ def median_distance(features: Tensor) -> float:
     return torch.pdist(features.double()).median().item() or 1.0
 
 
-def resampled_distances(matrices: tuple[Tensor, Tensor, Tensor], counts: Tensor) -> Tensor:
-    """Bootstrap draws of the paired KVD: counts (r n), how often each pair is drawn -> (r).
+def resampled_distances(
+    matrices: tuple[Tensor, Tensor, Tensor], counts: Tensor, paired: bool = False
+) -> Tensor:
+    """Bootstrap draws of the KVD of n pairs: counts (r n), how often each pair is drawn -> (r).
 
-    A clip is never compared with its own copies, as the estimator leaves out i = j; so the mean
-    of the draws is the estimate itself.
+    A clip is never compared with its own copies, as the estimator leaves out i = j, and where it
+    does not, row i of a is compared with row i of b as often as it is drawn; so the mean of the
+    draws is the estimate itself.
     """
+    aa, bb, ab = matrices
     w, n = counts.double(), counts.shape[1]
+    if paired:
+        others, own = _pairs(aa, bb, ab) / (n * (n - 1)), torch.zeros(n).double()
+    else:
+        others = _off_diagonal(aa + bb) / (n * (n - 1)) - _off_diagonal(ab + ab.T) / n**2
+        own = -2 * ab.diagonal() / n**2
     # Drawing n of n with replacement, the mean of w_i w_j is (n - 1) / n.
-    return (w @ _pairs(*matrices) * w).sum(dim=1) / (n - 1) ** 2
+    return (w @ others * w).sum(dim=1) * n / (n - 1) + w @ own
 
 
 def _pairs(aa: Tensor, bb: Tensor, ab: Tensor) -> Tensor:

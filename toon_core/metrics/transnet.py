@@ -25,6 +25,8 @@ class TransNetTrunk(nn.Module):
     so a blur hardly counts. Parameter names are the published file's.
     """
 
+    fewest = 1  # frames of a clip
+
     def __init__(self) -> None:
         super().__init__()
         widths = [3] + [FILTERS * 2**i * len(DILATIONS) for i in range(STAGES)]

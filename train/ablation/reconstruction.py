@@ -13,11 +13,11 @@ from train.ablation.curves import draw_curves
 from train.ablation.plan import DECODERS, AblateConfig, Places, Run
 from train.ablation.tables import Values, column, write_csv, write_table
 from train.eval.clips import read_clip, read_testset
-from train.eval.columns import NO_MODEL, Metric, perceptual_key
+from train.eval.columns import perceptual_key
 from train.eval.frame_curves import frame_means
+from train.eval.metric import NO_MODEL, Metric
 from train.eval.reconstruction import (
     Curves,
-    load_autoencoder,
     metrics,
     over_clips,
     reconstructed,
@@ -25,6 +25,7 @@ from train.eval.reconstruction import (
 )
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import write_json
+from train.eval.systems import load_autoencoder
 from train.losses.perceptual import Perceptual, perceptual
 
 log = logging.getLogger("toon.ablate")

@@ -11,8 +11,8 @@ from PIL import Image
 from train import evaluate
 from train.ablation.plan import RECTIFIED, AblateConfig, Places, Run
 from train.ablation.tables import Values, column, write_table
-from train.eval.bench import Settings
 from train.eval.clips import read_clip, read_testset
+from train.eval.settings import Settings
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import Store
 from train.eval.systems import Sampling, read_sampling

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train.engine.files import write_text
-from train.eval.columns import HIGHER, LOWER, Metric
+from train.eval.metric import HIGHER, LOWER, Metric
 
 NONE: Mapping[str, Mapping[str, float]] = {}
 Values = Mapping[str, Sequence[float]]  # variant -> one value a seed

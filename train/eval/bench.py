@@ -10,52 +10,33 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from toon_core.metrics.kvd import Kernel
-
 from .clips import Clip, read_clip
-from .columns import Measure
-from .networks import find_networks
+from .reconstruction import PerFrame, Reconstructor
 from .scores import Scored, Scorer, scores_digest
+from .seen import Seen, look
+from .settings import Settings
 from .store import Store
-from .systems import Sampling, Spec, System, run_system
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How clips are made and scored. `size` is their shorter side in pixels, None that of the test
-    set itself.
-
-    Networks that measure are looked for in `models`. `kernel` is that of KVD; `every_frame` lets
-    the networks look at all inner frames.
-    """
-
-    out: Path
-    sampling: Sampling = Sampling()
-    size: int | None = None
-    device: str = "cpu"
-    models: Path = Path("models")
-    kernel: Kernel = "polynomial"
-    every_frame: bool = False
-
-    def measure(self) -> Measure:
-        found = find_networks(self.models)
-        return Measure(networks=found, kernel=self.kernel, every_frame=self.every_frame)
+from .systems import Checkpoint, Spec, System, run_system
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScores:
-    """The scores of a clip by each system, and those of the truth itself."""
+    """The scores of a clip by each system, and those of the truth itself; seen: what a look at
+    their frames leaves; decoded: {checkpoint: how its autoencoder gives the clip back}."""
 
     name: str
     frames: int
     truth: Scored
     systems: dict[str, Scored]
+    seen: Seen
+    decoded: dict[str, PerFrame]
 
 
 class Bench:
-    """Scores clip after clip, taking from the store what it holds already."""
+    """Measures clip after clip, taking from the store what it holds already."""
 
     def __init__(self, systems: Sequence[System], settings: Settings) -> None:
         self.systems, self.settings = systems, settings
@@ -63,14 +44,20 @@ class Bench:
         version = f"{scores_digest(measure)} {torch.device(settings.device).type}"
         self.store = Store(settings.out, settings.sampling, version)
         self.scorer = Scorer(measure, settings.device)
+        self.reconstructor = Reconstructor(settings)
 
     def score(self, folder: Path) -> ClipScores:
         clip = read_clip(folder, self.settings.size)
+        truth = self.store.truth(clip, self.scorer.score_truth)
+        scores = {system.name: self._score(clip, system) for system in self.systems}
+        checkpoints = [system for system in self.systems if isinstance(system, Checkpoint)]
         return ClipScores(
             name=clip.name,
             frames=len(clip.frames),
-            truth=self.store.truth(clip, self.scorer.score_truth),
-            systems={system.name: self._score(clip, system) for system in self.systems},
+            truth=truth,
+            systems=scores,
+            seen=look(folder, clip, {name: self.store.frames(clip, name) for name in scores}),
+            decoded={s.name: self.reconstructor.measured(s, clip) for s in checkpoints},
         )
 
     def _score(self, clip: Clip, system: System) -> Scored:
@@ -107,17 +94,16 @@ def score_parallel(
 
 def score_share(
     specs: Sequence[Spec], settings: Settings, folders: Sequence[Path], state: PartialState
-) -> Iterator[ClipScores] | None:
-    """One process of several: scores its share of the clips on its own device, and waits.
+) -> list[ClipScores] | None:
+    """One process of several: measures its share of the clips on its own device, and waits.
 
-    The first then gives all scores, out of the store that all share; the others None.
+    The first then gives those of all clips, the others None.
     """
     bench = open_bench(specs, replace(settings, device=str(state.device)))
     mine = folders[state.process_index :: state.num_processes]
-    for folder in tqdm(mine, "first of the processes", disable=not state.is_main_process):
-        bench.score(folder)
-    state.wait_for_everyone()
-    return map(bench.score, folders) if state.is_main_process else None
+    shown = tqdm(mine, "first of the processes", disable=not state.is_main_process)
+    every = gather_object([bench.score(folder) for folder in shown])
+    return every if state.is_main_process else None
 
 
 def open_bench(specs: Sequence[Spec], settings: Settings) -> Bench:

@@ -5,34 +5,11 @@ from dataclasses import dataclass
 
 from toon_core.metrics.kvd import Kernel
 
-from .networks import ADVICE, Networks, Perceptual
+from .metric import HIGHER, LOWER, NO_MODEL, TRUTH, Metric
+from .networks import Networks, Perceptual, or_advice
+from .set_columns import set_columns
 
-HIGHER, LOWER, TRUTH = "higher is better", "lower is better", "nearer to the truth is better"
-NO_MODEL = "no model"
 LPIPS_TITLES = {"alex": "LPIPS (AlexNet)", "vgg": "LPIPS (VGG)", "hed": "LPIPS-HED", None: "LPIPS"}
-# Of KVD: as usually published, and as on the paper's slides.
-KERNELS = {
-    "polynomial": "polynomial kernel (a.b / d + 1)^3",
-    "gaussian": "Gaussian kernel, sigma the median distance in the truth",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One column. `model` names its network, is None without one and NO_MODEL where it is absent.
-
-    `of_set`: one value for all clips together, not one for each. `sampled`: measured on the frames
-    of `network_frames` only.
-    """
-
-    key: str
-    title: str
-    better: str
-    digits: int
-    meaning: str
-    model: str | None = None
-    of_set: bool = False
-    sampled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +21,8 @@ class Measure:
     every_frame: bool = False
 
     def columns(self) -> tuple[Metric, ...]:
-        return (*_sets(self), *_frames_by_networks(self), *PLAIN, *_by_eye(self.networks))
+        sets = set_columns(self.networks, self.kernel, self.fvd, self.kvd)
+        return (*sets, *_frames_by_networks(self), *PLAIN, *_by_eye(self.networks))
 
     @property
     def perceptual(self) -> str:
@@ -149,39 +127,6 @@ SKETCH = Metric(
 )
 
 
-def _sets(measure: Measure) -> Iterator[Metric]:
-    nets = measure.networks
-    model = nets.labels.get("video", NO_MODEL)
-    standin = "-TransNet" if nets.video == "transnet" else ""
-    caution = (
-        "Features of TransNetV2 in place of I3D: it sees 48 x 27 pixels, so a blur hardly counts. "
-        "Never compare it with published values."
-        if standin
-        else _or_advice("Features of I3D.", model, "video")
-    )
-    yield Metric(
-        key=measure.fvd,
-        title=f"FVD{standin}",
-        better=LOWER,
-        digits=4 if standin else 1,
-        meaning=f"Frechet distance of all clips' features to those of the truth. {caution}",
-        model=model,
-        of_set=True,
-    )
-    [other] = KERNELS.keys() - {measure.kernel}
-    yield Metric(
-        key=measure.kvd,
-        title=f"KVD{standin} ({KERNELS[measure.kernel].split()[0]})",
-        better=LOWER,
-        digits=4,
-        meaning=f"unbiased squared MMD ({KERNELS[measure.kernel]}) of all clips' features to those "
-        "of the truth, never of a clip to its own truth; it may fall below 0. Option: --kvd-kernel "
-        f"{other} ({KERNELS[other]}). {caution}",
-        model=model,
-        of_set=True,
-    )
-
-
 def perceptual_key(net: Perceptual | None) -> str:
     return f"lpips_{net}" if net else "lpips"
 
@@ -195,7 +140,7 @@ def perceptual_metric(net: Perceptual | None, model: str) -> Metric:
             "heads. Not the LPIPS of the literature: never compare it with published values."
         )
     return _sampled(
-        perceptual_key(net), LPIPS_TITLES[net], LOWER, _or_advice(meaning, model, "lpips"), model
+        perceptual_key(net), LPIPS_TITLES[net], LOWER, or_advice(meaning, model, "lpips"), model
     )
 
 
@@ -215,10 +160,10 @@ def _likeness(measure: Measure) -> Iterator[Metric]:
             " Pooled features of MobileNetV2 in place of CLIP's: never compare it with published "
             "values."
         )
-    meaning = _or_advice(meaning, model, "images")
+    meaning = or_advice(meaning, model, "images")
     yield _sampled(measure.image_likeness, f"CLIP_img{standin}", HIGHER, meaning, model)
     model = found.get("words", NO_MODEL)
-    meaning = _or_advice("cosine of the frame and the prompt, where one is.", model, "words")
+    meaning = or_advice("cosine of the frame and the prompt, where one is.", model, "words")
     yield _sampled("clip_txt", "CLIP_txt", HIGHER, meaning, model)
 
 
@@ -228,7 +173,7 @@ def _by_eye(nets: Networks) -> Iterator[Metric]:
         "warping error: squared change from a frame to the next that the clip's own motion does "
         "not explain. Motion costs some, as the truth's value shows; a fade or a held key has less."
     )
-    yield _sampled("flicker", "flicker", TRUTH, _or_advice(meaning, flow, "flow"), flow, digits=5)
+    yield _sampled("flicker", "flicker", TRUTH, or_advice(meaning, flow, "flow"), flow, digits=5)
     yield SKETCH
     hed = nets.labels.get("hed", NO_MODEL)
     meaning = "as sketch F, with the lines that the HED edge network finds."
@@ -237,7 +182,7 @@ def _by_eye(nets: Networks) -> Iterator[Metric]:
         title="sketch F-HED",
         better=HIGHER,
         digits=3,
-        meaning=_or_advice(meaning, hed, "hed"),
+        meaning=or_advice(meaning, hed, "hed"),
         model=hed,
     )
     yield END_FRAMES
@@ -255,7 +200,3 @@ def _sampled(
         model=model,
         sampled=True,
     )
-
-
-def _or_advice(meaning: str, model: str, what: str) -> str:
-    return meaning if model != NO_MODEL else f"{meaning} No model: {ADVICE[what]}."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from .columns import Metric
+from .metric import Metric
 from .store import write_json
 
 

@@ -1,48 +1,25 @@
 """What the files of an evaluation tell, gathered clip by clip: no picture stays in memory."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from torch import Tensor
-from tqdm import tqdm
 
-from toon_core.metrics.colour_drift import colour_drift
-from toon_core.metrics.psnr import psnr
-
-from .bench import ClipScores, Settings
-from .clips import Clip, pixels, read_clip
-from .columns import COLOUR_DRIFT, PSNR, Metric
+from .bench import ClipScores
+from .clips import read_clip
 from .frame_curves import Curve, frame_means
-from .groups import crosses_border
-from .reconstruction import Curves, Reconstructor
+from .metric import Metric
+from .reconstruction import Curves, over_clips
 from .report import Run, Scores, summarise, truth_means
 from .scores import Scored
+from .seen import OVER_TIME, Seen
+from .settings import Settings
 from .store import Store
 from .systems import Spec
 from .tables import Table
 
 PASSING, INSIDE = "something enters or leaves", "nothing enters or leaves"
-OVER_TIME = {PSNR: psnr, COLOUR_DRIFT: colour_drift}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What one look at a clip and at the systems' frames of it leaves.
-
-    frames: {system: sha256 of its frames}; curves: {metric: {system: a value for each frame}}.
-    """
-
-    folder: Path
-    digest: str
-    size: tuple[int, int]
-    prompt: str
-    fps: int | None
-    passing: bool
-    frames: Mapping[str, str]
-    curves: Mapping[str, Mapping[str, list[float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,63 +97,28 @@ class Report:
 
 def gather(
     testset: str,
-    folders: Sequence[Path],
     specs: Sequence[Spec],
     scored: Iterable[ClipScores],
     settings: Settings,
 ) -> Report:
     made = sorted(scored, key=lambda clip: clip.name)
-    names = [spec.name for spec in specs]
-    seen = {folder.name: _look(folder, names, settings) for folder in folders}
-    reconstructor = Reconstructor(settings)
     return Report(
         settings=settings,
         specs=specs,
-        run=_run(testset, made, seen, settings),
-        scores={name: {clip.name: clip.systems[name] for clip in made} for name in names},
+        run=_run(testset, made, settings),
+        scores={s.name: {clip.name: clip.systems[s.name] for clip in made} for s in specs},
         truth={clip.name: clip.truth for clip in made},
-        seen=seen,
-        decoded={
-            spec.name: reconstructor.measured(spec.what, _clips(spec.name, folders, settings))
-            for spec in specs
-            if isinstance(spec.what, Path) and spec.what.is_file()
-        },
+        seen={clip.name: clip.seen for clip in made},
+        decoded={name: over_clips(clip.decoded[name] for clip in made) for name in made[0].decoded},
     )
 
 
-def _run(
-    testset: str, made: Sequence[ClipScores], seen: Mapping[str, Seen], settings: Settings
-) -> Run:
+def _run(testset: str, made: Sequence[ClipScores], settings: Settings) -> Run:
     return Run(
         testset=testset,
         clips=len(made),
         frames=frozenset(clip.frames for clip in made),
-        sizes=frozenset(clip.size for clip in seen.values()),
+        sizes=frozenset(clip.seen.size for clip in made),
         sampling=settings.sampling,
         measure=settings.measure(),
     )
-
-
-def _look(folder: Path, systems: Sequence[str], settings: Settings) -> Seen:
-    clip, store = read_clip(folder, settings.size), Store(settings.out, settings.sampling)
-    digests, curves = {}, {metric.key: {} for metric in OVER_TIME}
-    for system in systems:
-        frames = store.frames(clip, system)
-        digests[system] = hashlib.sha256(pixels(frames).tobytes()).hexdigest()
-        for metric, of in OVER_TIME.items():
-            curves[metric.key][system] = of(frames, clip.frames).tolist()
-    return Seen(
-        folder=folder,
-        digest=clip.digest(),
-        size=clip.size,
-        prompt=clip.prompt,
-        fps=clip.fps,
-        passing=crosses_border(clip.frames),
-        frames=digests,
-        curves=curves,
-    )
-
-
-def _clips(name: str, folders: Sequence[Path], settings: Settings) -> Iterable[Clip]:
-    for folder in tqdm(folders, f"{name}: encode and decode", unit="clip"):
-        yield read_clip(folder, settings.size)

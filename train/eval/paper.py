@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from . import reconstruction
-from .columns import NO_MODEL, Metric
 from .frame_curves import Curve, frame_means
 from .gather import Report
+from .metric import NO_MODEL, Metric
 from .tables import Table
 
 COMPARED = (

@@ -12,7 +12,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-import toon_core
 from toon_core.images import Fit
 from toon_core.metrics.psnr import psnr
 from toon_core.metrics.ssim import ssim
@@ -21,13 +20,14 @@ from train.engine.files import file_digest
 from train.losses.perceptual import Perceptual, perceptual
 
 from . import networks
-from .bench import Settings
 from .clips import Clip
-from .columns import PSNR, SSIM, Metric, perceptual_key, perceptual_metric
+from .columns import PSNR, SSIM, perceptual_key, perceptual_metric
 from .intervals import EMPTY, Entry, interval
+from .metric import Metric
 from .scores import scores_digest
+from .settings import Settings
 from .store import write_json
-from .systems import source_digest
+from .systems import Checkpoint, source_digest
 
 PerFrame = dict[str, list[float]]  # metric -> a value for each frame
 Curves = dict[str, list[list[float]]]  # metric -> clips x frames
@@ -38,10 +38,6 @@ def metrics(net: networks.Perceptual | None, model: str) -> tuple[Metric, ...]:
     """The columns, on all frames; LPIPS by the network that measures it."""
     found = (PSNR, replace(SSIM, digits=4), replace(perceptual_metric(net, model), digits=4))
     return tuple(replace(metric, sampled=False) for metric in found)
-
-
-def load_autoencoder(path: Path, device: str = "cpu") -> Autoencoder:
-    return toon_core.load(path, dtype=torch.float32, expect="toon").vae.to(device)
 
 
 @torch.inference_mode()
@@ -113,16 +109,11 @@ class Reconstructor:
         found = perceptual(nets.perceptual or "none", nets.models)
         return found and found.to(self.settings.device)
 
-    def measured(self, weights: Path, clips: Iterable[Clip]) -> Curves:
-        """Of every clip, in the order given."""
-        digest, vae = file_digest(weights), None
-        found = []
-        for clip in clips:
-            content = f"{clip.digest()} {digest} {self.version}"
-            key = hashlib.sha256(content.encode()).hexdigest()
-            file = self.settings.out / "reconstruction" / f"{key}.json"
-            if not file.is_file():
-                vae = vae or load_autoencoder(weights, self.settings.device)
-                write_json(file, scores(reconstructed(vae, clip), clip.frames, self.judge))
-            found.append(json.loads(file.read_text(encoding="utf-8")))
-        return over_clips(found)
+    def measured(self, system: Checkpoint, clip: Clip) -> PerFrame:
+        content = f"{clip.digest()} {system.weights} {self.version}"
+        key = hashlib.sha256(content.encode()).hexdigest()
+        file = self.settings.out / "reconstruction" / f"{key}.json"
+        if not file.is_file():
+            frames = reconstructed(system.model.vae, clip)
+            write_json(file, scores(frames, clip.frames, self.judge))
+        return json.loads(file.read_text(encoding="utf-8"))

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean as mean
 
-from .columns import NO_MODEL, Measure, Metric
+from .columns import Measure
 from .intervals import EMPTY, Entry, interval
 from .looks import network_frames
+from .metric import NO_MODEL, Metric
 from .scores import Scored
 from .sets import set_entry
 from .systems import Sampling

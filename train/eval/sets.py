@@ -12,8 +12,9 @@ from toon_core.metrics.kvd import (
     resampled_distances,
 )
 
-from .columns import Measure, Metric
+from .columns import Measure
 from .intervals import EMPTY, RESAMPLES, Entry, draws
+from .metric import Metric
 
 FVD_RESAMPLES = 200  # each takes two decompositions of a covariance
 
@@ -24,26 +25,28 @@ Features = dict[str, list[float]]
 def set_entry(measure: Measure, metric: Metric, made: Features, truth: Features) -> Entry:
     """The entry of FVD or KVD over the clips that both hold.
 
-    With too few clips it has no mean, and its `model` says so.
+    With too few clips, or clips that are all too short for the network, it has no mean, and its
+    `model` says so.
     """
     names = sorted(name for name in made if made[name] and truth.get(name))
     n = len(names)
     if not n:
-        return EMPTY | {"model": metric.model}
+        return EMPTY | {"model": f"{metric.model}; too few frames in every clip"}
     a, b = (torch.tensor([held[name] for name in names]) for held in (made, truth))
-    is_kvd = metric.key == measure.kvd
-    needed = 2 if is_kvd else clips_needed(a.shape[1])
+    is_fvd = metric.of_set == "fvd"
+    needed = clips_needed(a.shape[1]) if is_fvd else 2
     if n < needed:
         return EMPTY | {"n": n, "model": f"{metric.model}; too few clips: {n} of {needed} needed"}
-    return (_kvd(measure, a, b) if is_kvd else _fvd(a, b)) | {"n": n, "model": metric.model}
+    found = _fvd(a, b) if is_fvd else _kvd(measure, a, b, metric.of_set == "kvd_paired")
+    return found | {"n": n, "model": metric.model}
 
 
-def _kvd(measure: Measure, a: Tensor, b: Tensor) -> Entry:
+def _kvd(measure: Measure, a: Tensor, b: Tensor, paired: bool) -> Entry:
     # Of the truth's features alone, so that every system is measured with the same kernel.
     sigma = median_distance(b) if measure.kernel == "gaussian" else None
-    value = kernel_distance(a, b, measure.kernel, sigma, paired=True)
+    value = kernel_distance(a, b, measure.kernel, sigma, paired)
     counts = torch.from_numpy(_counts(len(a), RESAMPLES))
-    drawn = resampled_distances(kernel_matrices(a, b, measure.kernel, sigma), counts)
+    drawn = resampled_distances(kernel_matrices(a, b, measure.kernel, sigma), counts, paired)
     lo, hi = np.percentile(drawn.numpy(), [2.5, 97.5])
     return {"mean": value, "lo": float(lo), "hi": float(hi)}
 

@@ -35,7 +35,7 @@ class Store:
     ) -> Scored:
         """The scores of the clip by the system: those kept, else those of the kept frames, else
         those of the frames that `make` gives, which are kept."""
-        path = self._path("cache", system.name, f"{clip.name}.json")
+        path = self._cached(clip, system.name)
         made = _hash(clip.digest(), system.fingerprint(clip, self.sampling))
         record, files = _read(path), self._files(clip, system.name)
         if record.get("frames") == made and all(file.is_file() for file in files):
@@ -53,7 +53,7 @@ class Store:
     def truth(self, clip: Clip, score: Callable[[Clip], Scored]) -> Scored:
         """The truth's own scores: those kept, else made by `score` and kept."""
         key = _hash(clip.digest(), self.version)
-        path = self._path("truth", f"{clip.name}.json")
+        path = self.out / "truth" / f"{clip.name}.json"
         scores = _scores(_read(path), key)
         if scores is None:
             scores = score(clip)
@@ -66,15 +66,18 @@ class Store:
 
     def _keep(self, clip: Clip, system: str, frames: Tensor) -> None:
         # First, lest a stop in between leave it beside frames that it does not describe.
-        self._path("cache", system, f"{clip.name}.json").unlink(missing_ok=True)
-        write_frames(frames, self._path("frames", system, clip.name))
+        self._cached(clip, system).unlink(missing_ok=True)
+        write_frames(frames, self._folder(clip, system))
 
     def _files(self, clip: Clip, system: str) -> list[Path]:
-        folder = self._path("frames", system, clip.name)
+        folder = self._folder(clip, system)
         return [folder / f"frame_{i:03d}.png" for i in range(len(clip.frames))]
 
-    def _path(self, *names: str) -> Path:
-        return self.out.joinpath(*map(_safe, names))
+    def _folder(self, clip: Clip, system: str) -> Path:
+        return self.out / "frames" / folder_name(system) / clip.name
+
+    def _cached(self, clip: Clip, system: str) -> Path:
+        return self.out / "cache" / folder_name(system) / f"{clip.name}.json"
 
 
 def _hash(*parts: str) -> str:
@@ -108,5 +111,6 @@ def write_json(path: Path, content: object) -> None:
     os.replace(part, path)
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^\w.+-]", "_", name)
+def folder_name(system: str) -> str:
+    """What a system's folders are called; a clip's have its own name, which is a folder's."""
+    return re.sub(r"[^\w.+-]", "_", system)

@@ -39,24 +39,35 @@ def read(key: Mapping, files: Sequence[Path]) -> dict[str, Choices]:
     choices: dict[str, Choices] = {name: {} for name in CRITERIA}
     seen: dict[str, Path] = {}
     for file in files:
-        answers = _json(file)
-        if not isinstance(answers, dict) or answers.get("study") != key["study"]:
-            raise ValueError(f"{file} holds no answers to the study {key['study']}")
-        rater = str(answers.get("rater"))
+        rater, answers = _saved(key, file)
         if rater in seen:
             raise ValueError(f"{file} and {seen[rater]} are both of rater {rater}; give one")
         seen[rater] = file
-        for answer in answers["answers"]:
+        for answer in answers:
             name, clip, system = _answer(key, answer, file)
             choices[name].setdefault(rater, {})[clip] = key["systems"].index(system)
     return choices
 
 
+def _saved(key: Mapping, file: Path) -> tuple[str, list[dict]]:
+    """Who the rater of a file is, and the answers; ValueError where the page did not save it."""
+    saved = _json(file)
+    if not isinstance(saved, dict) or saved.get("study") != key["study"]:
+        raise ValueError(f"{file} holds no answers to the study {key['study']}")
+    rater, answers = saved.get("rater"), saved.get("answers")
+    listed = isinstance(answers, list) and all(isinstance(a, dict) for a in answers)
+    if not isinstance(rater, str) or not listed:
+        raise ValueError(
+            f"{file} lacks a rater or a list of answers; give it as the study's page saved it"
+        )
+    return rater, answers
+
+
 def _answer(key: Mapping, answer: Mapping, file: Path) -> tuple[str, str, str]:
-    behind = key["media"].get(answer.get("chosen"))
+    behind = key["media"].get(str(answer.get("chosen")))
     if behind is None or behind["clip"] != answer.get("clip"):
         raise ValueError(f"{file}: {answer.get('chosen')!r} is nothing that this study showed")
-    if answer.get("criterion") not in CRITERIA:
+    if str(answer.get("criterion")) not in CRITERIA:
         raise ValueError(f"{file}: no criterion {answer.get('criterion')!r}")
     return answer["criterion"], behind["clip"], behind["system"]
 

@@ -15,10 +15,13 @@ import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
+from toon_core.model import build_part
 from toon_core.presets import RELEASED
 from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import misfit
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.checkpoint import read
 from train.engine.files import file_digest
 
 from .clips import Clip, pixels
@@ -56,6 +59,19 @@ class System(Protocol):
         ...
 
 
+def precision(device: str) -> torch.dtype:
+    """In which checkpoints compute, but for their autoencoder: CPUs are slow in half precision."""
+    return torch.float32 if torch.device(device).type == "cpu" else torch.float16
+
+
+def load_autoencoder(path: Path, device: str = "cpu") -> Autoencoder:
+    """Always in single precision, since decoders of this family overflow in half."""
+    checkpoint = read(path, expect="toon")
+    vae = build_part(checkpoint.config, "vae", device="meta")
+    checkpoint.fill(vae, "vae", device=device, dtype=torch.float32)
+    return vae.eval()
+
+
 class Checkpoint:
     """A model of ours through the pack's own pipeline, guided by the clips' sketches where a sketch
     encoder is given, and by the keys alone else.
@@ -67,15 +83,17 @@ class Checkpoint:
         self, name: str, path: Path, device: str = "cpu", sketch: Path | None = None
     ) -> None:
         self.name, self.device = name, device
-        dtype = torch.float32 if device == "cpu" else None  # CPUs are slow in half precision
+        dtype = precision(device)
         self.model = toon_core.load(path, dtype=dtype, device=device, expect="toon")
         if self.model.text is None:
             raise ValueError(
                 f"{path} is a pruned file, without the CLIP text and image encoders, which only "
                 "the nodes can take from other files; give the complete checkpoint"
             )
+        self.model.vae = load_autoencoder(path, device)
         self.encoder = self._load_encoder(path, sketch) if sketch else None
-        files = " ".join(file_digest(file) for file in (path, sketch) if file)
+        self.weights = file_digest(path)
+        files = " ".join([self.weights, *([file_digest(sketch)] if sketch else [])])
         place = f"{torch.device(device).type} {self.model.dtype}"
         self.version = f"{files} {source_digest()} {file_digest(Path(__file__))} {place}"
 
@@ -155,19 +173,28 @@ def read_spec(spec: str) -> Spec:
 
     Loads nothing. ValueError if it is none of these.
     """
-    label, _, rest = spec.rpartition("=")
-    if rest in BASELINES:
-        return Spec(name=label or rest, what=rest)
-    if path := _found(rest):
-        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
-    model, encoder = (_found(part) for part in rest.rpartition("+")[::2])
-    if model and encoder and model.is_file() and encoder.is_file():
-        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
+    # The whole first, then by each "=": a path may hold some too.
+    cuts = [i for i, letter in enumerate(spec) if letter == "="]
+    for label, rest in [("", spec), *((spec[:i], spec[i + 1 :]) for i in cuts)]:
+        if found := _named(label, rest):
+            return found
     raise ValueError(
         f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no such file or "
         "folder; give nano, a baseline, a checkpoint file, a folder of frames, or a checkpoint "
         "with its sketch encoder as nano+nano_sketch or CHECKPOINT+ENCODER"
     )
+
+
+def _named(label: str, what: str) -> Spec | None:
+    """That system, under a name of its own where there is no label; None where it is none."""
+    if what in BASELINES:
+        return Spec(name=label or what, what=what)
+    if path := _found(what):
+        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
+    model, encoder = (_found(part) for part in what.rpartition("+")[::2])
+    if model and encoder and model.is_file() and encoder.is_file():
+        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
+    return None
 
 
 def _found(name: str) -> Path | None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .columns import NO_MODEL, TRUTH, Metric
 from .intervals import Entry
+from .metric import NO_MODEL, TRUTH, Metric
 from .report import Summary
 from .store import write_json
 
@@ -80,7 +80,7 @@ def _why_empty(entry: Entry | None) -> str:
     model = str(entry["model"]) if entry else ""
     if model == NO_MODEL:
         return NO_MODEL
-    return model.split("; ")[-1] if "too few clips" in model else "-"
+    return model.split("; ")[-1] if "; too few " in model else "-"
 
 
 def _best(table: Table, metric: Metric) -> set[str]:

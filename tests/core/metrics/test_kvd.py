@@ -93,13 +93,14 @@ def test_symmetric_and_rising_with_distance(kernel: str) -> None:
     assert found[1] - found[0] > 0.01
 
 
-def test_draws_have_the_estimate_as_their_mean() -> None:
+@pytest.mark.parametrize("paired", [False, True])
+def test_draws_have_the_estimate_as_their_mean(paired: bool) -> None:
     """Over all 4^4 ways to draw four clips: copies of a clip must not count as its likeness."""
     a, b = normal(4, 3), normal(4, 3, seed=1) + 0.5
     ways = torch.tensor(list(product(range(4), repeat=4)))
     counts = torch.stack([torch.bincount(way, minlength=4) for way in ways])
-    drawn = resampled_distances(kernel_matrices(a, b), counts)
-    expected = kernel_distance(a, b, paired=True)
+    drawn = resampled_distances(kernel_matrices(a, b), counts, paired)
+    expected = kernel_distance(a, b, paired=paired)
     assert drawn.mean().item() == pytest.approx(expected, rel=1e-9)
     assert drawn.std() > 0
 
