@@ -66,6 +66,7 @@ class DecoderConfig(FromBase):
     identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
     fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
 
+    FREE: ClassVar[tuple[str, ...]] = (*FromBase.FREE, "perceptual_frames")
     FULL: ClassVar[Options] = {"height": 256, "width": 256, "batch": 16, "checkpointing": False}
 
 

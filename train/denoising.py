@@ -40,6 +40,10 @@ class DenoisingConfig(ScaledConfig):
     sheet_cfg: float | None = None
     sheet_temperature: float | None = None
 
+    FREE: ClassVar[tuple[str, ...]] = (
+        *ScaledConfig.FREE,
+        *("sheet_steps", "sheet_cfg", "sheet_temperature"),
+    )
     FULL: ClassVar[Options] = {**ScaledConfig.FULL, **_sheets(12, 2.0, 1.0)}
     SMALL: ClassVar[Options] = {
         **ScaledConfig.SMALL,

@@ -21,9 +21,11 @@ from train.engine.averaged import Averaged
 from train.engine.batches import Piece, Share, batches
 from train.engine.blocks import recompute
 from train.engine.config import RunConfig
+from train.engine.history import History
 from train.engine.journal import Journal, over_processes
 from train.engine.launch import start
 from train.engine.objective import Build, Recipe
+from train.engine.result import exported
 from train.engine.stop import Stop
 from train.engine.trained import Trained
 from train.engine.watch import SELDOM, Most, watched
@@ -43,6 +45,9 @@ def run(build: Build, config: RunConfig) -> Run:
         for objective in recipe.objectives.values():
             recompute(objective)
     job = Run(recipe, config, accelerator, build)
+    if job.done:
+        log.info("%s has its result of step %d: nothing to do", job.out, job.step)
+        return job
     n = accelerator.num_processes
     job.expected = estimate.report(job.trained, recipe.dataset, config, n)
     if not config.dry_run:
@@ -69,7 +74,8 @@ class Run:
         self.journal: Journal | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
         self.most = Most()  # memory while it trained
-        self.step, self.seconds, self._saved, self._stamp = 0, 0.0, -1, ""
+        self.history = History(config, recipe.dataset.stamp())
+        self.step, self.seconds, self._saved, self.done = 0, 0.0, -1, False
         if not config.dry_run:
             self._resume()
 
@@ -77,23 +83,18 @@ class Run:
         state = checkpoint.load_latest(self.checkpoints)
         if state is None:
             return
-        for name in ("seed", "batch"):
-            if state[name] != getattr(self.config, name):
-                raise ValueError(
-                    f"{self.out} was begun with {name}={state[name]}, which decides what its next "
-                    "samples are: give that again, or another out folder"
-                )
+        self.history.go_on(state)
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
         for name, trained in self.trained.items():
             trained.load_state_dict(state["objectives"][name])
+        self.done = self.step >= self.config.steps and exported(self.out, self.step)
 
     def save(self) -> None:
         """OSError where it cannot be written."""
         if self._saved == self.step:
             return
         state = {
-            "seed": self.config.seed,
-            "batch": self.config.batch,
+            **self.history.state_dict(),
             "seconds": self.seconds,
             "objectives": {name: t.state_dict() for name, t in self.trained.items()},
         }
@@ -123,7 +124,6 @@ class Run:
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             options.write(self.config, self.out / "config.yaml")
-            self._stamp = self.recipe.dataset.stamp()
             self.journal = Journal(self.out, self.step, self.config.steps)
 
     def _steps(self, stop: Stop) -> None:
@@ -190,7 +190,8 @@ class Run:
     def _export(self, recipe: Recipe) -> None:
         facts = {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
         try:
-            recipe.export(self.out, {**facts, "data_stamp": self._stamp})
+            found = {"data_stamp": self.history.stamp, "history": self.history.changes}
+            recipe.export(self.out, {**facts, **found})
         except OSError as error:
             raise OSError(
                 f"{error}. Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Start "
