@@ -26,7 +26,7 @@ class Trained:
         self.config, self.accelerator, self.module = config, accelerator, module
         module.train()
         if config.fsdp:
-            self.wrapped = shard(module)
+            self.wrapped = shard(module, accelerator.device)
         else:
             self.wrapped = accelerator.prepare_model(module)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
