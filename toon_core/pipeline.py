@@ -31,12 +31,14 @@ def interpolate(
     draw: Draw | None = None,
     semantic: Tensor | None = None,
     batched: bool = True,
+    frames_at_once: int | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
     """first, last (b 3 h w) in [-1, 1], sizes multiples of 64 -> frames (b 3 f h w), about [-1, 1].
 
     semantic: the first key before any fit (default: `first`), for the image tokens; draw(shape)
-    replaces the random numbers, in the release's order: posterior noise, x_T, one a step.
+    replaces the random numbers, in the release's order: posterior noise, x_T, one a step. batched,
+    frames_at_once: memory, not the result.
     """
     r, scale = recipe, model.config.scale_factor
     draw = draw or seeded(r.seed, first.device)
@@ -49,7 +51,8 @@ def interpolate(
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
     keys = encode_keys(model.vae, first.to(model.dtype), last.to(model.dtype), noise, scale)
     latents = sample(model, keys, branches, r, control, draw, batched, callback)
-    return decode(model.vae, latents / scale, keys.references, r.replace_middle_frames)
+    references, twice = keys.references, r.replace_middle_frames
+    return decode(model.vae, latents / scale, references, twice, frames_at_once)
 
 
 def sample(model, keys: Keys, branches, r: Recipe, control, draw: Draw, batched, callback):

@@ -219,7 +219,8 @@ class DecoderRecipe:
 
     def _decoded(self, video: Tensor) -> Tensor:
         z, references = encode_clip(self.vae, video[None], fixed_draws())
-        return self.vae.decode(z, references if self.vae.config.references else None)[0]
+        own = references if self.vae.config.references else None
+        return self.vae.decode(z, own, frames_at_once=1)[0]
 
 
 def adversary_of(config: DecoderConfig) -> Adversary:

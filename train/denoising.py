@@ -128,7 +128,17 @@ class Samples:
             replace_middle_frames=False,
         )
         first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))
-        frames = interpolate(model, first, last, item["prompt"], recipe=recipe, control=control)
+        # One branch and one frame at a time: a sheet should need less memory than training.
+        frames = interpolate(
+            model,
+            first,
+            last,
+            item["prompt"],
+            recipe=recipe,
+            control=control,
+            batched=False,
+            frames_at_once=1,
+        )
         return frames[0].clamp(-1, 1).cpu()
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from pathlib import Path
 
-import torch
+import numpy as np
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -48,8 +48,7 @@ def run(build: Build, config: RunConfig) -> Run:
     if job.done:
         log.info("%s has its result of step %d: nothing to do", job.out, job.step)
         return job
-    n = accelerator.num_processes
-    job.expected = estimate.report(job.trained, recipe.dataset, config, n)
+    job.estimate()
     if not config.dry_run:
         with watched(accelerator.device, SELDOM) as job.most:
             job.train()
@@ -74,10 +73,19 @@ class Run:
         self.journal: Journal | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
         self.most = Most()  # memory while it trained
+        self._first: np.ndarray | None = None  # sheet of the start
         self.history = History(config, recipe.dataset.stamp())
         self.step, self.seconds, self._saved, self.done = 0, 0.0, -1, False
         if not config.dry_run:
             self._resume()
+
+    def estimate(self) -> None:
+        """Say what it will need; the sheet that is drawn for it is the one of the start."""
+        data, n = self.recipe.dataset, self.accelerator.num_processes
+        self.expected = estimate.report(self.trained, data, self.config, n, self._draw_first)
+
+    def _draw_first(self) -> None:
+        self._first = self.averaged.sheet()
 
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.checkpoints)
@@ -108,7 +116,7 @@ class Run:
         self._open()
         try:
             if self.step == 0:
-                self._sheet()
+                self._show(self._first)
             with Stop(self.accelerator, self.config.minutes) as stop:
                 self._steps(stop)
                 self.save()
@@ -175,14 +183,16 @@ class Run:
             self.journal.values(self.step, means)
 
     def _sheet(self) -> None:
-        with self.averaged.recipe() as recipe, torch.inference_mode():
-            if self.journal and recipe:
-                self.journal.sheet(self.step, recipe.sheet())
+        self._show(self.averaged.sheet())
+
+    def _show(self, picture: np.ndarray | None) -> None:
+        if self.journal and picture is not None:
+            self.journal.sheet(self.step, picture)
 
     def _finish(self) -> None:
         if self.step % self.config.sample_every:
             self._sheet()
-        with self.averaged.recipe() as recipe:
+        with self.averaged.recipe(export=True) as recipe:
             if recipe:
                 self._export(recipe)
         self.accelerator.wait_for_everyone()
