@@ -16,11 +16,12 @@ from toy_recipe import Items, ToyConfig, ToyRecipe, same, states, train
 
 from toon_core.weights.save import write
 from train.data.windows import WindowConfig
-from train.engine import checkpoint, loop
+from train.engine import checkpoint, launch, loop
 from train.engine.config import RunConfig, parse, read
 from train.engine.files import write_text
 from train.engine.muon import is_matrix
 from train.engine.optimizers import make_optimizer
+from train.engine.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +218,39 @@ def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
         job = loop.run(ToyRecipe, config)
     assert job.step == 0 and not Path(config.out).exists()
     assert "activations and gradients" in caplog.text and "s a step" in caplog.text
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """Gradients are scaled on the CPU, too, as fp16 needs it on a GPU."""
+    plain = launch._accelerator
+
+    def accelerator(config):
+        made = plain(config)
+        made.scaler = torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=2)
+        return made
+
+    monkeypatch.setattr(launch, "_accelerator", accelerator)
+
+
+def test_the_scale_of_gradients_goes_on_too(scaled, tmp_path):
+    whole = train(out=str(tmp_path / "whole"), steps=5, judge=False)
+    train(out=str(tmp_path / "parts"), steps=3, judge=False)
+    resumed = train(out=str(tmp_path / "parts"), steps=5, judge=False)
+    found, expected = (j.accelerator.scaler.state_dict() for j in (resumed, whole))
+    assert found == expected and found["scale"] == 4 * 256 and found["_growth_tracker"] == 1
+    assert same(states(whole), states(resumed))
+
+
+def test_a_run_that_skips_every_update_stops(scaled, tmp_path, monkeypatch):
+    def overflowed(self):
+        for p in self.parameters:
+            p.grad.fill_(float("inf"))
+        return torch.tensor(float("inf"))
+
+    monkeypatch.setattr(Trained, "_clipped", overflowed)
+    with pytest.raises(ValueError, match=r"denoise, step 19: .*not finite; last good checkpoint"):
+        train(out=str(tmp_path), steps=30, judge=False)
 
 
 def test_curves_and_sheets_go_to_tensorboard(whole):

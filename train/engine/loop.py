@@ -95,6 +95,8 @@ class Run:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
         for name, trained in self.trained.items():
             trained.load_state_dict(state["objectives"][name])
+        if self.accelerator.scaler and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.done = self.step >= self.config.steps and exported(self.out, self.step)
 
     def save(self) -> None:
@@ -106,6 +108,8 @@ class Run:
             "seconds": self.seconds,
             "objectives": {name: t.state_dict() for name, t in self.trained.items()},
         }
+        if self.accelerator.scaler:
+            state["scaler"] = self.accelerator.scaler.state_dict()
         if self.accelerator.is_main_process:
             checkpoint.save(self.checkpoints, self.step, state, self.config.keep)
         self._saved = self.step
