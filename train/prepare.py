@@ -90,7 +90,7 @@ def _stamped(config: PrepareConfig, found: Found) -> tuple[dict[str, str], dict[
 def _options(config: PrepareConfig) -> str:
     """The options and models that the work on one source depends on."""
     options = asdict(config)
-    for name in ("data", "out", "workers", "shard_mb", "families"):
+    for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
     return json.dumps([options, filter_models(config.filters)])
@@ -158,12 +158,14 @@ def _processed(
     config: PrepareConfig, todo: Paths, stamps: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
     jobs = {name: (config, name, path, stamps[name]) for name, path in todo.items()}
-    for name, outcome in run_jobs(process, jobs, config.workers, start_worker):
+    for name, outcome in run_jobs(
+        process, jobs, config.workers, start_worker, config.longest_minutes * 60
+    ):
         yield name, outcome or _crashed(config, name, todo[name], stamps[name])
 
 
 def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
-    outcome = _refusal(name, path, "read: its reader crashed", stamp)
+    outcome = _refusal(name, path, "read: its reader crashed, or took too long", stamp)
     write_outcome(Path(config.out), name, outcome, None)
     return outcome
 

@@ -137,7 +137,7 @@ def test_a_crashing_reader_costs_one_clip_only(tmp_path, lottie_folder, monkeypa
     config = options(lottie_folder, tmp_path, workers=1)
     outcomes = dict(module._processed(config, paths, stamps))
     assert outcomes["good"].records[0].kept
-    assert outcomes["bad"].records[0].reason == "read: its reader crashed"
+    assert outcomes["bad"].records[0].reason == "read: its reader crashed, or took too long"
 
 
 def test_an_unforeseen_fault_is_a_reason_and_a_full_disk_ends_the_run(
