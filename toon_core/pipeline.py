@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .conditioning.encode import Keys, encode_branches, encode_keys
+from .conditioning.encode import Keys, encode_branches, encode_keys, frame_rates
 from .denoiser import Denoiser, Guidance
 from .devices import moved
 from .model import ToonModel
 from .presets import RELEASED, Recipe
 from .samplers.ddim import Progress, ddim
 from .sketch.control import SketchControl
-from .vae.autoencoder import Autoencoder
+from .vae.clips import decode
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 
@@ -33,16 +33,18 @@ def interpolate(
     semantic: Tensor | None = None,
     fs: Tensor | None = None,
     batched: bool = True,
+    frames_at_once: int | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
     """first, last (b 3 h w) in [-1, 1], sizes multiples of 64 -> frames (b 3 f h w), about [-1, 1].
 
     semantic: the first key before any fit (default: `first`), for the image tokens; draw(shape)
     replaces the random numbers, in the release's order: posterior noise, x_T, one a step; fs (b,):
-    frames per second of each clip (default: `recipe.fps` for all).
+    frames per second of each clip (default: `recipe.fps` for all). batched, frames_at_once:
+    memory, not the result.
     """
     r, scale = recipe, model.config.scale_factor
-    fs = _speeds(first, r.fps if fs is None else fs)
+    fs = frame_rates(first, r.fps if fs is None else fs)
     draw = draw or seeded(r.seed, first.device)
     h, w = (side // model.config.vae.downsample for side in first.shape[-2:])
     z = model.config.vae.z_channels
@@ -54,7 +56,8 @@ def interpolate(
     ends = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
     keys = encode_keys(model.vae, *ends, noise, scale)
     latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
-    return decode(model.vae, latents / scale, keys.references, r.replace_middle_frames)
+    references, twice = keys.references, r.replace_middle_frames
+    return decode(model.vae, latents / scale, references, twice, frames_at_once)
 
 
 def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batched, callback):
@@ -68,44 +71,6 @@ def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batc
     table = model.schedule.ddim(r.steps, r.spacing, r.eta)
     latents = ddim(denoiser, draw(shape), table, lambda: draw(shape), callback, r.temperature)
     return latents.to(keys.concat.dtype)
-
-
-def decode(
-    vae: Autoencoder,
-    z: Tensor,
-    references: list[Tensor],
-    replace_middle: bool = True,
-    frames_at_once: int | None = None,
-    progress: Callable[[float], object] = lambda part: None,
-) -> Tensor:
-    """z (b c f h w), unscaled -> frames. replace_middle: the two middle frames come from a second
-    decode without frames 1 and f-2 (architecture.md 8.6); needs at least 4 frames. progress:
-    called with the part that is done, up to 1."""
-    total = z.shape[2]
-    twice = replace_middle and total >= 4 and not vae.config.plain  # plain: no frame sees another
-    share = 0.5 if twice else 1.0
-    options = {"frames_at_once": frames_at_once, "progress": lambda part: progress(share * part)}
-    frames = vae.decode(z, references, **options)
-    if not twice:
-        return frames
-    kept = [i for i in range(total) if i not in (1, total - 2)]
-    options["progress"] = lambda part: progress(share + share * part)
-    second = vae.decode(z[:, :, kept], references, **options)
-    for i in (total // 2 - 1, total // 2):
-        if i in kept:
-            frames[:, :, i] = second[:, :, kept.index(i)]
-    return frames
-
-
-def _speeds(first: Tensor, fs: Tensor | float) -> Tensor:
-    """One number a clip, where `first` is; ValueError for as many as there are not clips."""
-    if not isinstance(fs, Tensor):
-        return torch.full((first.shape[0],), fs, device=first.device)
-    if fs.shape != first.shape[:1]:
-        raise ValueError(
-            f"fs {tuple(fs.shape)}: expected one number for each of {len(first)} clips"
-        )
-    return moved(fs, first.device)
 
 
 def seeded(seed: int, device: torch.device) -> Draw:

@@ -27,7 +27,7 @@ from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.files import write_text
 from train.heldout import HeldoutConfig, write_heldout
-from train.natural import RenderConfig, render
+from train.natural import render
 
 log = logging.getLogger("toon.ablate")
 
@@ -45,6 +45,7 @@ def ablate(config: AblateConfig) -> Path | None:
     places = Places(config)
     _keep_options(config, places.out / "ablation.yaml")
     runs = plan(config, places)
+    natural = running.rendering(config, places)
     for run in runs:
         running.options(run, places)
     if config.report_only:
@@ -53,7 +54,7 @@ def ablate(config: AblateConfig) -> Path | None:
     budget.stated(config, places)
     if config.dry_run:
         return None
-    render(RenderConfig(out=str(places.natural), size=config.size, **config.natural))
+    render(natural)
     for run in runs:
         running.finish(run, places)
     return report(config, places, runs)
@@ -99,6 +100,7 @@ def report(config: AblateConfig, places: Places, runs: list[Run]) -> Path:
     """report.md of the runs that are done; says which are not."""
     done = [run for run in runs if running.is_done(run, places)]
     parts = ["# Ablation\n", "## Budget\n", (places.out / "budget.md").read_text()]
+    parts.append(budget.spent(places, done))
     if left := [run.name for run in runs if run not in done]:
         parts.append(f"Not done yet: {', '.join(left)}.\n")
     for recipe, section in SECTIONS.items():

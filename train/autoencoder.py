@@ -132,7 +132,8 @@ class AutoencoderRecipe:
         save_part(self.vae, path, "vae", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:
-        return self.vae.decode(encode_clip(self.vae, video[None], fixed_draws())[0])[0]
+        z, _ = encode_clip(self.vae, video[None], fixed_draws())
+        return self.vae.decode(z, frames_at_once=1)[0]
 
 
 def start(config: AutoencoderConfig) -> Autoencoder:

@@ -66,6 +66,7 @@ class DecoderConfig(FromBase):
     identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
     fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
 
+    FREE: ClassVar[tuple[str, ...]] = (*FromBase.FREE, "perceptual_frames")
     FULL: ClassVar[Options] = {"height": 256, "width": 256, "batch": 16, "checkpointing": False}
 
 
@@ -218,7 +219,8 @@ class DecoderRecipe:
 
     def _decoded(self, video: Tensor) -> Tensor:
         z, references = encode_clip(self.vae, video[None], fixed_draws())
-        return self.vae.decode(z, references if self.vae.config.references else None)[0]
+        own = references if self.vae.config.references else None
+        return self.vae.decode(z, own, frames_at_once=1)[0]
 
 
 def adversary_of(config: DecoderConfig) -> Adversary:

@@ -40,6 +40,10 @@ class DenoisingConfig(ScaledConfig):
     sheet_cfg: float | None = None
     sheet_temperature: float | None = None
 
+    FREE: ClassVar[tuple[str, ...]] = (
+        *ScaledConfig.FREE,
+        *("sheet_steps", "sheet_cfg", "sheet_temperature"),
+    )
     FULL: ClassVar[Options] = {**ScaledConfig.FULL, **_sheets(12, 2.0, 1.0)}
     SMALL: ClassVar[Options] = {
         **ScaledConfig.SMALL,
@@ -124,7 +128,17 @@ class Samples:
             replace_middle_frames=False,
         )
         first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))
-        frames = interpolate(model, first, last, item["prompt"], recipe=recipe, control=control)
+        # One branch and one frame at a time: a sheet should need less memory than training.
+        frames = interpolate(
+            model,
+            first,
+            last,
+            item["prompt"],
+            recipe=recipe,
+            control=control,
+            batched=False,
+            frames_at_once=1,
+        )
         return frames[0].clamp(-1, 1).cpu()
 
 

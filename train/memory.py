@@ -6,9 +6,10 @@
 Prints a Markdown table in GiB. Networks and batches are fake tensors, which have a shape and no
 storage; a step runs on them, forward and backward, and what would be alive at its peak is counted.
 Each GPU takes `samples` clips at a time; more of a batch are accumulated. Several GPUs share by
-fsdp=true what the recipe trains; the networks it only uses are on each. Not counted: CUDA itself
-and what its allocator loses to fragments, together often 1 to 3 GiB, and what the first process
-holds for a moment when it draws a sheet: one more copy of the model.
+fsdp=true what the recipe trains; the networks it only uses are on each. A sample sheet counts
+where it takes more than a step: the first GPU draws it, with the weights beside their average, and
+where they are shared with one more copy of the model. Not counted: CUDA itself and what its
+allocator loses to fragments, together often 1 to 3 GiB.
 """
 
 from __future__ import annotations
@@ -49,14 +50,25 @@ class Need:
     average: int
     gathered: int  # sharded weights that a GPU has whole at one time
     activations: int
+    sheet: int  # activations of a sample sheet
 
     def on(self, gpus: int) -> int:
-        """Of one GPU of so many: weights, gradients, Adam's two moments, average, activations.
-        Networks are built whole and then sharded, so it is never less than all weights."""
+        """Of the first of so many GPUs, in training or while it draws a sheet. Networks are built
+        whole and then sharded, so it is never less than all weights."""
+        return max(self.training(gpus), self.drawing(gpus), self.objective + self.beside)
+
+    def training(self, gpus: int) -> int:
+        """Weights, gradients, Adam's two moments, average, activations."""
         states = (self.objective + 3 * self.trained + self.average) / gpus
         whole = self.gathered if gpus > 1 else 0
-        training = round(states) + whole + self.beside + self.activations
-        return max(training, self.objective + self.beside)
+        return round(states) + whole + self.beside + self.activations
+
+    def drawing(self, gpus: int) -> int:
+        """Without gradients; the weights wait while their average is in their place, or a whole
+        model is built beside the shares."""
+        states = (self.objective + 2 * self.trained + self.average) / gpus
+        more = self.objective + self.beside if gpus > 1 else self.average
+        return round(states) + more + self.beside + self.sheet
 
 
 def needs(make: Callable[[], Workload], config: MemoryConfig) -> Need:
@@ -78,6 +90,7 @@ def needs(make: Callable[[], Workload], config: MemoryConfig) -> Need:
             beside=sum(p.nbytes for m in work.beside for p in m.parameters()),
             average=trained if work.average else 0,
             gathered=sum(_gathered(m) for m in work.trained),
+            sheet=sheet(work, config),
             activations=activations(work, config),
         )
 
@@ -113,13 +126,24 @@ def activations(work: Workload, config: MemoryConfig) -> int:
         for p in module.parameters():
             if p.requires_grad:
                 p.register_post_accumulate_grad_hook(_drop)
-    half = HALVES.get(config.dtype)
     with LiveMemory() as live:
         for loss in work.losses(config.samples):
-            with torch.autocast("cpu", half, enabled=half is not None, cache_enabled=False):
+            with _precision(config):
                 value = loss()
             value.backward()
     return live.peak
+
+
+def sheet(work: Workload, config: MemoryConfig) -> int:
+    """The peak of one clip of a sheet."""
+    with LiveMemory() as live, torch.no_grad(), _precision(config):
+        work.sheet()
+    return live.peak
+
+
+def _precision(config: MemoryConfig) -> torch.autocast:
+    half = HALVES.get(config.dtype)
+    return torch.autocast("cpu", half, enabled=half is not None, cache_enabled=False)
 
 
 def _drop(parameter: Tensor) -> None:
@@ -128,14 +152,14 @@ def _drop(parameter: Tensor) -> None:
 
 def table(config: MemoryConfig) -> Iterator[str]:
     """Its lines. Weights, gradients, Adam and average are whole, before they are shared."""
-    heads = ["recipe", "trains", "weights", "gradients", "Adam", "average", "activations"]
+    heads = ["recipe", "trains", "weights", "gradients", "Adam", "average", "activations", "sheet"]
     heads += [f"{n} GPU{'s' * (n > 1)}" for n in config.gpus]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
     for name in config.recipes:
         need = needs(WORKLOADS[name], config)
         sizes = [need.objective + need.beside, need.trained, 2 * need.trained, need.average]
-        sizes += [need.activations, *(need.on(n) for n in config.gpus)]
+        sizes += [need.activations, need.sheet, *(need.on(n) for n in config.gpus)]
         cells = [name, f"{need.trained / 4e6:.0f} M", *(f"{s / GIB:.1f}" for s in sizes)]
         yield f"| {' | '.join(cells)} |"
 

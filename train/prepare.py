@@ -29,7 +29,7 @@ from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
 from train.data.pool import run_jobs
 from train.data.search import Found, cannot_be_opened, search
-from train.data.shards import write_atomic
+from train.data.shards import found_shards, write_atomic
 from train.data.store import INDEX, Record, Store, read_index
 from train.data.worker import filter_models, load_chain, process, start_worker
 from train.engine.config import parse
@@ -41,8 +41,7 @@ Paths = dict[str, Path]
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
-    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise ValueError(f"out={out} lies in data={data}, whose clips are read: choose another out")
+    _check_out(data, out)
     for step, reason in load_chain(config.filters).missing.items():
         log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data
@@ -62,6 +61,19 @@ def prepare(config: PrepareConfig) -> Store:
     return Store(out)
 
 
+def _check_out(data: Path, out: Path) -> None:
+    """Shards in `out` are replaced: ValueError where something else of the user's is there."""
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise ValueError(f"out={out} lies in data={data}, whose clips are read: choose another out")
+    if data.is_file() and data.resolve().is_relative_to(out.resolve()):
+        raise ValueError(f"data={data} lies in out={out}, which is for shards: choose another out")
+    ours = (out / INDEX).is_file() or (out / FOLDER).is_dir()
+    if not ours and (shards := found_shards(out)):
+        raise ValueError(
+            f"out={out} holds {shards[0].name}, which train.prepare did not write: choose another"
+        )
+
+
 def _stamped(config: PrepareConfig, found: Found) -> tuple[dict[str, str], dict[str, Outcome]]:
     """What the work on every source depends on, and the outcomes of those that cannot be used."""
     options = _options(config)
@@ -78,7 +90,7 @@ def _stamped(config: PrepareConfig, found: Found) -> tuple[dict[str, str], dict[
 def _options(config: PrepareConfig) -> str:
     """The options and models that the work on one source depends on."""
     options = asdict(config)
-    for name in ("data", "out", "workers", "shard_mb", "families"):
+    for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
     return json.dumps([options, filter_models(config.filters)])
@@ -146,12 +158,14 @@ def _processed(
     config: PrepareConfig, todo: Paths, stamps: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
     jobs = {name: (config, name, path, stamps[name]) for name, path in todo.items()}
-    for name, outcome in run_jobs(process, jobs, config.workers, start_worker):
+    for name, outcome in run_jobs(
+        process, jobs, config.workers, start_worker, config.longest_minutes * 60
+    ):
         yield name, outcome or _crashed(config, name, todo[name], stamps[name])
 
 
 def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
-    outcome = _refusal(name, path, "read: its reader crashed", stamp)
+    outcome = _refusal(name, path, "read: its reader crashed, or took too long", stamp)
     write_outcome(Path(config.out), name, outcome, None)
     return outcome
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from toon_core.conditioning.encode import join
+from toon_core.conditioning.encode import encode_keys, join
 from toon_core.config import ToonConfig
 from toon_core.metrics.imagenet import ImagenetTrunk
 from toon_core.metrics.lpips import LPIPS
@@ -20,6 +20,7 @@ from toon_core.model import ToonModel
 from toon_core.presets import official_512, sketch_for
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.vae.autoencoder import Autoencoder
+from train.autoencoder import encode_clip
 from train.conditions import clip_latents
 from train.decoder import DecoderConfig, DecoderObjective, adversary_of
 from train.engine.draws import Draws
@@ -41,12 +42,14 @@ Loss = Callable[[], Tensor]
 @dataclass(frozen=True)
 class Workload:
     """`trained` modules are sharded where there are several GPUs, those `beside` are not;
-    `losses` are taken one after the other, each with its backward pass."""
+    `losses` are taken one after the other, each with its backward pass; `sheet` is the dearest
+    part of a sample sheet: one clip of it."""
 
     trained: tuple[nn.Module, ...]
     beside: tuple[nn.Module, ...]
     losses: Callable[[int], Iterator[Loss]]
     average: bool  # whether the recipe keeps one by default
+    sheet: Callable[[], object]
 
     def checkpoint(self) -> None:
         """Switch on recomputation where a network has it built in."""
@@ -85,6 +88,19 @@ class Denoiser:
     def losses(self, b: int) -> Iterator[Loss]:
         yield lambda: self.error(self.latents(b), self.tokens(b))
 
+    def sheet(self, encoder: SketchEncoder | None = None) -> Tensor:
+        """What `Samples` holds most at: a step of one branch, and its frames decoded one by one."""
+        model, steps, tokens = self.model, torch.zeros(1, dtype=torch.int64), self.tokens(1)
+        small = (side // model.config.vae.downsample for side in self.clip[1:])
+        noise = torch.zeros(1, self.clip[0], model.config.vae.z_channels, *small)
+        keys = encode_keys(model.vae, *torch.zeros(2, 1, 3, *self.clip[1:]), noise)
+        x, control = torch.zeros_like(keys.concat), None
+        if encoder:
+            hint = encoder.hint(torch.zeros(1, 1, *self.clip))
+            control = encoder(x, hint, steps, tokens, 1.0)
+        v = model.unet(torch.cat([x, keys.concat], dim=1), steps, tokens, steps, control=control)
+        return model.vae.decode(v, keys.references, frames_at_once=1)
+
 
 def _clip(config: type[ScaledConfig]) -> tuple[int, int, int]:
     return config.frames, config.FULL["height"], config.FULL["width"]
@@ -102,7 +118,7 @@ def rectify(
         select(model.unet, model.resampler, variant)
     trained = nn.ModuleList([model.unet, model.resampler])
     beside = (model.vae, model.text, model.image)
-    return Workload((trained,), beside, work.losses, RectifyConfig.ema > 0)
+    return Workload((trained,), beside, work.losses, RectifyConfig.ema > 0, work.sheet)
 
 
 def pretrain() -> Workload:
@@ -111,7 +127,7 @@ def pretrain() -> Workload:
     model = work.model
     trained = nn.ModuleList([model.unet, model.resampler, model.text, model.image])
     trained.requires_grad_(True)
-    return Workload((trained,), (model.vae,), work.losses, PretrainConfig.ema > 0)
+    return Workload((trained,), (model.vae,), work.losses, PretrainConfig.ema > 0, work.sheet)
 
 
 def sketch(shape: ToonConfig | None = None, clip: tuple = ()) -> Workload:
@@ -129,7 +145,8 @@ def sketch(shape: ToonConfig | None = None, clip: tuple = ()) -> Workload:
     def losses(b: int) -> Iterator[Loss]:
         yield lambda: loss(b)
 
-    return Workload((encoder,), (work.model,), losses, SketchTrainConfig.ema > 0)
+    average = SketchTrainConfig.ema > 0
+    return Workload((encoder,), (work.model,), losses, average, lambda: work.sheet(encoder))
 
 
 def decoder() -> Workload:
@@ -145,8 +162,13 @@ def decoder() -> Workload:
         for part in (objective, adversary):
             yield lambda p=part: p(batch, Draws(0, config.steps, range(b)))[0]
 
+    def sheet() -> Tensor:
+        video = torch.zeros(1, 3, *_clip(DecoderConfig))
+        z, references = encode_clip(vae, video, Draws(0, 0, range(1)))
+        return vae.decode(z, references, frames_at_once=1)
+
     beside = (vae.encoder, vae.quant_conv, measure)
-    return Workload((objective, adversary), beside, losses, DecoderConfig.ema > 0)
+    return Workload((objective, adversary), beside, losses, DecoderConfig.ema > 0, sheet)
 
 
 def _lpips() -> LPIPS:

@@ -12,8 +12,8 @@ from tiny_networks import save_i3d
 
 from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
 from train import ablate
+from train.ablation import budget, rectification, running, tables
 from train.ablation import reconstruction as decoders
-from train.ablation import rectification, running, tables
 from train.ablation.plan import AblateConfig, Places, plan
 from train.eval import reconstruction
 from train.eval.columns import Measure
@@ -142,6 +142,8 @@ def test_the_report_names_every_figure_and_the_budget(done):
             assert picture.width > 400
     assert "| **total** |" in report and "Not done yet" not in report
     assert {"II", "IV"} <= set(report.split("best first: ")[1].split(".")[0].split(", "))
+    spent = report.split("Spent in steps by the 11 runs that are done")[1].split("\n")[0]
+    assert "train.rectify" in spent and "train.sketch" in spent
     costs = json.loads((out / "budget.json").read_text())
     by_work = {cost["what"]: cost for cost in costs}
     rectify = by_work["train.rectify: steps of 4 runs"]
@@ -153,6 +155,29 @@ def test_an_ablation_of_other_options_or_that_costs_too_much_is_refused(config, 
         ablate.ablate(replace(config, sampling={"steps": 3}))
     with pytest.raises(ValueError, match="core_hours=1e-06 allows less"):
         ablate.ablate(replace(config, core_hours=1e-6))
+
+
+def test_a_wrong_option_of_the_clips_is_one_line(config, tmp_path):
+    with pytest.raises(ValueError, match="natural: .*clps.*known keys") as told:
+        ablate.ablate(replace(config, out=str(tmp_path), natural={"clps": 9}))
+    assert "\n" not in str(told.value)
+
+
+def test_a_trial_leaves_the_clips_of_the_runs_alone(config, tmp_path):
+    places = Places(config, tmp_path / "trial")
+    assert places.natural == tmp_path / "trial" / "natural"
+    assert f"data={places.natural}" in plan(config, places)[0].words
+
+
+def test_what_was_spent_is_summed_over_the_manifests(config, tmp_path):
+    places = Places(config, tmp_path)
+    runs = plan(config, places)[:3]
+    for run, seconds in zip(runs, (1800, 3600, 5400), strict=True):
+        file = places.result(run).with_suffix(".json")
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"part": "x", "seconds": seconds}))
+    text = budget.spent(places, runs)
+    assert "3 runs" in text and "train.pretrain 1," in text and "in all **3.00**" in text
 
 
 def test_the_plan_has_every_variant_and_seed():

@@ -13,7 +13,10 @@ import toon_core
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from train import pretrain, scale
+from train.data.filters.base import FilterConfig
+from train.data.options import PrepareConfig
 from train.engine.config import parse
+from train.prepare import prepare
 from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig
 
@@ -34,6 +37,24 @@ def test_a_command_needs_data_and_out_alone(name, clip_folders, tmp_path):
     words = ["--config", f"{tmp_path}/quick.yaml", f"data={clip_folders}", f"out={tmp_path}/run"]
     import_module(f"train.{name}").main([*words, "steps=1"])
     check(name, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def shards(clip_folders, tmp_path_factory):
+    """Those clips, as `train.prepare` stores them."""
+    out = tmp_path_factory.mktemp("shards")
+    filters = FilterConfig(sketch="xdog", text=0, shots="none")
+    prepare(
+        PrepareConfig(data=str(clip_folders), out=str(out), size=64, workers=0, filters=filters)
+    )
+    return out
+
+
+@pytest.mark.parametrize("name", ["pretrain", "decoder", "sketch"])
+def test_a_recipe_takes_shards(name, shards, tmp_path):
+    words = [f"{k}={v}" for k, v in QUICK.items()]
+    import_module(f"train.{name}").main([*words, f"data={shards}", f"out={tmp_path}", "steps=1"])
+    check(name, tmp_path)
 
 
 @pytest.mark.slow

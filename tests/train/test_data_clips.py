@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train.data import media
 from train.data.clips import open_clip, open_segments
 from train.data.names import prompt_from_name
 
@@ -170,3 +171,17 @@ def test_a_killed_renderer_is_a_reason_not_an_end(tmp_path, write_lottie, monkey
     monkeypatch.setattr("train.data.lottie.sys.executable", str(renderer))
     with pytest.raises(ValueError, match="bad.json.*killed by signal 11"):
         open_clip(write_lottie(tmp_path / "bad.json"))
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_an_animation_is_decoded_part_by_part(tmp_path, monkeypatch, kind):
+    pictures = [Image.new("RGB", (16, 16), (20 * i, 0, 0)) for i in range(12)]
+    path = tmp_path / f"a.{kind}"
+    lossless = {"lossless": True} if kind == "webp" else {}
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, **lossless)
+    seen, whole = [], media.premultiplied
+    monkeypatch.setattr(media, "premultiplied", lambda *x: seen.append(1) or whole(*x))
+    parts = media.read_animation(path, 16, 30, 3)
+    first, fps = next(parts)
+    assert first.shape == (3, 16, 16, 4) and fps == 10 and len(seen) == 3
+    assert [len(frames) for frames, _ in parts] == [3, 3, 3]

@@ -3,6 +3,7 @@
 import gc
 import operator
 import os
+import time
 
 import pytest
 
@@ -30,6 +31,14 @@ def test_several_deaths_are_told_apart():
     jobs = {f"bad{i}": (Killer(),) for i in range(3)} | {f"good{i}": (i,) for i in range(4)}
     found = dict(run_jobs(operator.neg, jobs, 2, gc.collect))
     assert found == {f"bad{i}": None for i in range(3)} | {f"good{i}": -i for i in range(4)}
+
+
+def test_a_job_that_hangs_is_ended_and_the_others_go_on():
+    jobs = {"hangs": (600,), **{f"quick{i}": (0,) for i in range(3)}}
+    begin = time.monotonic()
+    found = list(run_jobs(time.sleep, jobs, 1, gc.collect, limit=6))
+    assert [name for name, _ in found] == list(jobs) and time.monotonic() - begin < 300
+    assert found[0] == ("hangs", None)
 
 
 def test_what_a_job_raises_is_raised():

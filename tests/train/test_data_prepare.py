@@ -311,3 +311,9 @@ def test_near_duplicates_are_told_from_look_alikes():
     shifted = moving(range(3, 35, 2))
     looks = [thumbnails(frames) for frames in (clip, shifted, noisy.astype(np.uint8), clip[::-1])]
     assert find_duplicates(np.stack(looks), 12) == {2: 0}
+
+
+def test_a_clip_that_was_dropped_drops_no_other():
+    a, b, c, d = np.zeros((4, *thumbnails(moving(range(4))).shape), np.uint8)
+    b[0, 0, 0], c[0, 0, 0], d[0, 0, 0] = 10, 20, 30
+    assert find_duplicates(np.stack([a, b, c, d]), 12) == {1: 0, 3: 2}, "a ~ b ~ c, but a !~ c"

@@ -137,7 +137,7 @@ def test_a_crashing_reader_costs_one_clip_only(tmp_path, lottie_folder, monkeypa
     config = options(lottie_folder, tmp_path, workers=1)
     outcomes = dict(module._processed(config, paths, stamps))
     assert outcomes["good"].records[0].kept
-    assert outcomes["bad"].records[0].reason == "read: its reader crashed"
+    assert outcomes["bad"].records[0].reason == "read: its reader crashed, or took too long"
 
 
 def test_an_unforeseen_fault_is_a_reason_and_a_full_disk_ends_the_run(
@@ -163,3 +163,35 @@ def test_an_unforeseen_fault_is_a_reason_and_a_full_disk_ends_the_run(
     with pytest.raises(OSError, match="No space left"):
         prepare(options(lottie_folder, tmp_path / "full"))
     assert not (tmp_path / "full" / "index.jsonl").exists()
+
+
+def test_no_other_tar_is_deleted(tmp_path, write_lottie):
+    data, out = tmp_path / "clips", tmp_path / "out"
+    for folder in (data, out):
+        folder.mkdir()
+    write_lottie(data / "a.json")
+    others = [out / name for name in ("mine.tar", "train.tar.xz", "train-1.tar", "test-a.tar")]
+    for other in others:
+        other.write_text("kept")
+    prepare(options(data, out))
+    (out / "train-000007.tar").write_text("of a run with more clips")
+    prepare(options(data, out, shard_mb=2))
+    assert [other.read_text() for other in others] == ["kept"] * len(others)
+    assert not (out / "train-000007.tar").exists()
+
+
+@pytest.mark.parametrize("name", ["train-000000.tar", "clips.tar"])
+def test_an_out_that_holds_the_archive_is_refused(tmp_path, name):
+    archive = tmp_path / name
+    archive.write_text("all there is")
+    with pytest.raises(ValueError, match="lies in out="):
+        prepare(options(archive, tmp_path))
+    assert archive.read_text() == "all there is"
+
+
+def test_an_out_with_shards_of_someone_else_is_refused(tmp_path, lottie_folder):
+    shard = tmp_path / "train-000000.tar"
+    shard.write_text("of a cache")
+    with pytest.raises(ValueError, match=r"holds train-000000.tar, which train.prepare did not"):
+        prepare(options(lottie_folder, tmp_path))
+    assert shard.read_text() == "of a cache"

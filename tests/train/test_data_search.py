@@ -8,6 +8,7 @@ from PIL import Image
 
 from train import prepare as module
 from train.data.filters.base import FilterConfig
+from train.data.media import image_files
 from train.data.options import PrepareConfig
 from train.data.search import clip_id, search
 from train.data.store import read_index
@@ -165,3 +166,16 @@ def test_a_file_that_vanishes_after_the_search_is_a_reason(tmp_path, lottie_fold
     assert [record.id for record in store.records] == ["down"]
     assert reasons["roll"] == "read: cannot be opened (No such file or directory)"
     assert reasons["rise"] == "read: rise.json: no such file or folder"
+
+
+def test_a_pipe_is_passed_over(tmp_path):
+    os.mkfifo(tmp_path / "clip.gif")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for i in range(2):
+        Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
+    os.mkfifo(folder / "2.png")
+    found = search(tmp_path)
+    assert [path.name for path in found.clips.values()] == ["frames"]
+    assert found.refused["clip"][1] == "read: no regular file"
+    assert [file.name for file in image_files(folder)] == ["0.png", "1.png"]

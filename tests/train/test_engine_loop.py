@@ -12,14 +12,16 @@ import torch
 import torch._dynamo
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from toy_recipe import ToyConfig, ToyRecipe, same, states, train
+from toy_recipe import Items, ToyConfig, ToyRecipe, same, states, train
 
 from toon_core.weights.save import write
-from train.engine import checkpoint, loop
+from train.data.windows import WindowConfig
+from train.engine import checkpoint, launch, loop
 from train.engine.config import RunConfig, parse, read
 from train.engine.files import write_text
 from train.engine.muon import is_matrix
 from train.engine.optimizers import make_optimizer
+from train.engine.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +130,56 @@ def test_a_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
     assert not (tmp_path / "result.json").exists()
 
 
-def test_another_batch_or_seed_is_refused_on_resuming(whole):
+@pytest.mark.parametrize(
+    ("option", "begun"),
+    [
+        ({"batch": 8}, "batch=4"),
+        ({"seed": 1}, "seed=0"),
+        ({"dropout": 0.1}, "dropout=0.3"),
+        ({"betas": (0.5, 0.9)}, r"betas=\[0.9, 0.99\]"),
+        ({"windows": WindowConfig(flip=0.25)}, "windows.flip=0.5"),
+        ({"optimizer": "muon"}, "optimizer=adamw,"),
+    ],
+)
+def test_options_that_decide_what_is_learned_are_refused_on_resuming(whole, option, begun):
+    config = {"steps": 8, "dropout": 0.3, **option}
+    with pytest.raises(ValueError, match=f"was begun with {begun}"):
+        train(out=str(whole.out), **config)
+
+
+def test_other_clips_are_refused_on_resuming(whole, monkeypatch):
+    monkeypatch.setattr(Items, "stamp", lambda _: "others")
+    with pytest.raises(ValueError, match="begun on other clips.*toys, now others"):
+        train(out=str(whole.out), steps=8, dropout=0.3)
+
+
+def test_what_has_changed_on_the_way_is_told_with_the_result(tmp_path):
+    for options in ({"steps": 2}, {"steps": 2, "lr": 1e-3}, {"steps": 3, "lr": 1e-3}, {"steps": 4}):
+        train(out=str(tmp_path), **options)
+    told = json.loads((tmp_path / "result.json").read_text())["history"]
+    assert [entry["step"] for entry in told] == [2, 3]
+    assert told[0]["changed"] == {"steps": [2, 3], "lr": [1e-2, 1e-3]}
+
+
+def test_a_run_at_its_end_rewrites_nothing(tmp_path):
+    train(out=str(tmp_path), steps=2)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert train(out=str(tmp_path), steps=1, lr=1e-3).step == 2
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+    (tmp_path / "result.pt").unlink()
+    train(out=str(tmp_path), steps=2)
+    assert (tmp_path / "result.pt").is_file(), "a result that is gone is written again"
+
+
+def test_a_checkpoint_from_before_options_were_kept_goes_on(tmp_path):
+    path = checkpoint.found(train(out=str(tmp_path), steps=2).checkpoints)[-1]
+    state = torch.load(path)
+    for name in ("options", "data_stamp", "history"):
+        del state[name]
+    torch.save({**state, "seed": 0, "batch": 4}, path)
     with pytest.raises(ValueError, match="batch=4"):
-        train(out=str(whole.out), steps=8, batch=8)
-    with pytest.raises(ValueError, match="seed=0"):
-        train(out=str(whole.out), steps=8, seed=1)
+        train(out=str(tmp_path), steps=3, batch=8)
+    assert train(out=str(tmp_path), steps=3).step == 3
 
 
 def test_a_signal_saves_and_ends_and_the_run_goes_on(whole, tmp_path):
@@ -171,6 +218,39 @@ def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
         job = loop.run(ToyRecipe, config)
     assert job.step == 0 and not Path(config.out).exists()
     assert "activations and gradients" in caplog.text and "s a step" in caplog.text
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """Gradients are scaled on the CPU, too, as fp16 needs it on a GPU."""
+    plain = launch._accelerator
+
+    def accelerator(config):
+        made = plain(config)
+        made.scaler = torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=2)
+        return made
+
+    monkeypatch.setattr(launch, "_accelerator", accelerator)
+
+
+def test_the_scale_of_gradients_goes_on_too(scaled, tmp_path):
+    whole = train(out=str(tmp_path / "whole"), steps=5, judge=False)
+    train(out=str(tmp_path / "parts"), steps=3, judge=False)
+    resumed = train(out=str(tmp_path / "parts"), steps=5, judge=False)
+    found, expected = (j.accelerator.scaler.state_dict() for j in (resumed, whole))
+    assert found == expected and found["scale"] == 4 * 256 and found["_growth_tracker"] == 1
+    assert same(states(whole), states(resumed))
+
+
+def test_a_run_that_skips_every_update_stops(scaled, tmp_path, monkeypatch):
+    def overflowed(self):
+        for p in self.parameters:
+            p.grad.fill_(float("inf"))
+        return torch.tensor(float("inf"))
+
+    monkeypatch.setattr(Trained, "_clipped", overflowed)
+    with pytest.raises(ValueError, match=r"denoise, step 19: .*not finite; last good checkpoint"):
+        train(out=str(tmp_path), steps=30, judge=False)
 
 
 def test_curves_and_sheets_go_to_tensorboard(whole):

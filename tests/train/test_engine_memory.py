@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe
 from train.engine import estimate, loop
 from train.engine.batches import collate
 from train.engine.blocks import recompute
+from train.engine.command import errors_told
 from train.engine.draws import Draws
 from train.engine.live import LiveMemory
 
@@ -109,14 +112,44 @@ def test_an_estimate_adds_up(tmp_path, monkeypatch):
         return 10_000_000 + 10 * len(items), 0.5 * len(items)
 
     monkeypatch.setattr(estimate, "_tried", tried)
+    monkeypatch.setattr(estimate, "_drawn", lambda device, draw: 9_000_500)
     monkeypatch.setattr(estimate, "present", lambda device: 9_000_000)
     found, weights = dry(tmp_path, batch=16, accumulate=2).expected, 4 * 650
     assert seen == [1, 2] and found.trained == 650
     assert found.average == weights and found.optimizer == 2 * weights
     assert found.present == 9_000_000 - weights, "the average is there already"
     assert found.step == 1_000_000 + 10 * 8 and found.seconds == 2 * 0.5 * 8
-    assert found.total == 10_000_080 + 2 * weights
+    assert found.sheet == 500 and found.total == 10_000_080 + 2 * weights
     assert dry(tmp_path, batch=1, ema=0.0, optimizer="adamw8bit").expected.total == 10_001_310
+
+
+def test_a_sheet_that_takes_more_than_a_step_is_what_is_needed(tmp_path, monkeypatch):
+    def sheet(self):
+        self.shown = np.ones((64, 2**20), np.uint8)
+        time.sleep(0.1)
+        return self.shown
+
+    monkeypatch.setattr(CountingRecipe, "sheet", sheet)
+    found = dry(tmp_path).expected
+    assert found.sheet >= 64 * 2**20 > found.step
+    assert found.total == found.present + found.optimizer + found.average + found.sheet
+
+
+def test_no_room_for_one_sample_tells_what_is_known(tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(estimate, "_tried", full)
+    known = "weights of what trains .*optimizer .*average .*checkpointing=true"
+    with pytest.raises(ValueError, match=known) as told:
+        dry(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_no_memory_later_is_one_line_too():
+    told = r"^error: out of memory \(CUDA.*\): more accumulate"
+    with pytest.raises(SystemExit, match=told), errors_told():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nA list")
 
 
 def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):

@@ -69,23 +69,35 @@ def test_fake_tensors_take_what_the_recipe_takes(make, real, checkpointing):
 
 
 def test_several_gpus_share_states_and_not_activations():
-    need = memory.Need(trained=40, objective=80, beside=7, average=0, gathered=5, activations=99)
-    assert need.on(1) == 80 + 3 * 40 + 7 + 99
-    assert need.on(8) == 200 / 8 + 5 + 7 + 99
-    small = memory.Need(trained=40, objective=80, beside=7, average=0, gathered=5, activations=1)
-    assert small.on(64) == 87, "before they are shared, all weights are there"
+    own = {"trained": 40, "objective": 80, "beside": 7, "average": 0, "gathered": 5}
+    need = memory.Need(**own, activations=990, sheet=0)
+    assert need.on(1) == 80 + 3 * 40 + 7 + 990
+    assert need.on(8) == 200 / 8 + 5 + 7 + 990
+
+
+def test_a_sheet_counts_where_it_takes_more_than_a_step():
+    own = {"trained": 40, "objective": 80, "beside": 7, "gathered": 5, "activations": 1}
+    need = memory.Need(**own, average=40, sheet=50)
+    assert need.on(1) == 80 + 2 * 40 + 40 + 40 + 7 + 50, "weights wait beside their average"
+    assert need.on(8) == 200 / 8 + 7 + 87 + 50, "one more whole model"
 
 
 def test_the_table_has_a_row_for_each_recipe(monkeypatch, capsys):
     need = memory.Need(
-        trained=2**30, objective=2**31, beside=0, average=0, gathered=0, activations=2**29
+        trained=2**30,
+        objective=2**31,
+        beside=0,
+        average=0,
+        gathered=0,
+        activations=2**29,
+        sheet=2**28,
     )
     monkeypatch.setattr(memory, "WORKLOADS", {"small": None})
     monkeypatch.setattr(memory, "needs", lambda make, config: need)
     memory.main(["recipes=[small]", "gpus=[1,8]"])
     head, rule, row = capsys.readouterr().out.splitlines()
     assert head.endswith("| 1 GPU | 8 GPUs |") and set(rule) == {"|", "-"}
-    assert row == "| small | 268 M | 2.0 | 1.0 | 2.0 | 0.0 | 0.5 | 5.5 | 2.0 |"
+    assert row == "| small | 268 M | 2.0 | 1.0 | 2.0 | 0.0 | 0.5 | 0.2 | 5.5 | 2.8 |"
     assert row.count("|") == head.count("|")
     with pytest.raises(SystemExit, match="smal: expected recipes among small"):
         memory.main(["recipes=[smal]"])

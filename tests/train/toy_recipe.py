@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +46,11 @@ class ToyConfig(RunConfig):
     signal: int = 2
     bad_step: int = -1  # whose loss is not a number
     judge: bool = True
+
+    FREE: ClassVar[tuple[str, ...]] = (
+        *RunConfig.FREE,
+        *("pause", "slow_save", "interrupt_step", "signal", "bad_step"),
+    )
 
 
 class Items(torch.utils.data.Dataset):

@@ -9,6 +9,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from ..denoiser import Branches
+from ..devices import moved
 from ..vae.autoencoder import Autoencoder, stack_references
 from .preprocess import clip_pixels
 from .resampler import Resampler
@@ -83,3 +84,14 @@ def encode_branches(
         uncond=join(uncond, blank, batch),
         image=join(empty, tokens, batch),
     )
+
+
+def frame_rates(first: Tensor, fs: Tensor | float) -> Tensor:
+    """One number a clip, where `first` is; ValueError for as many as there are not clips."""
+    if not isinstance(fs, Tensor):
+        return torch.full((first.shape[0],), fs, device=first.device)
+    if fs.shape != first.shape[:1]:
+        raise ValueError(
+            f"fs {tuple(fs.shape)}: expected one number for each of {len(first)} clips"
+        )
+    return moved(fs, first.device)

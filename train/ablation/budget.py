@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from train.ablation.plan import (
     rectify_run,
     sketch_run,
 )
+from train.engine.result import manifest_of
 from train.eval.clips import read_testset
 from train.eval.store import write_json
-from train.natural import RenderConfig, render
+from train.natural import render
 
 log = logging.getLogger("toon.ablate")
 
@@ -90,7 +92,7 @@ def _training(config: AblateConfig, trial: Places, run: Run, *more: str) -> Cost
 
 
 def _rendering(config: AblateConfig, trial: Places) -> Cost:
-    options = RenderConfig(out=str(trial.natural), size=config.size, **config.natural)
+    options = running.rendering(config, trial)
     with running.spent() as spent:
         render(replace(options, clips=8))
     return Cost(what="clips without cartoon", times=options.clips, seconds=spent.core / 8)
@@ -110,6 +112,20 @@ def _sampling(config: AblateConfig, trial: Places, model: Path) -> Cost:
     clips = len(read_testset(trial.testset))
     times = models * clips + 3 * min(clips, config.sketch_clips)
     return Cost(what="clips sampled and scored", times=times, seconds=one)
+
+
+def spent(places: Places, done: Sequence[Run]) -> str:
+    """What the steps of the runs that are done have really taken, by their manifests."""
+    seconds: Counter[str] = Counter()
+    for run in done:
+        manifest = places.result(run).with_suffix(".json")
+        seconds[run.recipe] += manifest_of(manifest).get("seconds", 0)
+    parts = ", ".join(f"train.{name} {s / 3600:.3g}" for name, s in seconds.items())
+    return (
+        f"Spent in steps by the {len(done)} runs that are done, in hours on the clock (times the "
+        f"cores that were busy, where these are counted): {parts or 'nothing'}; in all "
+        f"**{seconds.total() / 3600:.2f}**.\n"
+    )
 
 
 def on_gpu(config: AblateConfig) -> bool:

@@ -63,7 +63,7 @@ class Places:
 
     def __init__(self, config: AblateConfig, out: Path | None = None) -> None:
         self.out = out or Path(config.out)
-        self.natural = Path(config.out) / "natural"
+        self.natural = self.out / "natural"
         self.testset = Path(config.testset or Path(config.out) / "testset")
         self.autoencoder = self.out / "base/autoencoder/autoencoder.safetensors"
         self.base = self.out / "base/denoiser/model.safetensors"

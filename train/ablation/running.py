@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from train import autoencoder, decoder, pretrain, rectify, sketch
-from train.ablation.plan import Places, Run
+from train.ablation.plan import AblateConfig, Places, Run
 from train.engine import loop
 from train.engine.config import RunConfig, read
 from train.engine.result import finished
+from train.natural import RenderConfig
 
 log = logging.getLogger("toon.ablate")
 
@@ -34,6 +35,15 @@ def options(run: Run, places: Places, *more: str) -> RunConfig:
         return read(RECIPES[run.recipe][0], None, words)
     except ValueError as error:
         raise ValueError(f"{run.name}: {error}") from error
+
+
+def rendering(config: AblateConfig, places: Places) -> RenderConfig:
+    """Options of the clips without cartoon; ValueError where one is wrong."""
+    own = {"out": places.natural, "size": config.size, **config.natural}
+    try:
+        return read(RenderConfig, None, [f"{k}={v}" for k, v in own.items()])
+    except ValueError as error:
+        raise ValueError(f"natural: {error}") from error
 
 
 def train(run: Run, places: Places, *more: str) -> loop.Run:

@@ -11,7 +11,7 @@ import numpy as np
 from train.data.lookalikes import find_duplicates, find_groups
 from train.data.options import PrepareConfig
 from train.data.outcome import Looks, Outcome, read_looks, work_file
-from train.data.shards import ShardWriter, fragment, write_atomic
+from train.data.shards import ShardWriter, found_shards, fragment, write_atomic
 from train.data.splits import assign_splits
 from train.data.store import INDEX, SPLITS, Places, Record, to_line
 
@@ -29,7 +29,7 @@ def assemble(config: PrepareConfig, outcomes: Mapping[str, Outcome]) -> list[Rec
     split = _split_sources(config, outcomes, looks)
     records = _deduplicated(config, outcomes, looks)
     (out / INDEX).unlink(missing_ok=True)
-    for shard in out.glob("*.tar*"):
+    for shard in found_shards(out):
         shard.unlink()
     finished = _write_shards(config, records, split)
     lines = "".join(to_line(record) + "\n" for record in finished)

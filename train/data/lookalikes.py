@@ -6,7 +6,7 @@ names a family of the data (flags, squared words, balls).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -107,22 +107,30 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
 def find_duplicates(looks: np.ndarray, limit: float) -> dict[int, int]:
     """{clip: the earlier one it repeats} of thumbnails (n MOMENTS CELLS CELLS 4).
 
-    Two clips are near-duplicates where no value differs by more than `limit` of 255; only clips
-    of nearly the same mean are compared, and those first by the means of larger parts.
+    Two clips are near-duplicates where no value differs by more than `limit` of 255. A clip repeats
+    the first kept one that it is near to: what was dropped drops nothing, so no clip goes for the
+    sake of one it is unlike. Only clips of nearly the same mean are compared, and those first by
+    the means of larger parts.
     """
+    repeats: dict[int, int] = {}
+    for first, second in sorted(_near(looks, limit)):
+        if first not in repeats:
+            repeats.setdefault(second, first)
+    return repeats
+
+
+def _near(looks: np.ndarray, limit: float) -> Iterator[tuple[int, int]]:
+    """Pairs (i < j) of near-duplicates."""
     means = looks.reshape(len(looks), -1).mean(1) if len(looks) else np.zeros(0)
     order = np.argsort(means, kind="stable")
     stops = np.searchsorted(means[order], means[order] + limit / 4, side="right")
     halves = looks.reshape(-1, MOMENTS, 2, CELLS // 2, 2, CELLS // 2, 4)
     parts = halves.mean((3, 5), dtype=np.float32).reshape(-1, MOMENTS * 2 * 2 * 4)
-    repeats: dict[int, int] = {}
     for place, i in enumerate(order):
         others = order[place + 1 : stops[place]]
         others = others[np.abs(parts[others] - parts[i]).max(1) <= limit + 0.01]
         apart = np.abs(looks[others].astype(np.int16) - looks[i]).max((1, 2, 3, 4))
-        for j in others[apart <= limit]:
-            repeats.setdefault(int(max(i, j)), int(min(i, j)))
-    return repeats
+        yield from ((int(min(i, j)), int(max(i, j))) for j in others[apart <= limit])
 
 
 def find_groups(

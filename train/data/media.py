@@ -9,7 +9,7 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -58,20 +58,40 @@ def _video_image(frame) -> Image.Image:
 
 
 def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
-    """GIF, WebP or APNG; frame durations are resampled to an even grid of their median."""
-    frames, durations = [], []
-    try:
-        with Image.open(path) as image:
-            for frame in ImageSequence.Iterator(image):
-                frames.append(premultiplied(frame, size))
-                durations.append(float(frame.info.get("duration", 0)) or 100.0)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
+    """GIF, WebP or APNG; frame durations are resampled to an even grid of their median. The file
+    is read twice, for the durations and for the frames, of which no more than a part is kept."""
+    durations = [float(image.info.get("duration", 0)) or 100.0 for image in _animated(path)]
     tick = max(statistics.median(durations), 1000 / max_fps)
     ends = np.cumsum(durations)
     times = np.arange(0, ends[-1] - 1e-6, tick)
     picks = np.searchsorted(ends, times + 1e-6, side="right")
-    yield from _segments((frames[i] for i in picks), 1000 / tick, max_frames, path)
+    counts = np.bincount(picks, minlength=len(durations))
+    yield from _segments(_shown(path, size, counts), 1000 / tick, max_frames, path)
+
+
+def _animated(path: Path) -> Iterator[Image.Image]:
+    """Its frames, decoded one after the other; ValueError where one cannot be."""
+    try:
+        with Image.open(path) as image:
+            for frame in ImageSequence.Iterator(image):
+                frame.load()  # a WebP's duration is known only then
+                yield frame
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
+
+
+def _shown(path: Path, size: int, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Each frame so many times."""
+    for frame, count in zip(_animated(path), counts, strict=True):
+        if count:
+            yield from repeat(_converted(frame, size, path), count)
+
+
+def _converted(frame: Image.Image, size: int, path: Path) -> np.ndarray:
+    try:
+        return premultiplied(frame, size)
+    except ValueError as error:
+        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
 
 
 def read_sequence(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
@@ -98,7 +118,8 @@ def image_files(folder: Path) -> list[Path]:
     kinds: dict[str, list[Path]] = defaultdict(list)
     for file in sorted(folder.iterdir()):
         kind = file.suffix.lower()
-        if kind in IMAGE_SUFFIXES and re.fullmatch(r"(?!sketch|\.).*\d", file.stem):
+        named = kind in IMAGE_SUFFIXES and re.fullmatch(r"(?!sketch|\.).*\d", file.stem)
+        if named and file.is_file():  # to open a pipe would be to wait for ever
             kinds[kind].append(file)
     frames = sorted(f for files in kinds.values() if not _any_moves(files) for f in files)
     return list({file.stem: file for file in frames}.values())

@@ -21,6 +21,7 @@ class PrepareConfig:
     max_frames: int = 900  # longer clips are read in parts of so many, which bounds the memory
     least_frames: int = 16
     workers: int = 2  # processes; 0: this one, where a crashing reader ends the run
+    longest_minutes: float = 120  # of one clip, in a process of its own; then it is dropped
     shard_mb: int = 256
     families: tuple[str, ...] = ()  # patterns: clips whose captions fit one stay on one side
     split: SplitConfig = field(default_factory=SplitConfig)

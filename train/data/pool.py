@@ -1,6 +1,7 @@
-"""Jobs in worker processes that may die, each at the cost of its own job only."""
+"""Jobs in worker processes that may die or hang, each at the cost of its own job only."""
 
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import (
@@ -16,9 +17,14 @@ Work = Callable[..., Any]
 
 
 def run_jobs(
-    work: Work, jobs: Mapping[str, tuple], workers: int, start: Work | None = None
+    work: Work,
+    jobs: Mapping[str, tuple],
+    workers: int,
+    start: Work | None = None,
+    limit: float = float("inf"),
 ) -> Iterator[tuple[str, Any]]:
-    """(name, work(*arguments)) as they come; None for a job whose process died.
+    """(name, work(*arguments)) as they come; None for a job whose process died, or took more than
+    `limit` seconds and was killed.
 
     No more jobs are handed out than processes run, so that a death leaves few to suspect. Those
     run again one by one, where the next death names its job; all others go on in a new pool.
@@ -30,23 +36,26 @@ def run_jobs(
         return
     waiting, suspects = deque(jobs.items()), {}
     while waiting:
-        pool = _Pool(work, min(workers, len(waiting)), start)
+        pool = _Pool(work, min(workers, len(waiting)), start, limit)
         yield from pool.run(waiting)
         suspects |= pool.died
     if workers == 1:
         yield from ((name, None) for name in suspects)
     else:
-        yield from run_jobs(work, suspects, 1, start)
+        yield from run_jobs(work, suspects, 1, start, limit)
 
 
 class _Pool:
-    """Processes that serve until one of them dies: `died` are the jobs that ran then."""
+    """Processes that serve until one of them dies: `died` are the jobs that ran then. One that
+    takes too long is no suspect, but ends as one that died alone."""
 
-    def __init__(self, work: Work, count: int, start: Work | None) -> None:
+    def __init__(self, work: Work, count: int, start: Work | None, limit: float) -> None:
         context = multiprocessing.get_context("spawn")
         self.executor = ProcessPoolExecutor(count, mp_context=context, initializer=start)
-        self.work, self.count, self.broken = work, count, False
+        self.work, self.count, self.limit, self.broken = work, count, limit, False
         self.running: dict[Future, tuple[str, tuple]] = {}
+        self.begun: dict[str, float] = {}
+        self.late: set[str] = set()
         self.died: dict[str, tuple] = {}
 
     def run(self, waiting: deque[tuple[str, tuple]]) -> Iterator[tuple[str, Any]]:
@@ -54,9 +63,12 @@ class _Pool:
         try:
             self._hand_out(waiting)
             while self.running:
-                for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                for future in self._finished():
                     name, arguments = self.running.pop(future)
-                    if isinstance(future.exception(), BrokenExecutor):
+                    if name in self.late:
+                        self.broken = True
+                        yield name, None
+                    elif isinstance(future.exception(), BrokenExecutor):
                         self.broken = True
                         self.died[name] = arguments
                     else:
@@ -65,11 +77,26 @@ class _Pool:
         finally:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
+    def _finished(self) -> set[Future]:
+        """Jobs that have ended; where none does in time, all processes are killed first."""
+        left = min(self.begun[name] for name, _ in self.running.values()) + self.limit
+        timeout = None if left == float("inf") else max(0.0, left - time.monotonic())
+        done = wait(self.running, timeout, FIRST_COMPLETED).done
+        if done:
+            return done
+        now = time.monotonic()
+        names = [name for name, _ in self.running.values()]
+        self.late |= {name for name in names if now - self.begun[name] >= self.limit}
+        for process in list(self.executor._processes.values()):
+            process.kill()  # the executor has no way of its own before Python 3.14
+        return wait(self.running).done
+
     def _hand_out(self, waiting: deque[tuple[str, tuple]]) -> None:
         while waiting and len(self.running) < self.count and not self.broken:
             name, arguments = waiting[0]
             try:
                 self.running[self.executor.submit(self.work, *arguments)] = name, arguments
+                self.begun[name] = time.monotonic()
                 waiting.popleft()
             except BrokenExecutor:  # an idle process died: no job is to blame
                 self.broken = True

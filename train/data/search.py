@@ -94,7 +94,9 @@ def _walk(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
 
 def _opened(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
     path.stat()  # a link to nothing ends here
-    if reader_of(path):
+    if not (path.is_file() or path.is_dir()):
+        yield path, "read: no regular file"  # a pipe, which would be waited for
+    elif reader_of(path):
         yield path, ""
         yield from _beside_frames(path) if path.is_dir() else ()
     elif not path.is_dir():

@@ -1,15 +1,22 @@
 """Tar shards, written so that equal clips give equal bytes."""
 
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-from train.data.store import Place
+from train.data.store import SPLITS, Place
 
 BLOCK = 512
 END = bytes(2 * BLOCK)  # of a tar
+SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{6,}}\.tar(\.partial)?")
+
+
+def found_shards(folder: Path) -> list[Path]:
+    """What `ShardWriter` has left in a folder, finished or not; no other tar."""
+    return [path for path in sorted(folder.glob("*.tar*")) if SHARD.fullmatch(path.name)]
 
 
 def member(name: str, data: bytes) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,7 +21,15 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class RunConfig:
-    """What every training run has. Paths are folders unless they say otherwise."""
+    """What every training run has. Paths are folders unless they say otherwise. FREE may change
+    when a run goes on: they change neither its samples nor its loss, but for rounding, nor what
+    its optimizer keeps. Of `data` the stamp of its clips must stay."""
+
+    FREE: ClassVar[tuple[str, ...]] = (
+        *("data", "out", "steps", "minutes", "lr", "warmup", "cosine", "clip_norm", "accumulate"),
+        *("dtype", "attention", "checkpointing", "fsdp", "device", "workers", "threads", "keep"),
+        *("save_every", "sample_every", "log_every", "sheet_clips", "dry_run"),
+    )
 
     data: str = MISSING  # clips, shards of train.prepare, or what train.cache made of either
     out: str = MISSING  # checkpoints, sheets, TensorBoard logs and the result

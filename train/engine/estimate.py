@@ -1,11 +1,11 @@
-"""What a run will need in memory and time: steps of one and of two samples, tried and measured
-before it starts."""
+"""What a run will need in memory and time: steps of one and of two samples, and a sheet, tried and
+measured before it starts."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,7 @@ from train.engine.watch import Most, free, present, watched
 
 log = logging.getLogger("toon.train")
 
+LESS = "more accumulate, checkpointing=true, dtype=bf16, less batch, or smaller frames"
 MOMENT_BYTES = {"adamw": 8, "adamw8bit": 2, "muon": 4}  # a parameter
 
 
@@ -33,26 +34,35 @@ class Estimate:
     optimizer: int
     average: int
     step: int  # activations and gradients
+    sheet: int  # what drawing one takes, which is not at the time of a step
     seconds: float
 
     @property
     def total(self) -> int:
-        return self.present + self.optimizer + self.average + self.step
+        return self.present + self.optimizer + self.average + max(self.step, self.sheet)
 
 
 Parts = Mapping[str, Trained]
+Draw = Callable[[], object]
 
 
-def report(parts: Parts, dataset: Dataset, config: RunConfig, processes: int) -> Estimate:
-    """Measure, log and return it; a warning where the memory will not do."""
+def report(
+    parts: Parts, dataset: Dataset, config: RunConfig, processes: int, draw: Draw
+) -> Estimate:
+    """Measure, log and return it; a warning where the memory will not do. `draw` makes a sheet.
+    ValueError with what is known where one sample is too much already."""
     device = _device(parts)
     there = present(device) + free(device)
-    found = measure(parts, dataset, config, processes)
+    try:
+        found = measure(parts, dataset, config, processes, draw)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(_too_much(parts, config, there)) from error
     log.info(
         "%.1f M parameters train. Memory, about %s: present %s, optimizer %s, average %s, "
-        "activations and gradients %s",
+        "activations and gradients %s, or a sheet %s",
         found.trained / 1e6,
-        *map(_size, (found.total, found.present, found.optimizer, found.average, found.step)),
+        *map(_size, (found.total, found.present, found.optimizer)),
+        *map(_size, (found.average, found.step, found.sheet)),
     )
     log.info(
         "about %.3g s a step, %.2g h for %d steps, besides sheets",
@@ -62,28 +72,48 @@ def report(parts: Parts, dataset: Dataset, config: RunConfig, processes: int) ->
     )
     if found.total > there:
         log.warning(
-            "more than the %s there are: more accumulate, checkpointing=true or less batch "
-            "would help",
+            "more than the %s there are: %s would help",
             _size(there),
+            LESS,
         )
     return found
 
 
-def measure(parts: Parts, dataset: Dataset, config: RunConfig, processes: int = 1) -> Estimate:
+def _too_much(parts: Parts, config: RunConfig, there: int) -> str:
+    weights = sum(_bytes(t.module.parameters()) for t in parts.values())
+    return (
+        f"the {_size(there)} there are do not do for a sample and a sheet: weights of what trains "
+        f"{_size(weights)}, optimizer {_size(_moments(parts, config))}, average "
+        f"{_size(_average(parts))}, and activations besides: {LESS} would help"
+    )
+
+
+def _moments(parts: Parts, config: RunConfig) -> int:
+    trained = [p for t in parts.values() for p in t.parameters]
+    return MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
+
+
+def _average(parts: Parts) -> int:
+    return sum(_bytes(t.ema.average.values()) for t in parts.values())
+
+
+def measure(
+    parts: Parts, dataset: Dataset, config: RunConfig, processes: int = 1, draw: Draw = tuple
+) -> Estimate:
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
-    device, trained = _device(parts), [p for t in parts.values() for p in t.parameters]
-    moments = MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
-    average = sum(_bytes(t.ema.average.values()) for t in parts.values())
+    device, average = _device(parts), _average(parts)
     resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in parts.values())
     before = present(device)
     most, seconds = _step(parts, dataset, config, config.batch // (processes * config.accumulate))
+    sheet = _drawn(device, draw)
     return Estimate(
-        trained=sum(p.numel() for p in trained),
+        trained=sum(p.numel() for t in parts.values() for p in t.parameters),
         present=before - average - resumed,
-        optimizer=moments,
+        optimizer=_moments(parts, config),
         average=average,
         step=most - before,
+        sheet=sheet - before,
         seconds=seconds * config.accumulate,
     )
 
@@ -110,6 +140,13 @@ def _tried(parts: Parts, config: RunConfig, items: list[dict]) -> tuple[int, flo
                 trained.try_out(pieces, config.steps)
         seconds = (time.monotonic() - begin) / count
     return most.bytes, seconds
+
+
+def _drawn(device: torch.device, draw: Draw) -> int:
+    """Peak bytes while a sheet is drawn."""
+    with watched(device) as most:
+        draw()
+    return most.bytes
 
 
 def report_peak(most: Most) -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 from pathlib import Path
 
-import torch
+import numpy as np
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -21,9 +21,11 @@ from train.engine.averaged import Averaged
 from train.engine.batches import Piece, Share, batches
 from train.engine.blocks import recompute
 from train.engine.config import RunConfig
+from train.engine.history import History
 from train.engine.journal import Journal, over_processes
 from train.engine.launch import start
 from train.engine.objective import Build, Recipe
+from train.engine.result import exported
 from train.engine.stop import Stop
 from train.engine.trained import Trained
 from train.engine.watch import SELDOM, Most, watched
@@ -43,8 +45,10 @@ def run(build: Build, config: RunConfig) -> Run:
         for objective in recipe.objectives.values():
             recompute(objective)
     job = Run(recipe, config, accelerator, build)
-    n = accelerator.num_processes
-    job.expected = estimate.report(job.trained, recipe.dataset, config, n)
+    if job.done:
+        log.info("%s has its result of step %d: nothing to do", job.out, job.step)
+        return job
+    job.estimate()
     if not config.dry_run:
         with watched(accelerator.device, SELDOM) as job.most:
             job.train()
@@ -69,34 +73,43 @@ class Run:
         self.journal: Journal | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
         self.most = Most()  # memory while it trained
-        self.step, self.seconds, self._saved, self._stamp = 0, 0.0, -1, ""
+        self._first: np.ndarray | None = None  # sheet of the start
+        self.history = History(config, recipe.dataset.stamp())
+        self.step, self.seconds, self._saved, self.done = 0, 0.0, -1, False
         if not config.dry_run:
             self._resume()
+
+    def estimate(self) -> None:
+        """Say what it will need; the sheet that is drawn for it is the one of the start."""
+        data, n = self.recipe.dataset, self.accelerator.num_processes
+        self.expected = estimate.report(self.trained, data, self.config, n, self._draw_first)
+
+    def _draw_first(self) -> None:
+        self._first = self.averaged.sheet()
 
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.checkpoints)
         if state is None:
             return
-        for name in ("seed", "batch"):
-            if state[name] != getattr(self.config, name):
-                raise ValueError(
-                    f"{self.out} was begun with {name}={state[name]}, which decides what its next "
-                    "samples are: give that again, or another out folder"
-                )
+        self.history.go_on(state)
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
         for name, trained in self.trained.items():
             trained.load_state_dict(state["objectives"][name])
+        if self.accelerator.scaler and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.done = self.step >= self.config.steps and exported(self.out, self.step)
 
     def save(self) -> None:
         """OSError where it cannot be written."""
         if self._saved == self.step:
             return
         state = {
-            "seed": self.config.seed,
-            "batch": self.config.batch,
+            **self.history.state_dict(),
             "seconds": self.seconds,
             "objectives": {name: t.state_dict() for name, t in self.trained.items()},
         }
+        if self.accelerator.scaler:
+            state["scaler"] = self.accelerator.scaler.state_dict()
         if self.accelerator.is_main_process:
             checkpoint.save(self.checkpoints, self.step, state, self.config.keep)
         self._saved = self.step
@@ -107,7 +120,7 @@ class Run:
         self._open()
         try:
             if self.step == 0:
-                self._sheet()
+                self._show(self._first)
             with Stop(self.accelerator, self.config.minutes) as stop:
                 self._steps(stop)
                 self.save()
@@ -123,7 +136,6 @@ class Run:
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             options.write(self.config, self.out / "config.yaml")
-            self._stamp = self.recipe.dataset.stamp()
             self.journal = Journal(self.out, self.step, self.config.steps)
 
     def _steps(self, stop: Stop) -> None:
@@ -175,14 +187,16 @@ class Run:
             self.journal.values(self.step, means)
 
     def _sheet(self) -> None:
-        with self.averaged.recipe() as recipe, torch.inference_mode():
-            if self.journal and recipe:
-                self.journal.sheet(self.step, recipe.sheet())
+        self._show(self.averaged.sheet())
+
+    def _show(self, picture: np.ndarray | None) -> None:
+        if self.journal and picture is not None:
+            self.journal.sheet(self.step, picture)
 
     def _finish(self) -> None:
         if self.step % self.config.sample_every:
             self._sheet()
-        with self.averaged.recipe() as recipe:
+        with self.averaged.recipe(export=True) as recipe:
             if recipe:
                 self._export(recipe)
         self.accelerator.wait_for_everyone()
@@ -190,7 +204,8 @@ class Run:
     def _export(self, recipe: Recipe) -> None:
         facts = {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
         try:
-            recipe.export(self.out, {**facts, "data_stamp": self._stamp})
+            found = {"data_stamp": self.history.stamp, "history": self.history.changes}
+            recipe.export(self.out, {**facts, **found})
         except OSError as error:
             raise OSError(
                 f"{error}. Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Start "

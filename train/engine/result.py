@@ -57,7 +57,7 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
     sources = {k: manifest_of(path) for k, path in paths.items()}
     return {
         "part": part,
-        "options": {k: _without_folders(v) for k, v in values.items()},
+        "options": {k: without_folders(v) for k, v in values.items()},
         **facts,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD") or "unknown",
@@ -70,10 +70,23 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
 
 def finished(path: Path, steps: int) -> bool:
     """Whether a run's result of so many steps is there: the manifest beside it is written last."""
+    step = _step_in(path.with_suffix(".json"))
+    return step is not None and step >= steps
+
+
+def exported(out: Path, step: int) -> bool:
+    """Whether a result of that step lies in a run's folder: a manifest, and what it speaks of."""
+    return any(
+        _step_in(manifest) == step and len(list(out.glob(f"{manifest.stem}.*"))) > 1
+        for manifest in out.glob("*.json")
+    )
+
+
+def _step_in(manifest: Path) -> int | None:
     try:
-        return json.loads(path.with_suffix(".json").read_text())["step"] >= steps
-    except (OSError, ValueError, KeyError):
-        return False
+        return json.loads(manifest.read_text())["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def manifest_of(path: str | Path) -> dict[str, Any]:
@@ -92,7 +105,7 @@ def manifest_of(path: str | Path) -> dict[str, Any]:
     return found if ours else {}
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
     """A manifest names no place of the machine: of a path, the last two parts."""
     if not isinstance(value, str) or "/" not in value:
         return value

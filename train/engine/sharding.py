@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils._pytree import tree_map
@@ -17,12 +18,17 @@ from torch.utils._pytree import tree_map
 from train.engine.blocks import blocks
 
 
-def shard(module: nn.Module) -> nn.Module:
+def shard(module: nn.Module, device: torch.device) -> nn.Module:
     """In place: each block for itself, then what is left. Weights are gathered as they are
-    stored, and autocast takes them to half precision as it does without sharding."""
+    stored, and autocast takes them to half precision as it does without sharding.
+
+    On the devices the run is on: by itself torch takes a GPU wherever there is one, and with the
+    processes of a run on CPUs its collectives then crash.
+    """
+    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for block in blocks(module):
-        fully_shard(block)
-    return fully_shard(module)
+        fully_shard(block, mesh=mesh)
+    return fully_shard(module, mesh=mesh)
 
 
 def whole(state: Any) -> Any:

@@ -18,6 +18,8 @@ from train.engine.ema import EMA
 from train.engine.optimizers import learning_rate, make_optimizer
 from train.engine.sharding import fill, shard, shared, whole
 
+PATIENCE = 20  # updates that fp16's scaler may skip: each halves its scale, from 2**16
+
 
 class Trained:
     """`module` is the objective itself; `wrapped` what its loss is taken of."""
@@ -26,12 +28,13 @@ class Trained:
         self.config, self.accelerator, self.module = config, accelerator, module
         module.train()
         if config.fsdp:
-            self.wrapped = shard(module)
+            self.wrapped = shard(module, accelerator.device)
         else:
             self.wrapped = accelerator.prepare_model(module)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimizer = accelerator.prepare_optimizer(make_optimizer(self.parameters, config))
         self.ema = EMA(module, config.ema)
+        self.skipped = 0  # updates in a row
 
     def step(self, pieces: list[Piece], step: int) -> dict[str, Tensor]:
         """One update; the mean loss, gradient norm and named values. FloatingPointError where
@@ -46,6 +49,9 @@ class Trained:
         if not torch.isfinite(mean["loss"] if self.accelerator.scaler else norm):
             raise FloatingPointError("the loss or its gradient is not finite")
         self.optimizer.step()
+        self.skipped = self.skipped + 1 if self.optimizer.step_was_skipped else 0
+        if self.skipped == PATIENCE:
+            raise FloatingPointError("the loss or its gradient is not finite")
         self.optimizer.zero_grad()
         self.ema.update()
         return {**mean, "grad_norm": norm}

@@ -1,0 +1,36 @@
+"""Latents of a clip to its frames, as the release does it (architecture.md 8.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from .autoencoder import Autoencoder
+
+
+def decode(
+    vae: Autoencoder,
+    z: Tensor,
+    references: list[Tensor],
+    replace_middle: bool = True,
+    frames_at_once: int | None = None,
+    progress: Callable[[float], object] = lambda part: None,
+) -> Tensor:
+    """z (b c f h w), unscaled -> frames. replace_middle: the two middle frames come from a second
+    decode without frames 1 and f-2 (architecture.md 8.6); needs at least 4 frames. progress:
+    called with the part that is done, up to 1."""
+    total = z.shape[2]
+    twice = replace_middle and total >= 4 and not vae.config.plain  # plain: no frame sees another
+    share = 0.5 if twice else 1.0
+    options = {"frames_at_once": frames_at_once, "progress": lambda part: progress(share * part)}
+    frames = vae.decode(z, references, **options)
+    if not twice:
+        return frames
+    kept = [i for i in range(total) if i not in (1, total - 2)]
+    options["progress"] = lambda part: progress(share + share * part)
+    second = vae.decode(z[:, :, kept], references, **options)
+    for i in (total // 2 - 1, total // 2):
+        if i in kept:
+            frames[:, :, i] = second[:, :, kept.index(i)]
+    return frames

@@ -1,0 +1,63 @@
+"""What a run was begun with, kept in its checkpoints: so that it goes on as the same run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from train.engine.config import RunConfig
+from train.engine.result import without_folders
+
+Options = dict[str, Any]
+
+
+class History:
+    """Options and data of a run now, and what of its options has changed on the way."""
+
+    def __init__(self, config: RunConfig, stamp: str) -> None:
+        self.config, self.stamp = config, stamp
+        self.options = flat(json.loads(json.dumps(asdict(config))))
+        self.changes: list[dict[str, Any]] = []  # {"step", "changed": {name: [before, then]}}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"options": self.options, "data_stamp": self.stamp, "history": self.changes}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """From a checkpoint. ValueError naming what it was begun with, where that is not an
+        option that may change, or the data are others. Checkpoints of before have less to tell."""
+        before = state.get("options") or {name: state[name] for name in ("seed", "batch")}
+        changed = {
+            name: [value, self.options[name]]
+            for name, value in before.items()
+            if name in self.options and value != self.options[name]
+        }
+        for name, (value, _) in changed.items():
+            if name not in self.config.FREE:
+                raise ValueError(
+                    f"{self.config.out} was begun with {name}={_text(value)}, which decides what "
+                    "it learns: give that again, or another out folder"
+                )
+        if state.get("data_stamp", self.stamp) != self.stamp:
+            raise ValueError(
+                f"{self.config.out} was begun on other clips than data={self.config.data} has now "
+                f"(stamp {state['data_stamp']}, now {self.stamp}): give those again, or another "
+                "out folder"
+            )
+        self.changes = list(state.get("history", ()))
+        if changed:
+            self.changes.append({"step": state["step"], "changed": changed})
+
+
+def flat(values: Options, above: str = "") -> Options:
+    """Nested options by dotted names; of a path only its last parts, as in a manifest."""
+    found: Options = {}
+    for name, value in values.items():
+        inner = isinstance(value, dict)
+        found |= flat(value, f"{above}{name}.") if inner else {above + name: without_folders(value)}
+    return found
+
+
+def _text(value: Any) -> str:
+    """As it is given on a command line."""
+    return value if isinstance(value, str) else json.dumps(value)
