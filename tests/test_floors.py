@@ -30,7 +30,9 @@ PORTABLE = ("toon_core", "nodes", "train", "cast", "benchmarks", "tests")
 # Parts of toon_core -> parts they may import; `conditioning/encode` joins several of them.
 FLOORS = {
     "recipe": set(),
-    "config": {"recipe"},
+    "preview": set(),
+    "devices": set(),
+    "config": {"preview", "recipe"},
     "ops": set(),
     "schedule": {"config", "recipe"},
     "guidance": set(),
@@ -41,7 +43,7 @@ FLOORS = {
     "vae": {"config", "ops", "layers", "vae"},
     "sketch": {"config", "ops", "layers", "sketch"},
     "conditioning": {"config", "ops", "layers", "conditioning"},
-    "conditioning/encode": {"conditioning", "denoiser", "vae"},
+    "conditioning/encode": {"conditioning", "denoiser", "devices", "vae"},
     "denoiser": {"guidance", "layers", "sketch", "unet"},
     "samplers": {"schedule"},
     "metrics": {"metrics"},

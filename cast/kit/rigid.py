@@ -52,9 +52,9 @@ def _split(linear: np.ndarray, anchor: np.ndarray, position: np.ndarray) -> Move
     c, s = np.cos(turn), np.sin(turn)
     back = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], 1) @ linear
     scale = np.stack([back[:, 0, 0], back[:, 1, 1]], -1) * 100
-    turn = np.degrees(turn).round(6).round(2)
+    turn = np.degrees(turn).round(6).round(2) + 0.0  # no negative zero, whose sign goes by the CPU
     return Moves(
-        anchor.round(6).round(1), position.round(6).round(1), turn, scale.round(6).round(1)
+        *(x.round(6).round(1) + 0.0 for x in (anchor, position)), turn, scale.round(6).round(1)
     )
 
 

@@ -68,7 +68,10 @@ def write(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]
     it cannot be written (a full disk); what was there stays."""
     temporary = path.with_name(path.name + ".part")
     try:
+        temporary.touch()
+        readers = temporary.stat().st_mode  # as of any new file; safetensors shuts out all others
         save_file(dict(tensors), temporary, metadata={"format": "pt", **metadata})
+        temporary.chmod(readers)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):

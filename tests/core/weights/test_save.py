@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def test_round_trip(model: ToonModel, towers: bool, tmp_path: Path):
     assert all(torch.equal(v, state[k]) for k, v in released_state(model).items())
     assert read(path).metadata["seed"] == "7"
     assert [p.name for p in tmp_path.iterdir()] == ["nano.safetensors"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such bits")
+def test_others_may_read_it_as_any_new_file(tmp_path: Path):
+    (tmp_path / "new").touch()
+    path = save(SketchEncoder(nano_sketch()), tmp_path / "sketch.safetensors")
+    assert path.stat().st_mode == (tmp_path / "new").stat().st_mode
 
 
 def test_round_trip_of_a_sketch_encoder(tmp_path: Path):
