@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from train.ablation import budget, reconstruction, rectification, running, sketches
 from train.ablation.plan import AblateConfig, Places, Run, plan
+from train.ablation.together import finish_all
 from train.data.splits import SplitConfig
 from train.engine.command import errors_told
 from train.engine.config import parse
@@ -36,12 +37,16 @@ SECTIONS: dict[str, Callable[[AblateConfig, Places, list[Run]], str]] = {
     "decoder": reconstruction.report,
     "sketch": sketches.report,
 }
-FREE = ("core_hours", "dry_run", "report_only", "figure_clips")  # may differ when it goes on
+# What may differ when it goes on: options of its own, and of the runs.
+FREE = ("core_hours", "dry_run", "report_only", "figure_clips", "jobs")
+FREE_OF_RUNS = ("threads", "workers", "keep", "save_every", "log_every")
 
 
 def ablate(config: AblateConfig) -> Path | None:
     """All of it, or what is left of it; the report, None after a dry run. ValueError for options
     that cannot work or cost too much, before any training."""
+    if config.jobs < 1:
+        raise ValueError(f"jobs={config.jobs}: expected 1 or more, runs at a time")
     places = Places(config)
     _keep_options(config, places.out / "ablation.yaml")
     runs = plan(config, places)
@@ -55,8 +60,7 @@ def ablate(config: AblateConfig) -> Path | None:
     if config.dry_run:
         return None
     render(natural)
-    for run in runs:
-        running.finish(run, places)
+    finish_all(runs, places, config.jobs)
     return report(config, places, runs)
 
 
@@ -66,13 +70,20 @@ def _keep_options(config: AblateConfig, file: Path) -> None:
     wanted = {key: value for key, value in given.items() if key not in FREE}
     if file.is_file():
         before = OmegaConf.to_container(OmegaConf.load(file))
-        changed = sorted(key for key in wanted if wanted[key] != before.get(key))
+        changed = sorted(k for k in wanted if _decisive(wanted[k]) != _decisive(before.get(k)))
         if changed:
             raise ValueError(
                 f"out={file.parent} was begun with {changed[0]}={before.get(changed[0])}: give "
                 "that again, or another out folder"
             )
     write_text(file, OmegaConf.to_yaml(wanted))
+
+
+def _decisive(value: object) -> object:
+    """Of a section of options, those that the runs' results hang on."""
+    if not isinstance(value, dict):
+        return value
+    return {key: own for key, own in value.items() if key not in FREE_OF_RUNS}
 
 
 def _testset(config: AblateConfig, places: Places) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
+from safetensors.torch import load_file
 from tiny_networks import save_i3d
 
 from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
 from train import ablate
-from train.ablation import budget, rectification, running, tables
+from train.ablation import budget, rectification, running, tables, together
 from train.ablation import reconstruction as decoders
 from train.ablation.plan import AblateConfig, Places, plan
 from train.eval import reconstruction
@@ -115,6 +116,42 @@ def test_it_goes_on_where_it_was_stopped(done):
     _, (first, second) = done
     assert first == ["base/autoencoder", "base/denoiser", *(f"rectify/{v}_0" for v in RECTIFIED)]
     assert second[:2] == ["rectify/IV_0", "rectify/V_0"] and len(second) == 7
+
+
+def test_runs_beside_each_other_give_what_they_give_alone(config, done, tmp_path):
+    out, _ = done
+    places = Places(config, tmp_path)
+    for part in ("base", "rectify/IV_0"):
+        shutil.copytree(out / part, tmp_path / part)
+    wanted = ("base/denoiser", "rectify/IV_0", "rectify/V_0", "sketch/zero_gate_0")
+    runs = [run for run in plan(config, places) if run.name in wanted]
+    together.finish_all(runs, places, 2)
+    for run in runs:
+        alone, found = (load_file(root / run.name / run.result) for root in (out, tmp_path))
+        assert all(found[name].equal(alone[name]) for name in alone)
+        assert not (tmp_path / run.name / "checkpoints").exists()
+
+
+def test_one_that_fails_stops_the_others_and_names_itself(config, done, tmp_path, capfd):
+    places = Places(config, tmp_path)
+    shutil.copytree(done[0] / "base", tmp_path / "base")
+    runs = [run for run in plan(config, places) if run.name.startswith("rectify/")][:2]
+    long, bad = (replace(run, words=(*run.words, "steps=100000")) for run in runs)
+    bad = replace(bad, words=(*bad.words, "base=missing.safetensors"))
+    with pytest.raises(SystemExit, match=f"{bad.name} ended with code 1"):
+        together.finish_all([long, bad], places, 2)
+    assert "error: " in capfd.readouterr().err
+    assert list((tmp_path / long.name / "checkpoints").iterdir()), "it has saved what it has"
+
+
+def test_only_what_decides_the_results_must_stay(config, done):
+    faster = {**config.common, "threads": 2, "workers": 1}
+    ablate.ablate(replace(config, jobs=2, common=faster, report_only=True))
+    ablate.ablate(replace(config, report_only=True))
+    with pytest.raises(ValueError, match="begun with common="):
+        ablate.ablate(replace(config, common={**config.common, "batch": 2}))
+    with pytest.raises(ValueError, match="jobs=0: expected 1 or more"):
+        ablate.ablate(replace(config, jobs=0))
 
 
 def test_the_tables_have_the_papers_rows(done):

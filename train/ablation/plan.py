@@ -13,6 +13,7 @@ RECTIFIED = ("II", "III", "IV", "V")  # I is the base as it is
 DECODERS = ("full", "no_pseudo3d", "plain")
 SKETCHES = {"independent": False, "zero_gate": True}  # name -> gate=
 ONE_SEED = ("V", *SKETCHES)
+BASE, RECTIFIED_BASE = "base/denoiser", "rectify/IV_0"  # runs that others start from
 Options = dict[str, Any]
 
 
@@ -30,6 +31,7 @@ class AblateConfig:
     frames: int = 16
     seeds: int = 3  # of II to IV and of the decoders; V and the sketch encoders have one
     device: str = "cpu"  # of everything, or cuda
+    jobs: int = 1  # runs at a time, and processes that score; small models do not fill two cores
     core_hours: float = 12.0  # the most it may cost (hours of the GPU, where device is one)
     trial_steps: int = 3  # steps that are timed
     dry_run: bool = False  # measure and write the budget, but run nothing
@@ -54,6 +56,7 @@ class Run:
     recipe: str
     words: tuple[str, ...]
     result: str = "model.safetensors"
+    needs: str = ""  # name of the run whose result it starts from
     variant: str = ""
     seed: int = 0
 
@@ -66,7 +69,7 @@ class Places:
         self.natural = self.out / "natural"
         self.testset = Path(config.testset or Path(config.out) / "testset")
         self.autoencoder = self.out / "base/autoencoder/autoencoder.safetensors"
-        self.base = self.out / "base/denoiser/model.safetensors"
+        self.base = self.out / BASE / "model.safetensors"
 
     def result(self, run: Run) -> Path:
         return self.out / run.name / run.result
@@ -100,25 +103,27 @@ def base_runs(config: AblateConfig, places: Places) -> list[Run]:
     )
     start = f"autoencoder={places.autoencoder}"
     words = (data, start, *_words(config, config.pretrain))
-    return [coded, Run(name="base/denoiser", recipe="pretrain", words=words)]
+    return [coded, Run(name=BASE, recipe="pretrain", words=words, needs=coded.name)]
 
 
 def rectify_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
     words = (f"base={places.base}", f"variant={variant}", *_words(config, config.rectify))
-    return _run(config, "rectify", variant, seed, words)
+    return _run(config, "rectify", variant, seed, words, BASE)
 
 
 def decoder_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
     words = (f"base={places.base}", f"variant={variant}", *_words(config, config.decoder))
-    return _run(config, "decoder", variant, seed, words)
+    return _run(config, "decoder", variant, seed, words, BASE)
 
 
 def sketch_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
     """On the rectified model of the first seed."""
-    base = places.out / "rectify/IV_0/model.safetensors"
+    base = places.out / RECTIFIED_BASE / "model.safetensors"
     gate = f"gate={str(SKETCHES[variant]).lower()}"
     words = (f"base={base}", gate, *_words(config, config.sketch))
-    return _run(config, "sketch", variant, seed, words, "sketch_encoder.safetensors")
+    return _run(
+        config, "sketch", variant, seed, words, RECTIFIED_BASE, "sketch_encoder.safetensors"
+    )
 
 
 def _run(
@@ -127,6 +132,7 @@ def _run(
     variant: str,
     seed: int,
     words: tuple[str, ...],
+    needs: str,
     result: str = "model.safetensors",
 ) -> Run:
     return Run(
@@ -134,6 +140,7 @@ def _run(
         recipe=recipe,
         words=(f"data={config.data}", f"seed={seed}", *words),
         result=result,
+        needs=needs,
         variant=variant,
         seed=seed,
     )

@@ -69,7 +69,8 @@ def score(
     """`train.evaluate` of the models on the test set: {system: {metric: {mean, ...}}}."""
     words = [f"{name}={path}" for name, path in models.items()]
     how = settings(config, out)
-    return evaluate.evaluate(words, places.testset, how, limit=limit)["systems"]
+    found = evaluate.evaluate(words, places.testset, how, limit=limit, workers=config.jobs)
+    return found["systems"]
 
 
 def report(config: AblateConfig, places: Places, done: list[Run]) -> str:

@@ -18,7 +18,7 @@ from toon_core.pipeline import interpolate
 from toon_core.sketch.control import SketchControl, place
 from toon_core.sketch.encoder import SketchEncoder
 from train.ablation import rectification
-from train.ablation.plan import SKETCHES, AblateConfig, Places, Run
+from train.ablation.plan import RECTIFIED_BASE, SKETCHES, AblateConfig, Places, Run
 from train.ablation.reconstruction import measure_on
 from train.ablation.tables import Column, Values, write_table
 from train.data.sketch import xdog
@@ -93,7 +93,7 @@ def _load(config: AblateConfig, places: Places, runs: list[Run]) -> tuple[ToonMo
         return toon_core.load(path, device=config.device, dtype=torch.float32, expect=kind)
 
     encoders = {run.variant: load(places.result(run), "sketch") for run in runs}
-    return load(places.out / "rectify/IV_0/model.safetensors", "toon"), encoders
+    return load(places.out / RECTIFIED_BASE / "model.safetensors", "toon"), encoders
 
 
 def _made(config: AblateConfig, clip: Clip, model: ToonModel, encoder, name: str) -> Tensor:
