@@ -9,14 +9,8 @@ from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
-from .native import (
-    ToonDDIMSampler,
-    ToonGuideBranches,
-    ToonMakeNoise,
-    ToonRescaleGuidance,
-    ToonScheduleSigmas,
-    ToonSetSchedule,
-)
+from .native import ToonDDIMSampler, ToonGuideBranches, ToonMakeNoise, ToonScheduleSigmas
+from .patches import ToonRescaleGuidance, ToonSetSchedule
 from .sampling import ToonSample
 from .score import ToonScoreClip
 from .sketch import ToonApplySketch

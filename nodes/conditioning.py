@@ -72,7 +72,8 @@ class ToonEncodeKeys(io.ComfyNode):
         show(1.0)
         latents = host.to_intermediate(encoded.concat)
         shared = {"concat_latent_image": latents, "fs": fs}
-        carried = Clip(references=[host.to_intermediate(r) for r in encoded.references], fit=placed)
+        references = [host.to_intermediate(r) for r in encoded.references]
+        carried = Clip(references=references, fit=placed, shape=tuple(latents.shape))
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
         tokens = (branches.cond, branches.uncond, branches.image)
         return io.NodeOutput(*(keys.conditioning(t, shared) for t in tokens), latent)

@@ -77,12 +77,6 @@ def _check(clip: Clip, z: Tensor, loaded: LoadedAutoencoder) -> None:
             "The key frames were encoded with another autoencoder than toon_vae: connect the same "
             "Toon Load Model to Toon Encode Keys and Toon Decode."
         )
-    size = tuple(s * config.downsample for s in z.shape[-2:])
-    if size != clip.fit.target or len(z) != len(clip.references[0]):
-        raise ValueError(
-            f"The LATENT {tuple(z.shape)} is not of the size its key frames have: latents of this "
-            "model cannot be resized, cropped or batched between sampling and decoding."
-        )
     if not torch.isfinite(z).all():
         raise ValueError("The LATENT holds NaN or infinite values: check the sampler's settings.")
 

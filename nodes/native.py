@@ -1,25 +1,21 @@
-"""Nodes for ComfyUI's own samplers: the release's timesteps, noise, sampler and guidance."""
+"""Nodes for ComfyUI's own samplers: the release's timesteps, noise, sampler and branches."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..toon_core.guidance import rescale
 from ..toon_core.presets import RELEASED
-from ..toon_core.schedule import Schedule
 from . import host
 from .ddim import sample_ddim
 from .guider import ThreeBranchGuider
 from .model import native
-from .model_sampling import ToonModelSampling, sampling_of
+from .model_sampling import sampling_of
 from .noise import ReleaseNoise
-from .widgets import SPACINGS, temperature_input
+from .widgets import NATIVE, SPACINGS
 
-CATEGORY = "ToonTween/native sampling"
 R = RELEASED
 
 
@@ -29,7 +25,7 @@ class ToonScheduleSigmas(io.ComfyNode):
         return io.Schema(
             node_id="ToonScheduleSigmas",
             display_name="Toon Schedule Sigmas",
-            category=CATEGORY,
+            category=NATIVE,
             description="The release's timesteps for SamplerCustom. With euler they give what "
             "Toon Sample gives at eta 0, with Toon DDIM Sampler what it gives at any eta.",
             inputs=[
@@ -72,7 +68,7 @@ class ToonDDIMSampler(io.ComfyNode):
         return io.Schema(
             node_id="ToonDDIMSampler",
             display_name="Toon DDIM Sampler",
-            category=CATEGORY,
+            category=NATIVE,
             description="The release's sampler for SamplerCustomAdvanced.",
             inputs=[
                 io.Float.Input(
@@ -100,7 +96,7 @@ class ToonMakeNoise(io.ComfyNode):
         return io.Schema(
             node_id="ToonMakeNoise",
             display_name="Toon Make Noise",
-            category=CATEGORY,
+            category=NATIVE,
             description="The noise that Toon Sample starts from, for SamplerCustomAdvanced. "
             "Random Noise works as well and gives another clip.",
             inputs=[
@@ -121,95 +117,13 @@ class ToonMakeNoise(io.ComfyNode):
         return io.NodeOutput(ReleaseNoise(seed))
 
 
-class ToonRescaleGuidance(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="ToonRescaleGuidance",
-            display_name="Toon Rescale Guidance",
-            category=CATEGORY,
-            description="The release's guidance rescale for ComfyUI's samplers: over all of a "
-            "clip's axes, on the v-prediction. Toon Sample has its own.",
-            inputs=[
-                io.Model.Input("model", tooltip="From Toon Load Model."),
-                io.Float.Input(
-                    "guidance_rescale",
-                    default=R.guidance_rescale,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="Brings the contrast back that a high cfg adds; 0 turns it off.",
-                ),
-            ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For KSampler or a guider.")],
-        )
-
-    @classmethod
-    def execute(cls, model: Any, guidance_rescale: float) -> io.NodeOutput:
-        native(model)
-        sampling_of(model)
-        clone = model.clone()
-        clone.set_model_sampler_post_cfg_function(_rescaled(guidance_rescale))
-        return io.NodeOutput(clone)
-
-
-def _rescaled(amount: float):
-    """x0-predictions in and out; v is an affine function of them, so guidance on one is guidance
-    on the other, but their standard deviations are not."""
-
-    def post(args: dict[str, Any]):
-        sampling, sigma, x = args["model"].model_sampling, args["sigma"], args["input"]
-        guided, cond = (
-            sampling.v_from_denoised(sigma, args[k], x) for k in ("denoised", "cond_denoised")
-        )
-        return sampling.calculate_denoised(sigma, rescale(guided, cond, amount), x)
-
-    return post
-
-
-class ToonSetSchedule(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="ToonSetSchedule",
-            display_name="Toon Set Schedule",
-            category=CATEGORY,
-            description="Turns the dynamic rescale off, with which the model was trained, to "
-            "compare with plain DDIM and ComfyUI's ancestral samplers; sets the temperature of "
-            "samplers that have no such setting.",
-            inputs=[
-                io.Model.Input("model", tooltip="From Toon Load Model."),
-                io.Boolean.Input(
-                    "dynamic_rescale",
-                    default=True,
-                    tooltip="On as the release; off scales the clean latents by 1 throughout.",
-                ),
-                temperature_input(
-                    "Factor of the noise that KSampler starts from, and of all of Toon DDIM "
-                    "Sampler's; Toon Sample multiplies its own with it. 1 as the release."
-                ),
-            ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler.")],
-        )
-
-    @classmethod
-    def execute(cls, model: Any, dynamic_rescale: bool, temperature: float = 1.0) -> io.NodeOutput:
-        config = native(model).toon.schedule
-        if not dynamic_rescale:
-            config = replace(config, base_scale=1.0)
-        clone = model.clone()
-        sampling = ToonModelSampling(Schedule(config), temperature)
-        clone.add_object_patch("model_sampling", sampling)
-        return io.NodeOutput(clone)
-
-
 class ToonGuideBranches(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="ToonGuideBranches",
             display_name="Toon Guide Branches",
-            category=CATEGORY,
+            category=NATIVE,
             description="Guidance with three branches for SamplerCustomAdvanced: the image and "
             "the prompt each have a strength.",
             inputs=[

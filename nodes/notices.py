@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..toon_core.presets import RELEASED
 from ..toon_core.recipe import Recipe
+from .sketch_patch import OPTION
 
 # What other nodes put into ComfyUI's types for its own samplers.
 IN_MODEL = (
     *("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function"),
-    *("sampler_calc_cond_batch_function", "model_function_wrapper"),
+    *("sampler_calc_cond_batch_function", "model_function_wrapper", "denoise_mask_function"),
+    "wrappers",
 )
 IN_LATENT = ("noise_mask",)
 IN_CONDITIONING = (
@@ -19,19 +21,36 @@ IN_CONDITIONING = (
     *("control", "hooks", "gligen"),
 )
 IN = {"model": IN_MODEL, "latent": IN_LATENT}
+# And into a MODEL for the layers of its UNet, which are not ComfyUI's here.
+IN_LAYERS = ("patches", "patches_replace")
+
+
+def of_model(patcher: Any) -> dict[str, Any]:
+    """What other nodes put into a MODEL, by name; Toon Apply Sketch's wrapper is no other's."""
+    layers = patcher.model_options["transformer_options"]
+    kinds = [*patcher.wrappers.values(), *layers.get("wrappers", {}).values()]
+    wrappers = [key for keys in kinds for key in keys if key != OPTION]
+    return {**patcher.model_options, **layers, "wrappers": wrappers or None}
 
 
 def ignored(inputs: Mapping[str, Mapping[str, Any]]) -> str:
     """Of what each input carries, by name, what has no effect here; empty if there is none."""
-    found = [
-        f"{key} of {name}"
-        for name, values in inputs.items()
-        for key in IN.get(name, IN_CONDITIONING)
-        if values.get(key) is not None
-    ]
-    if not found:
-        return ""
-    return f"Toon Sample ignores {', '.join(found)}: ComfyUI's own samplers know these."
+    places = [(name, values, IN.get(name, IN_CONDITIONING)) for name, values in inputs.items()]
+    known = [found for place in places for found in _carried(*place)]
+    unread = _carried("model", inputs["model"], IN_LAYERS)
+    told = []
+    if known:
+        told.append(f"Toon Sample ignores {', '.join(known)}: ComfyUI's own samplers know these.")
+    if unread:
+        told.append(
+            f"Toon Sample ignores {', '.join(unread)}: this model's layers take no patches, with "
+            "any sampler."
+        )
+    return " ".join(told)
+
+
+def _carried(name: str, values: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
+    return [f"{key} of {name}" for key in keys if values.get(key) is not None]
 
 
 def off_recipe(recipe: Recipe, given: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
 from .sketch_patch import Sketches, sketches_of
-from .types import TOKENS_KEY
+from .types import TOKENS_KEY, clip_of
 from .widgets import SPACINGS, temperature_input
 
 log = logging.getLogger("toon.nodes")
@@ -88,19 +88,16 @@ class _Run:
 
     def __init__(self, patcher, inner, latent, conditionings, guidance: Guidance) -> None:
         self.patcher, self.inner, self.guidance = patcher, inner, guidance
-        self.shape = tuple(latent["samples"].shape)
-        if len(self.shape) != 5:
-            raise ValueError(
-                f"The LATENT {self.shape} is not a clip (b 4 f h w): use that of Toon Encode Keys."
-            )
+        self.shape = clip_of(latent).shape
         names = ("positive", "negative", "image_only")
         found = [_single(c, n) for c, n in zip(conditionings, names, strict=True)]
         for tokens, values in filter(None, found):
             check_tokens(tokens, values.get(TOKENS_KEY), inner.toon.unet.context_dim)
         self.tokens = [c and c[0] for c in found]
         self.values = found[0][1]
-        carried = {n: f[1] for n, f in zip(names, found, strict=True) if f}
-        if told := notices.ignored({"model": patcher.model_options, "latent": latent, **carried}):
+        carried = {"model": notices.of_model(patcher), "latent": latent}
+        carried |= {n: f[1] for n, f in zip(names, found, strict=True) if f}
+        if told := notices.ignored(carried):
             log.warning(told)
 
     def sample(self, table, seed: int, temperature: float) -> Tensor:
@@ -208,8 +205,8 @@ def _inputs() -> list:
             min=1.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly prompt and first image are followed. 1 leaves out the negative "
-            "branch and takes half the time.",
+            tooltip="How strongly prompt and first image are followed. 1 without cfg_image leaves "
+            "out the negative branch and takes half the time.",
         ),
         io.Float.Input(
             "guidance_rescale",

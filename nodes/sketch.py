@@ -60,10 +60,10 @@ class ToonApplySketch(io.ComfyNode):
         context: str,
     ) -> io.NodeOutput:
         _check(native(model), sketch_encoder, start_percent, end_percent)
-        drawings = tensors.to_sketches(sketches, "sketches")
-        total = latent["samples"].shape[2]
+        clip = clip_of(latent)
+        drawings, total = tensors.to_sketches(sketches, "sketches"), clip.shape[2]
         numbers = frame_numbers(frames, len(drawings), total)
-        fitted = _fit(bright_lines(drawings, polarity), clip_of(latent).fit)
+        fitted = _fit(bright_lines(drawings, polarity), clip.fit)
         hints = place(dict(zip(numbers, fitted, strict=True)), total, *fitted.shape[-2:])
         if strength == 0:
             return io.NodeOutput(model)

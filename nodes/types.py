@@ -52,19 +52,28 @@ class LoadedSketchEncoder(Loaded):
 class Clip:
     """What a LATENT carries from the keys to the decoder and to the sketches.
 
-    references: five maps (b c_i 2 h_i w_i) of both keys; fit: where the pictures are in the frame.
+    references: five maps (b c_i 2 h_i w_i) of both keys; fit: where the pictures are in the frame;
+    shape: the LATENT's, (b z f h w), since the references belong to its first and last frame.
     """
 
     references: list[Tensor]
     fit: Fit
+    shape: tuple[int, ...]
 
 
 def clip_of(latent: dict[str, Any]) -> Clip:
-    """ValueError for a LATENT that did not come from Toon Encode Keys."""
+    """ValueError for a LATENT that did not come from Toon Encode Keys, or not as it is now."""
     clip = latent.get(CLIP_KEY)
     if not isinstance(clip, Clip):
         raise ValueError(
             "This LATENT does not carry the key frames: connect the LATENT of Toon Encode Keys, "
             "or of a sampler that got it from there."
+        )
+    shape = tuple(latent["samples"].shape)
+    if shape != clip.shape:
+        raise ValueError(
+            f"The LATENT {shape} is not of the size its key frames have, {clip.shape}: latents of "
+            "this model cannot be resized, cropped, cut in time or batched between Toon Encode "
+            "Keys and Toon Decode."
         )
     return clip

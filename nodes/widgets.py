@@ -1,4 +1,4 @@
-"""Inputs that several sampling nodes share."""
+"""What several sampling nodes share: inputs, and their place in the menu."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..toon_core.presets import RELEASED
 
+NATIVE = "ToonTween/native sampling"
 SPACINGS = ["uniform_trailing", "uniform"]
 
 

@@ -14,6 +14,8 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +69,25 @@ def copy_keys(graph: dict[str, Any], folder: Path) -> None:
                 shutil.copy(KEYS / name, folder / name)
 
 
-def use_weights(graph: dict[str, Any], models: Path, model: Path | None, lora: Path | None) -> None:
-    """Link the files into ComfyUI's folders, and choose them in every Toon Load Model."""
-    for place, folder, file in ((0, "checkpoints", model), (2, "loras", lora)):
-        if file is None:
-            continue
-        link = models / folder / f"demo_{file.name}"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(file.resolve())
-        for node in graph["nodes"]:
-            if node["type"] == "ToonLoadModel":
-                node["widgets_values"][place] = link.name
+@contextmanager
+def use_weights(
+    graph: dict[str, Any], models: Path, model: Path | None, lora: Path | None
+) -> Iterator[None]:
+    """For as long as it lasts link the files into ComfyUI's folders; and choose them in every Toon
+    Load Model."""
+    with ExitStack() as links:
+        for place, folder, file in ((0, "checkpoints", model), (2, "loras", lora)):
+            if file is None:
+                continue
+            link = models / folder / f"demo_{file.name}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(file.resolve())
+            links.callback(link.unlink, missing_ok=True)
+            for node in graph["nodes"]:
+                if node["type"] == "ToonLoadModel":
+                    node["widgets_values"][place] = link.name
+        yield
 
 
 def explain(run: Run) -> str:
@@ -127,10 +136,12 @@ def play(
 ) -> tuple[bytes, list[Image.Image]]:
     graph = json.loads(workflow.read_text())
     copy_keys(graph, COMFY / "base" / "input")
-    use_weights(graph, COMFY / "base" / "models", model, lora)
     print("Starting ComfyUI ...", flush=True)
     start = time.monotonic()
-    with Headless(COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log", options=device) as server:
+    with (
+        use_weights(graph, COMFY / "base" / "models", model, lora),
+        Headless(COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log", options=device) as server,
+    ):
         prompt = prompt_from_graph(graph, server.get("/object_info"))
         print(f"  ready after {time.monotonic() - start:.0f} s; running {workflow.name}")
         run = server.run(prompt, on_event=Bars(prompt))

@@ -3,7 +3,8 @@
     .venv/bin/python scripts/walkthrough.py
 
 It ends with exit code 1 where a command fails or all of them take 600 seconds or more. The clone
-is of what is committed; it borrows this repository's .venv and .comfyui, as after `make setup`.
+is of what is committed; as after `make setup` it has the .venv and the ComfyUI that this repository
+has, and ComfyUI runs the clone's nodes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "comfy")]
+
+from place import comfyui_folder, make_base  # noqa: E402
+
 SECTION = "### A trial on the project's own cast"
 LIMIT = 600  # seconds
 
@@ -26,12 +31,18 @@ def commands(root: Path) -> list[list[str]]:
     return [shlex.split(line) for line in section.split("```\n")[1].splitlines()]
 
 
+def borrow(clone: Path) -> None:
+    """Links to what set-up installed, and folders of its own for ComfyUI, whose pack it is."""
+    (clone / ".venv").symlink_to((ROOT / ".venv").resolve())
+    base = make_base(clone / ".comfyui" / "base", pack=clone)
+    (base.parent / "ComfyUI").symlink_to(comfyui_folder())
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        for name in (".venv", ".comfyui"):
-            (clone / name).symlink_to((ROOT / name).resolve())
+        borrow(clone)
         begin = time.monotonic()
         for words in commands(clone):
             started = time.monotonic()

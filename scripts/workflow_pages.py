@@ -112,17 +112,19 @@ and the `denoise` of 1: it carries the key frames to *Toon Decode*.
 )
 SKETCH = Note(
     title="Lines for a frame in the middle",
-    size=(440, 270),
+    size=(440, 380),
     text=f"""## Sketch-guided
 The middle frame of the clip, which the model never sees, becomes a line drawing (ComfyUI's
 *Canny*), and *Toon Apply Sketch* asks for these lines on frame 7.
 
-**Your own drawing:** connect a *Load Image* to `sketches` and give its frame number, counted from
-0. For several drawings connect a batch and write `3, 7, 11`.
+**Your own drawing:** delete *The true middle frame*, *Canny* and *The sketch*. Connect a
+*Load Image* to `sketches` of *Toon Apply Sketch*, and write its frame number, counted from 0, into
+`frames`. For several drawings connect a batch and write `3, 7, 11`.
 
 `strength` says how closely the lines are followed.
 
-{OWN_KEYS}
+{OWN_KEYS} They need a drawing of your own, too: the true middle frame is the example's.
+
 {ENDS}
 """,
 )

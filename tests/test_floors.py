@@ -33,6 +33,7 @@ FLOORS = {
     "preview": set(),
     "devices": set(),
     "config": {"preview", "recipe"},
+    "official": {"config"},
     "ops": set(),
     "schedule": {"config", "recipe"},
     "guidance": set(),

@@ -1,14 +1,11 @@
-"""The schema of every part: frozen dataclasses, also readable from the official release's YAML.
-
-Field names are the official configuration's. `from_official` of a part accepts the release's
-own dictionary: options this code has no branch for must have the released value.
-"""
+"""The schema of every part: frozen dataclasses. Field names are the official configuration's;
+`official.py` reads the release's own options into them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .preview import Preview
 from .recipe import Recipe
@@ -16,37 +13,13 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     from typing import Self
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    @classmethod
-    def from_official(cls, options: Mapping[str, Any]) -> Self:
-        """Read the release's dictionary; ValueError on an option or a value unknown here."""
-        names = {f.name for f in fields(cls)}
-        known = {k: _frozen(v) for k, v in options.items() if k in names}
-        for key in options.keys() - names:
-            expected = cls._fixed().get(key, _UNKNOWN)
-            if expected is _UNKNOWN:
-                raise ValueError(f"{cls.__name__}: unknown option {key}={options[key]!r}")
-            if expected is not _ANY and options[key] != expected:
-                raise ValueError(
-                    f"{cls.__name__}: {key}={options[key]!r} is not supported, only {expected!r}"
-                )
-        return cls(**known)
-
-    @classmethod
-    def _fixed(cls) -> dict[str, Any]:
-        return {}
-
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-_ANY, _UNKNOWN = object(), object()
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +45,6 @@ class UNetConfig(_Part):
             _require_multiple("width", self.model_channels * mult, self.norm_groups)
             _require_multiple("width", self.model_channels * mult, self.num_head_channels)
 
-    @classmethod
-    def _fixed(cls) -> dict[str, Any]:
-        return {
-            "use_linear": True,
-            "use_checkpoint": _ANY,
-            "temporal_conv": True,
-            "temporal_attention": True,
-            "temporal_selfatt_only": True,
-            "use_relative_position": False,
-            "use_causal_attention": False,
-            "addition_attention": True,
-            "image_cross_attention": True,
-            "image_cross_attention_scale_learnable": False,
-            "fs_condition": True,
-            "fps_condition": True,
-            "dims": 2,
-            "conv_resample": True,
-            "legacy": _ANY,
-        }
-
 
 @dataclass(frozen=True, kw_only=True)
 class SketchConfig(_Part):
@@ -108,16 +61,6 @@ class SketchConfig(_Part):
     context_dim: int = 1024
     dropout: float = 0.0
     norm_groups: int = 32
-
-    @classmethod
-    def _fixed(cls) -> dict[str, Any]:
-        return {
-            "image_size": _ANY,
-            "use_checkpoint": _ANY,
-            "use_spatial_transformer": True,
-            "use_linear_in_transformer": True,
-            "legacy": False,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,16 +87,6 @@ class VAEConfig(_Part):
     @property
     def downsample(self) -> int:
         return 2 ** (len(self.ch_mult) - 1)
-
-    @classmethod
-    def _fixed(cls) -> dict[str, Any]:
-        return {
-            "double_z": True,
-            "resolution": _ANY,
-            "attn_resolutions": [],
-            "dropout": 0.0,
-            "attn_type": _ANY,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,17 +119,6 @@ class CLIPConfig(_Part):
     vision_head_width: int = 80
     image_size: int = 224
     patch_size: int = 14
-
-    @classmethod
-    def from_official(cls, options: Mapping[str, Any]) -> Self:
-        text, vision = options["text_cfg"], options["vision_cfg"]
-        return cls(
-            embed_dim=options["embed_dim"],
-            **{f"text_{k}": text[k] for k in ("width", "heads", "layers")},
-            **{f"vision_{k}": vision[k] for k in ("width", "layers", "head_width")},
-            **{k: text[k] for k in ("vocab_size", "context_length")},
-            **{k: vision[k] for k in ("image_size", "patch_size")},
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,22 +154,34 @@ class ToonConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`; ValueError on unknown fields."""
-        kinds = (UNetConfig, VAEConfig, ResamplerConfig, CLIPConfig, ScheduleConfig)
-        names = ("unet", "vae", "resampler", "clip", "schedule")
-        parts = dict(zip(names, kinds, strict=True)) | {"recipe": Recipe, "preview": Preview}
-        unknown = values.keys() - {f.name for f in fields(cls)}
-        if unknown:
-            raise ValueError(f"ToonConfig: unknown fields {sorted(unknown)}")
-        return cls(**{k: _part(parts.get(k), v) for k, v in values.items()})
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(values.keys() - set(known)):
+            raise ValueError(f"ToonConfig: unknown fields {unknown}, expected {', '.join(known)}")
+        kinds = PARTS | {"recipe": Recipe, "preview": Preview}
+        given = {k: v for k, v in values.items() if k in kinds and v is not None}
+        return cls(**{**values, **{k: from_fields(kinds[k], v) for k, v in given.items()}})
 
 
-def _part(kind: type | None, value: Any) -> Any:
-    if kind is None or value is None:
-        return value
+PARTS = {
+    "unet": UNetConfig,
+    "vae": VAEConfig,
+    "resampler": ResamplerConfig,
+    "clip": CLIPConfig,
+    "schedule": ScheduleConfig,
+}
+
+
+def from_fields(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A part of its fields, as `to_dict` gives them or JSON and YAML do; ValueError on unknown
+    ones."""
     try:
-        return kind(**{k: _frozen(v) for k, v in value.items()})
+        return kind(**{k: _frozen(v) for k, v in values.items()})
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _require_multiple(name: str, value: int, of: int) -> None:

@@ -16,7 +16,8 @@ from .unet.model import VideoUNet
 
 @dataclass(frozen=True, kw_only=True)
 class Guidance:
-    """cfg_scale 1 runs the conditional branch alone; cfg_image adds the image-only branch."""
+    """cfg_scale 1 runs the conditional branch alone; cfg_image adds the image-only branch, and then
+    every one runs, whatever cfg_scale."""
 
     cfg_scale: float = 7.5
     cfg_image: float | None = None
@@ -32,11 +33,11 @@ class Branches:
     image: Tensor | None = None
 
     def used(self, guidance: Guidance) -> list[Tensor]:
-        if self.uncond is None or guidance.cfg_scale == 1:
+        if self.uncond is None:
             return [self.cond]
-        if guidance.cfg_image is None or self.image is None:
-            return [self.cond, self.uncond]
-        return [self.cond, self.uncond, self.image]
+        if guidance.cfg_image is not None and self.image is not None:
+            return [self.cond, self.uncond, self.image]
+        return [self.cond] if guidance.cfg_scale == 1 else [self.cond, self.uncond]
 
 
 class Denoiser:

@@ -8,8 +8,9 @@ from .config import CLIPConfig, ResamplerConfig, SketchConfig, ToonConfig, UNetC
 from .recipe import Recipe
 
 RELEASED = Recipe()
-# For networks of a hundredth of the released size: their samples of the whole distribution do not
-# hold together yet, so they keep to the likeliest (measured for nano in docs/nano.md).
+# For networks of less than a hundredth of the released size: their samples of the whole
+# distribution do not hold together yet, so they keep to the likeliest (measured for nano in
+# docs/nano.md).
 SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.3)
 
 

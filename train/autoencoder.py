@@ -44,7 +44,7 @@ RESULT = "autoencoder.safetensors"
 @dataclass(kw_only=True)
 class AutoencoderConfig(RunConfig):
     preset: str = "nano"  # the model's shape
-    shape: str = ""  # or a YAML file of one, in the released form or ToonConfig's
+    shape: str = ""  # or a YAML file: ToonConfig's fields, a part also in the release's options
     base: str = ""  # a result of this, or a complete model with the plain decoder, to go on from
     images: int = 2  # frames taken of each window
     crop: int = 0  # train on random squares of this side (0: whole frames), which is cheaper

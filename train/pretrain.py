@@ -50,7 +50,7 @@ REFERENCES = "decoder.attn_refinement.0.conv.weight"
 class PretrainConfig(DenoisingConfig):
     autoencoder: str = ""  # result of `train.autoencoder`; none: trained first, in out/autoencoder
     preset: str = "nano"  # the model's shape
-    shape: str = ""  # or a YAML file of one, with ToonConfig's fields
+    shape: str = ""  # or a YAML file: ToonConfig's fields, a part also in the release's options
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
     # Not the paper's: estimates of x0 that also look right when decoded.
     lambda_p: float = 0.0  # weight of LPIPS on them

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from toon_core import presets
 from toon_core.config import ToonConfig
+from toon_core.official import read_model
 from toon_core.weights.checkpoint import read
 from train.engine.config import RunConfig
 
@@ -64,7 +65,7 @@ class FromBase(ScaledConfig):
 def shape(config: Any) -> ToonConfig:
     """That of the options `preset` and `shape`."""
     if config.shape:
-        return ToonConfig.from_dict(OmegaConf.to_container(OmegaConf.load(config.shape)))
+        return read_model(OmegaConf.to_container(OmegaConf.load(config.shape)))
     if config.preset not in PRESETS:
         raise ValueError(f"preset={config.preset}: expected one of {', '.join(PRESETS)}, or shape=")
     return PRESETS[config.preset]()

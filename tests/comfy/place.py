@@ -35,11 +35,11 @@ def chromium() -> str:
     raise FileNotFoundError("No Chromium on this machine: run `make setup`, which installs it")
 
 
-def make_base(folder: Path) -> Path:
-    """A fresh --base-directory with this pack linked into custom_nodes, as a user has it."""
+def make_base(folder: Path, pack: Path = ROOT) -> Path:
+    """A fresh --base-directory with the pack linked into custom_nodes, as a user has it."""
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
+    (folder / "custom_nodes" / PACK).symlink_to(pack, target_is_directory=True)
     settings = folder / "user" / "default" / "comfy.settings.json"
     settings.write_text(json.dumps(PAGE_SETTINGS))
     return folder

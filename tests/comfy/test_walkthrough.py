@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import demo
+import pytest
 from graph_to_prompt import prompt_from_graph
 from place import ROOT
-from walkthrough import commands
+from walkthrough import borrow, commands
 
 if TYPE_CHECKING:
-    import pytest
     from headless import Headless
 
 # Fewer steps, smaller pictures, and no networks that filter or draw: the same way in less time.
@@ -52,14 +52,35 @@ def test_the_trial_trains_on_the_cast_and_its_model_runs_in_the_demo(
 
     graph = json.loads(options.workflow.read_text())
     demo.copy_keys(graph, server.base / "input")
-    demo.use_weights(graph, server.base / "models", options.model, options.lora)
-    prompt = prompt_from_graph(graph, server.get("/object_info"))
-    for node in prompt.values():
-        if node["class_type"] == "ToonLoadModel":
-            assert node["inputs"]["file"] == "demo_model.safetensors"
-        if node["class_type"] == "ToonSample":
-            node["inputs"]["steps"] = 2
-    run = server.run(prompt)
+    with demo.use_weights(graph, server.base / "models", options.model, options.lora):
+        prompt = prompt_from_graph(graph, server.get("/object_info"))
+        for node in prompt.values():
+            if node["class_type"] == "ToonLoadModel":
+                assert node["inputs"]["file"] == "demo_model.safetensors"
+            if node["class_type"] == "ToonSample":
+                node["inputs"]["steps"] = 2
+        run = server.run(prompt)
     assert run.status == "success", demo.explain(run)
     _, frames = demo.collect(server, run)
     assert len(frames) == 16
+
+
+def test_a_clone_runs_its_own_nodes_in_folders_of_its_own(tmp_path: Path) -> None:
+    borrow(tmp_path)
+    base = tmp_path / ".comfyui" / "base"
+    assert (base / "custom_nodes" / "ToonTween").resolve() == tmp_path.resolve()
+    assert not base.is_symlink() and (base.parent / "ComfyUI" / "main.py").is_file()
+    assert (tmp_path / ".venv" / "bin" / "python").exists()
+
+
+def test_weights_lie_in_the_folders_only_while_they_are_used(tmp_path: Path) -> None:
+    file, models = tmp_path / "mine.safetensors", tmp_path / "models"
+    file.touch()
+    graph = {"nodes": [{"type": "ToonLoadModel", "widgets_values": ["nano", "default", "none"]}]}
+    links = [models / "checkpoints" / "demo_mine.safetensors"]
+    links.append(models / "loras" / links[0].name)
+    with pytest.raises(KeyError), demo.use_weights(graph, models, file, file):
+        assert all(link.resolve() == file for link in links)
+        raise KeyError("whatever goes wrong")
+    assert not any(link.is_symlink() for link in links)
+    assert graph["nodes"][0]["widgets_values"] == [links[0].name, "default", links[1].name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,29 @@ def test_thumbnail_and_note(name: str) -> None:
     files = [Path(file).name for file in FILES if Path(file).name in json.dumps(prompt_of(name))]
     assert "own key frames" in text and all(file in text for file in files)
     assert bool(files) == (SIZES[name] == LARGE)
+
+
+@each
+def test_the_way_to_own_keys_leaves_no_node_without_its_input(name: str) -> None:
+    """Toon Example Keys and what the note says to delete go; own pictures come in their place."""
+    graph = graph_of(name)
+    [text] = next(node["widgets_values"] for node in graph["nodes"] if node["type"] in COMMENTS)
+    named = {
+        title
+        for told in re.findall(r"delete ([^.]+)\.", text)
+        for title in re.findall(r"\*(.+?)\*", told)
+    }
+    titles = {node["id"]: node.get("title") or node["type"] for node in graph["nodes"]}
+    gone = {key for key, title in titles.items() if title in {*named, "ToonLoadCast"}}
+    assert len(gone) == len(named) + 1
+    inputs = {node["id"]: node["inputs"] for node in graph["nodes"]}
+    opened = {
+        inputs[target][slot]["name"]
+        for _, source, _, target, slot, _ in graph["links"]
+        if source in gone and target not in gone
+    }
+    keys = {"first_image", "last_image", "prompt"}
+    assert opened == (keys | {"sketches"} if name == "sketch_guided_nano" else keys)
 
 
 @each

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from toon_core import official
 from toon_core.config import ResamplerConfig, SketchConfig, ToonConfig, UNetConfig, VAEConfig
 from toon_core.model import ToonModel
 from toon_core.presets import (
@@ -114,7 +115,7 @@ def test_round_trip_through_json(make) -> None:
 )
 def test_unknown_options_are_refused(part, options: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        part.from_official(options)
+        official.read(part, options)
 
 
 def test_unknown_fields_are_refused() -> None:

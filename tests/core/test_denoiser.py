@@ -49,12 +49,14 @@ def test_batched_equals_sequential(tiny, tiny_sketch, parts, rand, image, sketch
     assert (both[0] - both[1]).abs().max() <= 1e-5 * both[1].abs().max()
 
 
-def test_is_the_formula_over_single_forwards(tiny, parts) -> None:
+@pytest.mark.parametrize("cfg_scale", [5.0, 1.0])
+def test_is_the_formula_over_single_forwards(tiny, parts, cfg_scale) -> None:
+    """Also where cfg_scale is 1: that leaves out no branch but with guidance of two."""
     x, concat, branches, fs = parts
     t, joined = torch.tensor([300, 300]), torch.cat([x, concat], 1)
     c, u, i = (tiny.unet(joined, t, tokens, fs) for tokens in vars(branches).values())
-    want = rescale(guide(c, u, 5.0, i, 2.0), c, 0.7)
-    guidance = Guidance(cfg_scale=5.0, cfg_image=2.0)
+    want = rescale(guide(c, u, cfg_scale, i, 2.0), c, 0.7)
+    guidance = Guidance(cfg_scale=cfg_scale, cfg_image=2.0)
     got = Denoiser(tiny.unet, concat, branches, fs, guidance)(x, 300)
     assert torch.allclose(got, want, atol=1e-4)
 

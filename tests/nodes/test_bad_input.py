@@ -41,6 +41,17 @@ def tail() -> Prompt:
     return {**sample(steps=1, cfg_scale=1.0), **decode()}
 
 
+def drawn(toon: Comfy, latent: list, file: str = "tiny_sketch.safetensors") -> Prompt:
+    """Nodes 7 (a drawing), 8 (encoder) and 10 (the model with it on frame 1)."""
+    values = {"frames": "1", "strength": 0.6, "polarity": "auto", "context": "full"}
+    values |= {"start_percent": 0.0, "end_percent": 1.0, "latent": latent, "sketches": ["7", 0]}
+    return {
+        "7": toon.give(picture(3)),
+        "8": node("ToonLoadSketchEncoder", file=file),
+        "10": node("ToonApplySketch", model=["1", 0], sketch_encoder=["8", 0], **values),
+    }
+
+
 def with_nan() -> torch.Tensor:
     image = picture(1).clone()
     image[0, 3, 3, 1] = float("nan")
@@ -160,28 +171,13 @@ def test_sketch_encoder_of_another_size(toon: Comfy) -> None:
     folder = toon.base / "models" / "controlnet"
     save(SketchEncoder(nano_sketch()), folder / "other_sketch.safetensors")
     toon.folder_paths.filename_list_cache.clear()
-    prompt = graph(toon)
-    prompt["8"] = node("ToonLoadSketchEncoder", file="other_sketch.safetensors")
-    prompt["9"] = toon.give(picture(3))
-    prompt["10"] = node(
-        "ToonApplySketch",
-        model=["1", 0],
-        sketch_encoder=["8", 0],
-        latent=["4", 3],
-        sketches=["9", 0],
-        frames="1",
-        strength=0.6,
-        polarity="auto",
-        start_percent=0.0,
-        end_percent=1.0,
-        context="full",
-    )
+    prompt = {**graph(toon), **drawn(toon, ["4", 3], "other_sketch.safetensors")}
     assert "does not belong to this model" in toon.run(prompt, keep=["10"]).error
     prompt["8"]["inputs"]["file"] = "tiny_sketch.safetensors"
     prompt["10"]["inputs"].update(start_percent=0.5, end_percent=0.5)
     assert "must be below end_percent" in toon.run(prompt, keep=["10"]).error
     prompt["10"]["inputs"].update(end_percent=1.0)
-    prompt["9"] = toon.give(with_nan())
+    prompt["7"] = toon.give(with_nan())
     assert "sketches holds NaN" in toon.run(prompt, keep=["10"]).error
 
 
@@ -191,7 +187,21 @@ def test_latent_of_another_kind(ready: Any) -> None:
     prompt["6"]["inputs"]["latent"] = ["9", 0]
     assert "does not carry the key frames" in ready.run(prompt, keep=["6"]).error
     prompt["5"]["inputs"]["latent"] = ["9", 0]
-    assert "is not a clip" in ready.run(prompt, keep=["5"]).error
+    assert "does not carry the key frames" in ready.run(prompt, keep=["5"]).error
+    prompt |= drawn(ready.comfy, ["9", 0])
+    assert "does not carry the key frames" in ready.run(prompt, keep=["10"]).error
+
+
+@pytest.mark.parametrize("place", ["5", "6", "10"])
+def test_latent_cut_in_time(ready: Any, place: str) -> None:
+    """The keys belong to the first and the last frame: to be told before they go elsewhere."""
+    prompt = {**tail(), **drawn(ready.comfy, ["9", 0])}
+    source = ["5", 0] if place == "6" else ["4", 3]
+    prompt["9"] = node("LatentCut", samples=source, dim="t", index=0, amount=3)
+    if place != "10":
+        prompt[place]["inputs"]["latent"] = ["9", 0]
+    error = ready.run(prompt, keep=[place]).error
+    assert "(1, 4, 3, 8, 8) is not of the size its key frames have, (1, 4, 4, 8, 8)" in error
 
 
 def test_latent_of_another_size(toon: Comfy) -> None:

@@ -123,9 +123,10 @@ def test_euler_ancestral_without_rescale_is_eta_1(
     assert deviation(native, ours) > 1e-2
 
 
-def test_three_branches_are_the_samplers(ready: Any) -> None:
+@pytest.mark.parametrize("cfg_scale", [4.0, 1.0])
+def test_three_branches_are_the_samplers(ready: Any, cfg_scale: float) -> None:
     prompt = {
-        **sample(steps=3, cfg_scale=4.0, cfg_image=2.0, image_only=["4", 2]),
+        **sample(steps=3, cfg_scale=cfg_scale, cfg_image=2.0, image_only=["4", 2]),
         **advanced(node("ToonDDIMSampler", eta=1.0), ["9", 0], cfg=1.0, steps=3),
         "9": node("ToonRescaleGuidance", model=["1", 0], guidance_rescale=0.7),
     }
@@ -135,7 +136,7 @@ def test_three_branches_are_the_samplers(ready: Any) -> None:
         positive=["4", 0],
         image_only=["4", 2],
         negative=["4", 1],
-        cfg_scale=4.0,
+        cfg_scale=cfg_scale,
         cfg_image=2.0,
     )
     ours, native = both(ready, prompt)

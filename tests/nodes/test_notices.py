@@ -41,6 +41,28 @@ def test_guidance_patches_are_named(ready: Any, caplog: pytest.LogCaptureFixture
     assert "sampler_post_cfg_function of model" in line
 
 
+def test_patches_and_wrappers_are_named_and_sketches_are_none(
+    ready: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"frames": "1", "strength": 0.6, "polarity": "auto", "context": "full"}
+    values |= {"start_percent": 0.0, "end_percent": 1.0, "latent": ["4", 3]}
+    prompt = sample(steps=1, cfg_scale=2.0, model=["9", 0])
+    prompt["7"] = ready.comfy.give(torch.ones(1, 64, 64, 3))
+    prompt["8"] = node("ToonLoadSketchEncoder", file="tiny_sketch.safetensors")
+    links = {"model": ["1", 0], "sketch_encoder": ["8", 0], "sketches": ["7", 0]}
+    prompt["9"] = node("ToonApplySketch", **links, **values)
+    assert told(ready, caplog, prompt) == []
+    model = ready.run(prompt, keep=["9"]).value("9").clone()
+    model.add_wrapper_with_key("apply_model", "other", lambda run, *args, **more: run(*args))
+    model.set_model_attn1_patch(lambda q, k, v, extra: (q, k, v))
+    model.set_model_attn2_replace(lambda *_: None, "middle", 0)
+    prompt["5"]["inputs"]["model"] = ["10", 0]
+    [line] = told(ready, caplog, {**prompt, "10": ready.comfy.give(model)})
+    known, unread = line.split(". ")
+    assert "ignores wrappers of model: ComfyUI's own samplers" in known
+    assert "ignores patches of model, patches_replace of model: this model's layers" in unread
+
+
 def test_the_models_own_recipe_is_named_where_it_is_not_followed(
     ready: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,11 +84,11 @@ class Report:
         print(f"{case.file}/{case.name}/{name}  {error:.2e}{'  TOO LARGE' if over else ''}")
 
     def finish(self) -> int:
-        print(f"{self.count} outputs, worst {self.worst:.2e}")
-        if self.count != self.expected or not self.expected:
+        missed = self.count != self.expected or not self.expected
+        if missed:
             print(f"{self.expected - self.count} of {self.expected} outputs were not compared")
-            return 1
-        return int(self.failed)
+        print(f"{self.count} outputs, worst {self.worst:.2e}")
+        return int(self.failed or missed)
 
 
 def check(folder: Path) -> int:

@@ -12,6 +12,7 @@ from parity_models import Models
 from parity_taps import observe_decoder, observe_pipeline
 from torch import Tensor
 
+from toon_core import official
 from toon_core.conditioning.encode import grey_image
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.conditioning.towers import tokenize
@@ -121,7 +122,7 @@ def sketch(case: Case, models: Models) -> Outputs:
 
 
 def schedule(case: Case, models: Models) -> Outputs:
-    made = Schedule(ScheduleConfig.from_official(case.config))
+    made = Schedule(official.read(ScheduleConfig, case.config))
     if case.scalar("S") is None:
         return dict(made.buffers())
     table = made.ddim(case.scalar("S"), case.scalar("spacing"), case.scalar("eta", 1.0))
@@ -177,7 +178,7 @@ def _trajectory(case: Case, models: Models) -> tuple[Denoiser, Recipe]:
 def trajectory(case: Case, models: Models) -> Outputs:
     denoiser, r = _trajectory(case, models)
     config = case.config.get("schedule") or {}
-    table = Schedule(ScheduleConfig.from_official(config)).ddim(r.steps, r.spacing, r.eta)
+    table = Schedule(official.read(ScheduleConfig, config)).ddim(r.steps, r.spacing, r.eta)
     draws = Draws(case)
     states, clean = [draws()], []
 

@@ -14,14 +14,14 @@ from parity_index import Case
 from philox import fill
 from torch import nn
 
+from toon_core import official
 from toon_core.conditioning.resampler import Resampler
 from toon_core.conditioning.towers import ImageEncoder, TextEncoder
 from toon_core.config import (
+    PARTS,
     CLIPConfig,
     ResamplerConfig,
-    ScheduleConfig,
     SketchConfig,
-    ToonConfig,
     UNetConfig,
     VAEConfig,
 )
@@ -80,24 +80,16 @@ def _manifest(case: Case, weights: Mapping[str, Any]) -> dict[str, list[int]] | 
 
 
 def _toon(config: Mapping[str, Any], names: Mapping[str, Any] | None) -> ToonModel:
-    schedule = ScheduleConfig.from_official(config.get("schedule") or {})
-    whole = ToonConfig(
-        unet=UNetConfig.from_official(config["unet"]),
-        vae=_vae_config(config["vae"], names),
-        resampler=ResamplerConfig.from_official(config["resampler"]),
-        clip=CLIPConfig.from_official(config["clip"]),
-        schedule=schedule,
-    )
-    return ToonModel(whole, device="meta")
+    whole = official.read_model({k: config[k] for k in PARTS if config.get(k)})
+    return ToonModel(replace(whole, vae=_told_by(names, whole.vae)), device="meta")
 
 
-def _vae_config(config: Mapping[str, Any], names: Mapping[str, Any] | None) -> VAEConfig:
+def _told_by(names: Mapping[str, Any] | None, config: VAEConfig) -> VAEConfig:
     """As a loader does, the names tell a plain decoder from the dual-reference one."""
-    official = VAEConfig.from_official(config)
     if names is None:
-        return official
+        return config
     return replace(
-        official,
+        config,
         references=any("attn_refinement" in name for name in names),
         pseudo_3d=any("time_stack" in name for name in names),
     )
@@ -105,15 +97,17 @@ def _vae_config(config: Mapping[str, Any], names: Mapping[str, Any] | None) -> V
 
 def _tower(kind: type[nn.Module], config: Mapping[str, Any]) -> nn.Module:
     with torch.device("meta"):
-        return kind(CLIPConfig.from_official(config))
+        return kind(official.read(CLIPConfig, config))
 
 
 Builder = Callable[[Mapping[str, Any], Mapping[str, Any] | None], nn.Module]
 BUILDERS: dict[str, Builder] = {
-    "unet": lambda c, _: VideoUNet(UNetConfig.from_official(c), device="meta"),
-    "vae": lambda c, names: Autoencoder(_vae_config(c, names), device="meta"),
-    "resampler": lambda c, _: Resampler(ResamplerConfig.from_official(c), device="meta"),
-    "control": lambda c, _: SketchEncoder(SketchConfig.from_official(c), device="meta"),
+    "unet": lambda c, _: VideoUNet(official.read(UNetConfig, c), device="meta"),
+    "vae": lambda c, names: Autoencoder(
+        _told_by(names, official.read(VAEConfig, c)), device="meta"
+    ),
+    "resampler": lambda c, _: Resampler(official.read(ResamplerConfig, c), device="meta"),
+    "control": lambda c, _: SketchEncoder(official.read(SketchConfig, c), device="meta"),
     "text": lambda c, _: _tower(TextEncoder, c),
     "image": lambda c, _: _tower(ImageEncoder, c),
     "e2e": _toon,

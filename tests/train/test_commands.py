@@ -1,5 +1,6 @@
 """Each recipe by its plain command: a folder of clips in, a file that loads out."""
 
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +96,27 @@ def test_size_and_batch_go_by_the_model():
     assert resolved(PretrainConfig, "preset=official_512") == (320, 512, 32, True)
     with pytest.raises(ValueError, match=r"nowhere\.ckpt: no such file"):
         resolved(RectifyConfig, "base=nowhere.ckpt")
+
+
+def test_a_shape_has_our_fields_or_the_release_s_options(tmp_path):
+    golden = ROOT / "tests" / "parity" / "golden" / "index.json"
+    parts = json.loads(golden.read_text())["e2e.safetensors"]["t8"]["config"]
+    parts["unet"]["norm_groups"] = 8
+
+    def shape():
+        OmegaConf.save(parts, tmp_path / "shape.yaml")
+        return scale.shape(PretrainConfig(data="", out="", shape=str(tmp_path / "shape.yaml")))
+
+    found = shape()
+    assert (found.unet.model_channels, found.unet.norm_groups) == (32, 8)
+    assert (found.vae.ch_mult, found.clip.vision_width) == ((1, 2, 4, 4), 80)
+    assert found.resampler.video_length == 8 and found.schedule.base_scale == 0.7
+    parts["unet"]["use_causal_attention"] = True
+    with pytest.raises(ValueError, match="use_causal_attention=True is not supported"):
+        shape()
+    parts = {"model": parts}
+    with pytest.raises(ValueError, match=r"unknown fields \['model'\], expected unet, vae"):
+        shape()
 
 
 @pytest.mark.parametrize(

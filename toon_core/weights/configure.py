@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import SketchConfig, ToonConfig
+from ..config import SketchConfig, ToonConfig, from_fields
 from .detect import Kind
 from .errors import (
     UNREADABLE_JSON,
@@ -55,9 +55,9 @@ def configuration(path: Path, kind: Kind, tensors: Tensors, metadata: Mapping[st
 def _written(path: Path, kind: Kind, text: str) -> Config:
     try:
         values: dict[str, Any] = json.loads(text)
-        return (
-            SketchConfig.from_official(values) if kind == "sketch" else ToonConfig.from_dict(values)
-        )
+        if kind == "sketch":
+            return from_fields(SketchConfig, values)
+        return ToonConfig.from_dict(values)
     except UNREADABLE_JSON as error:
         what = f"a file whose configuration cannot be read ({error})"
         raise FileCorrupt(path, what) from error

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import toon_core
-from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
+from toon_core import official
+from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.presets import nano, nano_sketch
 from toon_core.sketch.encoder import SketchEncoder
@@ -27,12 +28,7 @@ MANIFESTS = Path(__file__).parent / "manifests"
 def golden_config() -> ToonConfig:
     """The golden end-to-end model: as many parts as the released one."""
     case = json.loads((GOLDEN / "index.json").read_text())["e2e.safetensors"]["t8"]["config"]
-    return ToonConfig(
-        unet=UNetConfig.from_official(case["unet"]),
-        vae=VAEConfig.from_official(case["vae"]),
-        resampler=ResamplerConfig.from_official(case["resampler"]),
-        clip=CLIPConfig.from_official(case["clip"]),
-    )
+    return official.read_model(case)
 
 
 @pytest.fixture(scope="session")
