@@ -48,7 +48,9 @@ from train.data.cachefile import (
     write_json,
     write_shard,
 )
+from train.data.shards import found_shards
 from train.data.source import make_windows
+from train.data.store import INDEX
 from train.data.windows import ClipWindows, WindowConfig
 from train.engine.command import errors_told
 from train.engine.config import parse
@@ -149,6 +151,19 @@ def _check(config: CacheConfig) -> None:
             raise ValueError(f"{name}={getattr(config, name)}: expected 1 or more")
     if (Path(config.data) / FACTS).is_file():
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
+    _check_out(Path(config.data), Path(config.out))
+
+
+def _check_out(data: Path, out: Path) -> None:
+    """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
+    if out.resolve() == data.resolve():
+        raise ValueError(f"out={out} is data={data}, which is read: choose another out folder")
+    clips = [*found_shards(out), *out.glob(INDEX)]
+    if clips and not (out / FACTS).is_file():
+        raise ValueError(
+            f"out={out} holds {clips[0].name}, which train.cache did not write: choose another "
+            "out folder"
+        )
 
 
 def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dict[str, Any]:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 class RunConfig:
     """What every training run has. Paths are folders unless they say otherwise. FREE may change
     when a run goes on: they change neither its samples nor its loss, but for rounding, nor what
-    its optimizer keeps. Of `data` the stamp of its clips must stay."""
+    its optimizer keeps. Of `data` the stamp must stay."""
 
     FREE: ClassVar[tuple[str, ...]] = (
         *("data", "out", "steps", "minutes", "lr", "warmup", "cosine", "clip_norm", "accumulate"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from typing import Any
 
 from train.engine.config import RunConfig
 from train.engine.result import without_folders
+
+log = logging.getLogger("toon.train")
 
 Options = dict[str, Any]
 
@@ -38,15 +41,26 @@ class History:
                     f"{self.config.out} was begun with {name}={_text(value)}, which decides what "
                     "it learns: give that again, or another out folder"
                 )
-        if state.get("data_stamp", self.stamp) != self.stamp:
-            raise ValueError(
-                f"{self.config.out} was begun on other clips than data={self.config.data} has now "
-                f"(stamp {state['data_stamp']}, now {self.stamp}): give those again, or another "
-                "out folder"
-            )
+        self._check_data(state.get("data_stamp", self.stamp))
         self.changes = list(state.get("history", ()))
         if changed:
             self.changes.append({"step": state["step"], "changed": changed})
+
+    def _check_data(self, before: str) -> None:
+        out, data = self.config.out, self.config.data
+        if self.stamp.startswith(f"{before}-"):
+            log.warning(
+                "%s was begun when of a cache the clips alone were stamped: if data=%s has grown "
+                "since, or was made anew with other options, begin again in another out folder",
+                out,
+                data,
+            )
+        elif before != self.stamp:
+            raise ValueError(
+                f"{out} was begun on other clips than data={data} has now, or on another cache of "
+                f"them (stamp {before}, now {self.stamp}): give those again (of a cache that has "
+                "grown, one made with its count of before), or another out folder"
+            )
 
 
 def flat(values: Options, above: str = "") -> Options:
