@@ -24,9 +24,10 @@ from torch.nn.functional import l1_loss
 
 import toon_core
 from toon_core.vae.autoencoder import Autoencoder
-from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
+from train.autoencoder import encode_clip, fixed_draws, held_out_psnr
 from train.conditions import sampled
-from train.data.source import open_windows
+from train.crops import check_crop, random_crop
+from train.data.source import held_out, open_windows
 from train.engine import loop, sheets
 from train.engine.command import errors_told
 from train.engine.config import parse
@@ -168,8 +169,7 @@ class DecoderRecipe:
         parts = ("video",) if config.crop else ("video", "moments")
         items = config.steps * config.batch
         self.dataset = open_windows(config, "train", items, parts, self.model)
-        held_out = open_windows(config, split="test", items=config.sheet_clips)
-        self.fixed = [held_out[i]["video"].to(device) for i in range(config.sheet_clips)]
+        self.fixed = [item["video"].to(device) for item in held_out(config)]
         torch.manual_seed(config.seed)
         self.vae = start_decoder(
             self.model.vae,
@@ -211,9 +211,7 @@ class DecoderRecipe:
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
-        errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
-        psnr = [float(-10 * e.square().mean().log10()) for e in errors]
-        found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
+        found = {"perceptual_network": self.measured, **held_out_psnr(self._decoded, self.fixed)}
         path = out / "model.safetensors"
         save_model(self.model, path, "decoder", self.config, {**facts, **found})
 

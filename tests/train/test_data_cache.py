@@ -344,6 +344,8 @@ def test_shards_of_clips_are_not_written_over(clip_folders, tmp_path):
         ([], "give base=.* or autoencoder="),
         (["base=m", "precision=fp8"], "fp16 or fp32"),
         (["base=m", "count=0"], "count=0"),
+        (["base=m", "held_out=-1"], "held_out=-1: expected 0 or more"),
+        (["base=m", "device=gpu"], "device=gpu: expected cpu, cuda"),
         (["base=none.safetensors"], "none.safetensors"),
     ],
 )

@@ -260,6 +260,12 @@ def test_curves_and_sheets_go_to_tensorboard(whole):
     assert (whole.out / "sheets" / "step_00000006.png").is_file()
 
 
+def test_sheets_can_be_switched_off(tmp_path, monkeypatch):
+    monkeypatch.delattr(ToyRecipe, "sheet")
+    job = train(out=str(tmp_path), steps=2, sample_every=1, sheet_clips=0)
+    assert job.step == 2 and job.expected.sheet >= 0 and not (tmp_path / "sheets").exists()
+
+
 def test_unknown_and_missing_options_are_refused():
     with pytest.raises(ValueError, match="stepz"):
         read(RunConfig, None, ["data=x", "out=y", "stepz=3"])
@@ -276,6 +282,10 @@ def test_unknown_and_missing_options_are_refused():
         ({"fsdp": True, "optimizer": "adamw8bit"}, "optimizer=adamw"),
         ({"fsdp": True, "optimizer": "muon"}, "optimizer=adamw"),
         ({"optimizer": "sgd"}, "adamw or adamw8bit or muon"),
+        *(({name: 0}, f"{name}=0: expected 1 or more") for name in launch.AT_LEAST_1),
+        *(({name: -1}, f"{name}=-1: expected 0 or more") for name in launch.AT_LEAST_0),
+        ({"device": "gpu"}, "device=gpu: expected cpu, cuda"),
+        ({"device": "cuda:99"}, "device=cuda:99: this torch sees"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):

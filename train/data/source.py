@@ -53,6 +53,14 @@ def open_windows(
     return BucketWindows(windows, config.batch) if bucketed else windows
 
 
+def held_out(config: Any) -> list[dict]:
+    """The `sheet_clips` windows that a run shows on its sheets."""
+    if not config.sheet_clips:
+        return []
+    windows = open_windows(config, "test", config.sheet_clips)
+    return [windows[i] for i in range(config.sheet_clips)]
+
+
 def make_windows(config: Any, split: str, items: int, sketched: bool = False) -> ClipWindows:
     """Windows of shards or of a folder of clips. Of few clips none that moves may be held out:
     then those of training, which are shown alone, stand in for them."""

@@ -61,7 +61,7 @@ class RunConfig:
     save_every: int = 200
     keep: int = 2
     sample_every: int = 200
-    sheet_clips: int = 3  # held-out clips on a sample sheet
+    sheet_clips: int = 3  # held-out clips on a sample sheet (0: no sheets)
     log_every: int = 10
     dry_run: bool = False  # build everything and print the estimate, but take no step
 
