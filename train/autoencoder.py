@@ -105,6 +105,8 @@ class Reconstruction(nn.Module):
 
 
 class AutoencoderRecipe:
+    result = RESULT
+
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
         check_crop(config)
         self.config, self.device = config, device
@@ -130,8 +132,7 @@ class AutoencoderRecipe:
             videos = self.fixed or [self.dataset[0]["video"].to(self.device)]
             calibrate(self.vae, torch.stack(videos), self.scale_factor)
         found = {"perceptual_network": self.measured, **held_out_psnr(self._decoded, self.fixed)}
-        path = out / RESULT
-        save_part(self.vae, path, "vae", self.config, {**facts, **found})
+        save_part(self.vae, out / RESULT, "vae", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:
         z, _ = encode_clip(self.vae, video[None], fixed_draws())

@@ -67,7 +67,11 @@ class DecoderConfig(FromBase):
     identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
     fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
 
-    FREE: ClassVar[tuple[str, ...]] = (*FromBase.FREE, "perceptual_frames")
+    # Not `accumulate`: the adaptive weight is that of a part of the batch.
+    FREE: ClassVar[tuple[str, ...]] = (
+        *(name for name in FromBase.FREE if name != "accumulate"),
+        "perceptual_frames",
+    )
     FULL: ClassVar[Options] = {"height": 256, "width": 256, "batch": 16, "checkpointing": False}
 
 
@@ -160,6 +164,8 @@ class DecoderObjective(nn.Module):
 
 
 class DecoderRecipe:
+    result = "model.safetensors"
+
     def __init__(self, config: DecoderConfig, device: torch.device) -> None:
         _check(config)
         self.config, self.device = config, device
@@ -212,7 +218,7 @@ class DecoderRecipe:
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
         found = {"perceptual_network": self.measured, **held_out_psnr(self._decoded, self.fixed)}
-        path = out / "model.safetensors"
+        path = out / self.result
         save_model(self.model, path, "decoder", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:

@@ -147,6 +147,7 @@ class DenoiserRecipe:
     frozen networks give."""
 
     parts: tuple[str, ...] = ("moments", "text", "image")
+    result = "model.safetensors"
 
     def __init__(
         self, config: DenoisingConfig, model: ToonModel, device: torch.device, objective: nn.Module
@@ -165,4 +166,4 @@ class DenoiserRecipe:
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         self.objectives["denoiser"].eval()
-        save_model(self.model, out / "model.safetensors", "denoiser", self.config, facts)
+        save_model(self.model, out / self.result, "denoiser", self.config, facts)
