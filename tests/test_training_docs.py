@@ -101,9 +101,10 @@ def test_every_shared_option_is_in_the_table() -> None:
     assert shared <= set(rows()), shared - set(rows())
 
 
-@pytest.mark.parametrize("entry", ["rectify", "sketch", "decoder", "pretrain"])
+@pytest.mark.parametrize("entry", RECIPES)
 def test_defaults_are_the_recipes(entry: str) -> None:
     table, options = rows(), schema(entry)
+    assert {option.name for option in fields(options)} - {"data", "out", "dry_run"} <= set(table)
     for option in fields(options):
         if option.name in table and option.default is not MISSING:
             wanted, cells = set(words(defaults(options, option))), table[option.name]

@@ -13,7 +13,7 @@ part of a model.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 import toon_core
+from toon_core.config import ToonConfig
 from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
-from train.data.source import open_windows
+from toon_core.weights.checkpoint import read
+from train.crops import check_crop, random_crop
+from train.data.source import held_out, open_windows
 from train.engine import loop, sheets
 from train.engine.command import errors_told
 from train.engine.config import RunConfig, parse
@@ -102,17 +105,19 @@ class Reconstruction(nn.Module):
 
 
 class AutoencoderRecipe:
+    result = RESULT
+
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
         check_crop(config)
-        self.config = config
+        self.config, self.device = config, device
+        self.scale_factor = chosen_shape(config).scale_factor
         measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
         self.measured = measure.label if measure else "none"
         self.vae = start(config).to(device)
+        self.vae.decoder.checkpointing = config.checkpointing
         self.vae.post_quant_conv.requires_grad_(False)  # the dual-reference path does not run it
         self.dataset = open_windows(config, items=config.steps * config.batch)
-        held_out = open_windows(config, split="test", items=config.sheet_clips)
-        videos = [held_out[i]["video"] for i in range(config.sheet_clips)]
-        self.fixed = torch.stack(videos).to(device)
+        self.fixed = [item["video"].to(device) for item in held_out(config)]
         measure = measure.to(device) if measure else None
         self.objectives = {"vae": Reconstruction(self.vae, config, measure)}
 
@@ -124,16 +129,30 @@ class AutoencoderRecipe:
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         if self.config.calibrate:
-            calibrate(self.vae, self.fixed)
-        errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
-        psnr = [float(-10 * e.square().mean().log10()) for e in errors]
-        found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
-        path = out / RESULT
-        save_part(self.vae, path, "vae", self.config, {**facts, **found})
+            videos = self.fixed or [self.dataset[0]["video"].to(self.device)]
+            calibrate(self.vae, torch.stack(videos), self.scale_factor)
+        found = {"perceptual_network": self.measured, **held_out_psnr(self._decoded, self.fixed)}
+        save_part(self.vae, out / RESULT, "vae", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:
         z, _ = encode_clip(self.vae, video[None], fixed_draws())
         return self.vae.decode(z, frames_at_once=1)[0]
+
+
+def held_out_psnr(
+    decoded: Callable[[Tensor], Tensor], videos: Sequence[Tensor]
+) -> dict[str, float]:
+    """For a manifest, of what is decoded of each clip; nothing where there are none."""
+    errors = [(decoded(v).clamp(-1, 1) - v) / 2 for v in videos]
+    psnr = [float(-10 * e.square().mean().log10()) for e in errors]
+    return {"psnr_held_out": sum(psnr) / len(psnr)} if psnr else {}
+
+
+def chosen_shape(config: AutoencoderConfig) -> ToonConfig:
+    """That of a base that is a whole model, else by `preset` and `shape`."""
+    if config.base and part_of(config.base) is None:
+        return read(config.base, expect="toon").config
+    return shape(config)
 
 
 def start(config: AutoencoderConfig) -> Autoencoder:
@@ -196,7 +215,7 @@ def reconstruction(out: Tensor, truth: Tensor, edges: float) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float = 0.18215) -> None:
+def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float) -> None:
     """Change no picture, but let the scaled latents have unit std in every channel, as the
     noise schedule expects: the encoder's output grows by k and the decoder's input shrinks."""
     z = vae.encode(_flat(video)).mean
@@ -210,24 +229,6 @@ def calibrate(vae: Autoencoder, video: Tensor, scale_factor: float = 0.18215) ->
     identity = torch.equal(before[..., 0, 0], torch.eye(channels, device=before.device))
     taken = vae.decoder.conv_in.weight if identity else before
     taken /= k[None, :, None, None]
-
-
-def check_crop(config: Any) -> None:
-    """ValueError unless `crop` is 0 or a side on the latents' grid that fits in a frame."""
-    crop, height, width = config.crop, config.height, config.width
-    if crop % 8 or crop > min(height, width):
-        raise ValueError(f"crop={crop}: expected a multiple of 8, no larger than {height}x{width}")
-    if crop and config.buckets:
-        raise ValueError(f"buckets=true is for whole frames, crop={crop} for squares: give one")
-
-
-def random_crop(video: Tensor, side: int, draws: Draws) -> Tensor:
-    """A random square of every clip (b c f h w), on the 8-pixel grid of the latents."""
-    if not side:
-        return video
-    y, x = (8 * draws.integers((size - side) // 8 + 1) for size in video.shape[-2:])
-    corners = zip(video, y.tolist(), x.tolist(), strict=True)
-    return torch.stack([clip[..., j : j + side, i : i + side] for clip, j, i in corners])
 
 
 def _flat(video: Tensor) -> Tensor:

@@ -48,10 +48,13 @@ from train.data.cachefile import (
     write_json,
     write_shard,
 )
+from train.data.shards import found_shards
 from train.data.source import make_windows
+from train.data.store import INDEX
 from train.data.windows import ClipWindows, WindowConfig
 from train.engine.command import errors_told
 from train.engine.config import parse
+from train.engine.launch import device_of
 from train.engine.stop import ignore_signals
 from train.pretrain import load_autoencoder
 from train.scale import shape
@@ -126,10 +129,10 @@ class Encoders:
 def build(config: CacheConfig) -> dict[str, Any]:
     """Fill the cache; its facts. ValueError on bad options, or where `out` holds another one."""
     _check(config)
+    device = device_of(config.device)
     sources = {"train": make_windows(config, "train", config.count, config.sketch != "none")}
     if config.held_out:
         sources["test"] = make_windows(config, "test", config.held_out)
-    device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     encoders = Encoders(config, device)
     facts = _facts(config, encoders, sources["train"])
     _begin(Path(config.out), facts)
@@ -144,11 +147,24 @@ def _check(config: CacheConfig) -> None:
         raise ValueError("give base=MODEL.safetensors, or autoencoder= a train.autoencoder result")
     if config.precision not in PRECISIONS:
         raise ValueError(f"precision={config.precision}: expected {' or '.join(PRECISIONS)}")
-    for name in ("count", "shard_items"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}={getattr(config, name)}: expected 1 or more")
+    for name, least in {"count": 1, "shard_items": 1, "held_out": 0}.items():
+        if getattr(config, name) < least:
+            raise ValueError(f"{name}={getattr(config, name)}: expected {least} or more")
     if (Path(config.data) / FACTS).is_file():
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
+    _check_out(Path(config.data), Path(config.out))
+
+
+def _check_out(data: Path, out: Path) -> None:
+    """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
+    if out.resolve() == data.resolve():
+        raise ValueError(f"out={out} is data={data}, which is read: choose another out folder")
+    clips = [*found_shards(out), *out.glob(INDEX)]
+    if clips and not (out / FACTS).is_file():
+        raise ValueError(
+            f"out={out} holds {clips[0].name}, which train.cache did not write: choose another "
+            "out folder"
+        )
 
 
 def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dict[str, Any]:

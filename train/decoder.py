@@ -18,27 +18,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
 
 import toon_core
-from toon_core.vae.autoencoder import Autoencoder
-from train.autoencoder import check_crop, encode_clip, fixed_draws, random_crop
-from train.conditions import sampled
-from train.data.source import open_windows
+from train.autoencoder import encode_clip, fixed_draws, held_out_psnr
+from train.crops import check_crop
+from train.data.source import held_out, open_windows
+from train.decoding import DecoderObjective
 from train.engine import loop, sheets
 from train.engine.command import errors_told
 from train.engine.config import parse
-from train.engine.draws import Draws
-from train.engine.objective import Batch
 from train.engine.result import save_model
-from train.losses.adversarial import Adversary, adaptive_weight, hinge_generator
-from train.losses.gradients import value_and_gradient, with_gradient
-from train.losses.perceptual import Perceptual, perceptual
+from train.losses.adversarial import Adversary
+from train.losses.perceptual import perceptual
 from train.redenoised import Redenoiser
 from train.scale import FromBase, Options
-from train.vae_start import last_layer, start_decoder
+from train.vae_start import start_decoder
 
 
 @dataclass(kw_only=True)
@@ -66,99 +61,17 @@ class DecoderConfig(FromBase):
     identity_time_mix: bool = True  # a new time_mix_conv starts as no change (release: random)
     fold_post_quant: bool = True  # keep what a plain base's post_quant_conv did
 
-    FREE: ClassVar[tuple[str, ...]] = (*FromBase.FREE, "perceptual_frames")
+    # Not `accumulate`: the adaptive weight is that of a part of the batch.
+    FREE: ClassVar[tuple[str, ...]] = (
+        *(name for name in FromBase.FREE if name != "accumulate"),
+        "perceptual_frames",
+    )
     FULL: ClassVar[Options] = {"height": 256, "width": 256, "batch": 16, "checkpointing": False}
 
 
-class DecoderObjective(nn.Module):
-    """L1 + lambda_p LPIPS + lambda_d L_GAN of the decoder (paper eq. 5)."""
-
-    def __init__(
-        self,
-        vae: Autoencoder,
-        config: DecoderConfig,
-        scale_factor: float,
-        measure: Perceptual | None,
-        adversary: Adversary | None,
-        redenoiser: Redenoiser | None = None,
-    ) -> None:
-        super().__init__()
-        self.decoder, self.config, self.scale_factor = vae.decoder, config, scale_factor
-        self._others = (vae, measure, adversary)  # no submodules: not trained here
-        self._redenoiser = redenoiser
-
-    def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        vae, _, adversary = self._others
-        with torch.no_grad():
-            video, z, references = self._encoded(batch, draws)
-            z = self._disturbed(z, batch, draws)
-        out = vae.decode(z, references if vae.config.references else None)
-        loss, gradient, values = self._reconstruction(out, video, draws)
-        if adversary is not None and draws.step >= self.config.gan_start:
-            gan, gan_gradient = value_and_gradient(lambda x: hinge_generator(adversary(x)), out)
-            weight = self.config.gan_weight * self._balance(out, gradient, gan_gradient)
-            loss, gradient = loss + weight * gan, gradient + weight * gan_gradient
-            values |= {"gan": gan, "lambda_d": weight}
-            adversary.pairs.append((video, out.detach()))
-        return with_gradient(out, loss, gradient), values
-
-    def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The frames, their unscaled latents, and both keys' features. Cached posteriors serve
-        whole frames; then only the keys pass the encoder."""
-        vae, device = self._others[0], self.decoder.conv_in.weight.device
-        video = random_crop(batch["video"], self.config.crop, draws).to(device)
-        if "moments" not in batch or self.config.crop:
-            return video, *encode_clip(vae, video, draws)
-        keys = rearrange(video[:, :, [0, -1]], "b c k h w -> (b k) c h w")
-        features = vae.encode_with_features(keys)[1]
-        references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
-        return video, sampled(batch["moments"].to(device), draws), references
-
-    def _disturbed(self, z: Tensor, batch: Batch, draws: Draws) -> Tensor:
-        """Latents (b z f h w) with a denoiser's errors, and noise of a strength that each clip
-        draws."""
-        if self._redenoiser is not None:
-            z = self._redenoiser(z * self.scale_factor, batch, draws) / self.scale_factor
-        if not self.config.latent_noise:
-            return z
-        strength = self.config.latent_noise * draws.uniform(1, 1, 1, 1) / self.scale_factor
-        return z + (strength * draws.normal(*z.shape[1:])).to(z)
-
-    def _reconstruction(
-        self, out: Tensor, video: Tensor, draws: Draws
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Value and gradient of L1 + lambda_p LPIPS over all frames."""
-        measure, c = self._others[1], self.config
-        l1, gradient = value_and_gradient(l1_loss, out, video)
-        if measure is None or not c.lambda_p:
-            return l1, gradient, {"l1": l1}
-        rows, drawn = self._drawn(out, draws)
-        frames, truth = (x.transpose(1, 2)[rows, drawn].flatten(0, 1) for x in (out, video))
-        lpips, part = value_and_gradient(measure, frames, truth, at_once=c.perceptual_frames)
-        of_frames = torch.zeros_like(gradient).transpose(1, 2)
-        of_frames[rows, drawn] = part.unflatten(0, drawn.shape)
-        gradient = gradient + c.lambda_p * of_frames.transpose(1, 2)
-        return l1 + c.lambda_p * lpips, gradient, {"l1": l1, "lpips": lpips}
-
-    def _drawn(self, clip: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Index of the frames (b n) of clips (b c f h w) that LPIPS sees."""
-        b, f = clip.shape[0], clip.shape[2]
-        count = min(self.config.perceptual_drawn or f, f)
-        drawn = draws.order(f)[:, :count] if count < f else torch.arange(f).expand(b, f)
-        return torch.arange(b, device=clip.device)[:, None], drawn.to(clip.device)
-
-    def _balance(self, out: Tensor, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
-        """The adaptive weight, from gradients carried on to the last layer. Those at the output
-        are tiny (a mean over all pixels): counted per pixel, no half precision loses them."""
-        layer, n = last_layer(self._others[0]), out.numel()
-        found = (
-            torch.autograd.grad(out, [layer], (n * g).to(out.dtype), retain_graph=True)[0]
-            for g in (reconstruction, adversarial)
-        )
-        return adaptive_weight(*(g.float() / n for g in found))
-
-
 class DecoderRecipe:
+    result = "model.safetensors"
+
     def __init__(self, config: DecoderConfig, device: torch.device) -> None:
         _check(config)
         self.config, self.device = config, device
@@ -168,8 +81,7 @@ class DecoderRecipe:
         parts = ("video",) if config.crop else ("video", "moments")
         items = config.steps * config.batch
         self.dataset = open_windows(config, "train", items, parts, self.model)
-        held_out = open_windows(config, split="test", items=config.sheet_clips)
-        self.fixed = [held_out[i]["video"].to(device) for i in range(config.sheet_clips)]
+        self.fixed = [item["video"].to(device) for item in held_out(config)]
         torch.manual_seed(config.seed)
         self.vae = start_decoder(
             self.model.vae,
@@ -211,10 +123,8 @@ class DecoderRecipe:
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
-        errors = [(self._decoded(v).clamp(-1, 1) - v) / 2 for v in self.fixed]
-        psnr = [float(-10 * e.square().mean().log10()) for e in errors]
-        found = {"perceptual_network": self.measured, "psnr_held_out": sum(psnr) / len(psnr)}
-        path = out / "model.safetensors"
+        found = {"perceptual_network": self.measured, **held_out_psnr(self._decoded, self.fixed)}
+        path = out / self.result
         save_model(self.model, path, "decoder", self.config, {**facts, **found})
 
     def _decoded(self, video: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate
 from toon_core.sketch.control import SketchControl
 from train.conditions import Tokens, clip_latents, rates, sampled
-from train.data.source import open_windows
+from train.data.source import held_out, open_windows
 from train.engine import sheets
 from train.engine.draws import Draws
 from train.engine.objective import Batch
@@ -107,8 +107,7 @@ class Samples:
 
     def __init__(self, config: DenoisingConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        windows = open_windows(config, "test", config.sheet_clips)
-        self.items = [windows[i] for i in range(config.sheet_clips)]
+        self.items = held_out(config)
 
     def sheet(self, model: ToonModel) -> np.ndarray:
         """Truth, then the sample, for every window."""
@@ -148,6 +147,7 @@ class DenoiserRecipe:
     frozen networks give."""
 
     parts: tuple[str, ...] = ("moments", "text", "image")
+    result = "model.safetensors"
 
     def __init__(
         self, config: DenoisingConfig, model: ToonModel, device: torch.device, objective: nn.Module
@@ -166,4 +166,4 @@ class DenoiserRecipe:
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         self.objectives["denoiser"].eval()
-        save_model(self.model, out / "model.safetensors", "denoiser", self.config, facts)
+        save_model(self.model, out / self.result, "denoiser", self.config, facts)

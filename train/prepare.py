@@ -6,7 +6,8 @@ Reads video, GIF, WebP, APNG, Lottie and folders of images. Shot cuts divide cli
 blurred and flickering ones, ones with text, with a wrong caption, and near-duplicates are dropped,
 each with its reason in index.jsonl and on sheet.png. Steps whose model is not there are left out
 and named `no model` (train.data.filters.base lists the options, `filters.NAME=...`). A run that was
-stopped goes on with the same command; the same input gives the same bytes.
+stopped goes on with the same command; the same input gives the same bytes. A clip whose reader
+crashed is tried again by the next command, one that took too long by one with a higher limit.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,7 +29,7 @@ from train.data.filters.base import ModelError
 from train.data.names import printable
 from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
-from train.data.pool import run_jobs
+from train.data.pool import Lost, run_jobs
 from train.data.search import Found, cannot_be_opened, search
 from train.data.shards import found_shards, write_atomic
 from train.data.store import INDEX, Record, Store, read_index
@@ -56,7 +58,7 @@ def prepare(config: PrepareConfig) -> Store:
     outcomes = refused | _work(config, {name: found.clips[name] for name in stamps}, stamps)
     records = assemble(config, outcomes)
     write_sheet(out, outcomes, records)
-    _finish(out, outcomes, key)
+    _finish(config, outcomes, key)
     _report(config, records)
     return Store(out)
 
@@ -96,6 +98,11 @@ def _options(config: PrepareConfig) -> str:
     return json.dumps([options, filter_models(config.filters)])
 
 
+def _limit(config: PrepareConfig) -> float:
+    """Minutes that a source may take."""
+    return config.longest_minutes if config.workers else inf
+
+
 def _fingerprint(options: str, path: Path) -> str:
     """OSError where the source, which was found, is no longer there."""
     path.stat()
@@ -117,6 +124,7 @@ def _key(config: PrepareConfig, stamps: dict[str, str]) -> str:
         config.families,
         config.filters.duplicate,
         config.shard_mb,
+        _limit(config),
         sorted(stamps.items()),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -129,7 +137,9 @@ def _work(config: PrepareConfig, paths: Paths, stamps: dict[str, str]) -> dict[s
     outcomes: dict[str, Outcome] = {}
     for name in paths:
         outcome = read_outcome(out, name)
-        if outcome and outcome.fingerprint == stamps[name] and restore(out, name, outcome, index):
+        if outcome is None or outcome.stands_to < _limit(config):
+            continue
+        if outcome.fingerprint == stamps[name] and restore(out, name, outcome, index):
             outcomes[name] = outcome
     todo = {name: path for name, path in paths.items() if name not in outcomes}
     steps = Counter(_step(record) for o in outcomes.values() for record in o.records)
@@ -158,21 +168,28 @@ def _processed(
     config: PrepareConfig, todo: Paths, stamps: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
     jobs = {name: (config, name, path, stamps[name]) for name, path in todo.items()}
-    for name, outcome in run_jobs(
-        process, jobs, config.workers, start_worker, config.longest_minutes * 60
-    ):
-        yield name, outcome or _crashed(config, name, todo[name], stamps[name])
+    for name, found in run_jobs(process, jobs, config.workers, start_worker, 60 * _limit(config)):
+        lost = isinstance(found, Lost)
+        yield name, _lost(config, name, todo[name], stamps[name], found) if lost else found
 
 
-def _crashed(config: PrepareConfig, name: str, path: Path, stamp: str) -> Outcome:
-    outcome = _refusal(name, path, "read: its reader crashed, or took too long", stamp)
+def _lost(config: PrepareConfig, name: str, path: Path, stamp: str, how: Lost) -> Outcome:
+    """A crash may be a matter of the machine, and a limit too short: neither is final."""
+    reason, limit = "read: its reader crashed", 0.0
+    if how is Lost.LATE:
+        limit = config.longest_minutes
+        reason = f"read: took longer than longest_minutes={limit:g}"
+    outcome = replace(_refusal(name, path, reason, stamp), stands_to=limit)
     write_outcome(Path(config.out), name, outcome, None)
     return outcome
 
 
-def _finish(out: Path, outcomes: dict[str, Outcome], key: str) -> None:
-    """The shards hold everything now; what the next run compares with stays."""
-    write_atomic(out / FOLDER / "assembled", lambda file: file.write(key.encode()))
+def _finish(config: PrepareConfig, outcomes: dict[str, Outcome], key: str) -> None:
+    """The shards hold everything now; what the next run compares with stays. Where a reader has
+    crashed that run is not at its end before it begins."""
+    out = Path(config.out)
+    if all(outcome.stands_to >= _limit(config) for outcome in outcomes.values()):
+        write_atomic(out / FOLDER / "assembled", lambda file: file.write(key.encode()))
     for name in outcomes:
         work_file(out, name, ".tar").unlink(missing_ok=True)
 

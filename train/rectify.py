@@ -29,7 +29,7 @@ from train.engine import loop
 from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.launch import start
-from train.engine.result import provenance, save_model, write_manifest
+from train.engine.result import provenance, refuse_own_source, save_model, write_manifest
 from train.lora import add_adapters, save_adapters
 from train.scale import FromBase
 from train.trainable import Bypass, select
@@ -72,12 +72,13 @@ class RectifyRecipe(DenoiserRecipe):
             add_adapters(model.unet, model.resampler, config.lora, alpha)
         else:
             select(model.unet, model.resampler, config.variant, config.outer)
+        self.result = "lora.safetensors" if config.lora else self.result
         super().__init__(config, model, device, RectifyObjective(model, config))
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         if not self.config.lora:
             return super().export(out, facts)
-        path = out / "lora.safetensors"
+        path = out / self.result
         manifest = provenance("lora", self.config, facts)
         save_adapters(self.model.unet, self.model.resampler, path, manifest, torch.float16)
         write_manifest(path, manifest)
@@ -91,11 +92,13 @@ def export_base(config: RectifyConfig) -> None:
     if not start(config).is_main_process or config.dry_run:
         return
     model, out = toon_core.load(config.base, dtype=torch.float32, expect="toon"), Path(config.out)
+    path = out / RectifyRecipe.result
+    refuse_own_source(config, path)
     out.mkdir(parents=True, exist_ok=True)
     options.write(config, out / "config.yaml")
     facts = {"step": 0, "seconds": 0, "batch": config.batch}
-    save_model(model, out / "model.safetensors", "denoiser", config, facts)
-    log.info("variant I: %s is the base as it is", out / "model.safetensors")
+    save_model(model, path, "denoiser", config, facts)
+    log.info("variant I: %s is the base as it is", path)
 
 
 def main(arguments: list[str]) -> None:

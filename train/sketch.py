@@ -91,6 +91,8 @@ def lines(video: Tensor) -> Tensor:
 
 
 class SketchRecipe:
+    result = "sketch_encoder.safetensors"
+
     def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
         if config.depth < 1:
             raise ValueError(f"depth={config.depth}: expected 1 or more")
@@ -121,7 +123,7 @@ class SketchRecipe:
         return [video, (2 * drawn - 1).expand_as(video), *both]
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
-        save_model(self.encoder, out / "sketch_encoder.safetensors", "sketch", self.config, facts)
+        save_model(self.encoder, out / self.result, "sketch", self.config, facts)
 
 
 def _encoder(config: SketchTrainConfig, model: ToonModel) -> SketchEncoder:

@@ -22,7 +22,8 @@ from toon_core.sketch.encoder import SketchEncoder
 from toon_core.vae.autoencoder import Autoencoder
 from train.autoencoder import encode_clip
 from train.conditions import clip_latents
-from train.decoder import DecoderConfig, DecoderObjective, adversary_of
+from train.decoder import DecoderConfig, adversary_of
+from train.decoding import DecoderObjective
 from train.engine.draws import Draws
 from train.lora import add_adapters
 from train.losses.diffusion import ends_only

@@ -1,17 +1,21 @@
 """The plain autoencoder's recipe: its start, its scale, what it goes on from."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_recipe import same
 
 from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.vae.blocks import ResBlock
 from toon_core.weights.save import save
 from train import autoencoder
-from train.autoencoder import AutoencoderConfig, Reconstruction
+from train.autoencoder import AutoencoderConfig, AutoencoderRecipe, Reconstruction
+from train.engine import checkpoint
 from train.engine.draws import Draws
 from train.vae_start import start_as_resize, start_identity
 
@@ -44,6 +48,41 @@ def test_a_run_leaves_one_part_and_tells_how_it_was_made(first):
     assert manifest["perceptual_network"].startswith("LPIPS-HED")
     assert manifest["options"]["crop"] == 32
     assert (first / "sheets" / "step_00000001.png").is_file()
+
+
+def test_without_sheets_it_is_calibrated_on_clips_of_training(run):
+    folder = run("blind", "sheet_clips=0")
+    manifest = json.loads((folder / "autoencoder.json").read_text())
+    assert not (folder / "sheets").exists() and "psnr_held_out" not in manifest
+    assert (folder / "autoencoder.safetensors").is_file()
+
+
+def test_latents_are_calibrated_for_the_scale_of_the_shape(run, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(autoencoder, "calibrate", lambda vae, video, scale: seen.append(scale))
+    other = replace(PLAIN, scale_factor=0.25)
+    (tmp_path / "shape.yaml").write_text(json.dumps(other.to_dict()))
+    run("other", f"shape={tmp_path}/shape.yaml")
+    base = save(ToonModel(other), tmp_path / "model.safetensors")
+    run("more", f"base={base}")
+    assert seen == [0.25, 0.25]
+
+
+def test_checkpointing_computes_the_decoder_again_to_the_same_gradients(run, monkeypatch):
+    counts, forward = [], ResBlock.forward
+
+    def counted(block, *given):
+        counts[-1] += torch.is_grad_enabled()
+        return forward(block, *given)
+
+    monkeypatch.setattr(ResBlock, "forward", counted)
+    monkeypatch.setattr(AutoencoderRecipe, "export", lambda *_: None)
+    weights = []
+    for on in ("false", "true"):
+        counts.append(0)
+        folder = run(f"checkpointing-{on}", f"checkpointing={on}", "crop=32")
+        weights.append(checkpoint.load_latest(folder / "checkpoints")["objectives"])
+    assert counts[1] > counts[0] and same(*weights)
 
 
 def test_it_goes_on_from_a_part_and_from_a_model(first, run, tmp_path):
@@ -88,9 +127,9 @@ def test_calibration_changes_latents_and_no_picture(identity):
     video = torch.rand(2, 3, 2, 32, 32) * 2 - 1
     flat = video.permute(0, 2, 1, 3, 4).flatten(0, 1)
     before = vae.decode(vae.encode(flat).mean.unsqueeze(2))
-    autoencoder.calibrate(vae, video)
+    autoencoder.calibrate(vae, video, 0.3)
     mean = vae.encode(flat).mean
-    assert torch.allclose((0.18215 * mean).std(dim=(0, 2, 3)), torch.ones(4), atol=1e-4)
+    assert torch.allclose((0.3 * mean).std(dim=(0, 2, 3)), torch.ones(4), atol=1e-4)
     assert torch.allclose(vae.decode(mean.unsqueeze(2)), before, atol=1e-4)
     assert torch.equal(vae.post_quant_conv.weight, before_it) == identity
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from train.data.pool import run_jobs
+from train.data.pool import Lost, run_jobs
 
 
 class Killer:
@@ -23,14 +23,14 @@ def test_a_death_costs_one_job_and_few_processes(workers):
     jobs = {**dict(list(jobs.items())[:9]), "bad": (Killer(),), **dict(list(jobs.items())[9:])}
     found = dict(run_jobs(os.getpid, jobs, workers, gc.collect))
     assert set(found) == set(jobs)
-    assert [name for name, process in found.items() if process is None] == ["bad"]
-    assert len(set(found.values()) - {None}) <= 2 * workers + 2
+    assert [name for name, process in found.items() if process is Lost.DIED] == ["bad"]
+    assert len(set(found.values()) - {Lost.DIED}) <= 2 * workers + 2
 
 
 def test_several_deaths_are_told_apart():
     jobs = {f"bad{i}": (Killer(),) for i in range(3)} | {f"good{i}": (i,) for i in range(4)}
     found = dict(run_jobs(operator.neg, jobs, 2, gc.collect))
-    assert found == {f"bad{i}": None for i in range(3)} | {f"good{i}": -i for i in range(4)}
+    assert found == {f"bad{i}": Lost.DIED for i in range(3)} | {f"good{i}": -i for i in range(4)}
 
 
 def test_a_job_that_hangs_is_ended_and_the_others_go_on():
@@ -38,7 +38,7 @@ def test_a_job_that_hangs_is_ended_and_the_others_go_on():
     begin = time.monotonic()
     found = list(run_jobs(time.sleep, jobs, 1, gc.collect, limit=6))
     assert [name for name, _ in found] == list(jobs) and time.monotonic() - begin < 300
-    assert found[0] == ("hangs", None)
+    assert found[0] == ("hangs", Lost.LATE)
 
 
 def test_what_a_job_raises_is_raised():

@@ -12,6 +12,7 @@ from train import prepare as module
 from train.data import worker
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.pool import Lost
 from train.data.store import Store, read_index
 from train.prepare import prepare
 
@@ -137,7 +138,38 @@ def test_a_crashing_reader_costs_one_clip_only(tmp_path, lottie_folder, monkeypa
     config = options(lottie_folder, tmp_path, workers=1)
     outcomes = dict(module._processed(config, paths, stamps))
     assert outcomes["good"].records[0].kept
-    assert outcomes["bad"].records[0].reason == "read: its reader crashed, or took too long"
+    assert outcomes["bad"].records[0].reason == "read: its reader crashed"
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason", "more"),
+    [(Lost.DIED, "its reader crashed", 2), (Lost.LATE, "took longer than longest_minutes=2", 3)],
+)
+def test_what_was_lost_is_tried_again(tmp_path, lottie_folder, monkeypatch, lost, reason, more):
+    """After a crash by the next run, for want of time by one that has more; no other clip is."""
+    data, asked, bad = tmp_path / "data", [], {"roll": lost}
+    data.mkdir()
+    for name in ("down.json", "roll.json", "rise.json"):
+        (data / name).write_bytes((lottie_folder / name).read_bytes())
+
+    def tried(work, jobs, *_):
+        asked.append(sorted(jobs))
+        return ((n, bad.get(n) or work(*arguments)) for n, arguments in jobs.items())
+
+    def run(minutes, out="out"):
+        return prepare(options(data, tmp_path / out, workers=1, longest_minutes=minutes))
+
+    monkeypatch.setattr(module, "run_jobs", tried)
+    for minutes in (2, 2, 1):
+        run(minutes)
+    assert asked[0] == ["down", "rise", "roll"]
+    assert all(jobs == ["roll"] * (lost is Lost.DIED) for jobs in asked[1:])
+    dropped = [r for r in read_index(tmp_path / "out") if not r.kept]
+    assert [(r.id, r.reason) for r in dropped] == [("roll", f"read: {reason}")]
+    bad.clear()
+    assert {r.id for r in run(more).records} == {"down", "rise", "roll"}
+    run(more, "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
 def test_an_unforeseen_fault_is_a_reason_and_a_full_disk_ends_the_run(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from train.data.folder import FolderStore
-from train.data.source import open_windows
+from train.data.folder import FolderStore, _held_out
+from train.data.source import held_out, open_windows
 from train.data.store import stable_hash
 from train.data.windows import WindowConfig
 
@@ -84,6 +84,26 @@ def test_a_short_clip_goes_at_the_rate_it_has(tmp_path):
     assert open_windows(options(tmp_path))[0]["fs"] == 60
     with pytest.raises(ValueError, match="no moving window of 16 frames"):
         open_windows(options(tmp_path, frames=16))
+
+
+def test_where_the_held_out_clips_have_no_window_those_of_training_are_shown(tmp_path, caplog):
+    names = [f"clip{number}" for number in range(8)]
+    (held_out,) = _held_out(names)
+    for name in names:
+        write_clip(tmp_path / name, count=4 if name == held_out else 8)
+    windows = open_windows(options(tmp_path), "test", 2)
+    assert windows[0]["name"] != held_out
+    (told,) = [r.message for r in caplog.records if "train split" in r.message]
+    assert "in split 'test'" in told and "split.test_share" in told
+    with pytest.raises(ValueError, match=rf"data={tmp_path}: no .* in split 'train'.* split\.seed"):
+        open_windows(options(tmp_path, frames=9), "test")
+
+
+def test_without_sheets_no_window_is_asked_for(tmp_path):
+    write_clip(tmp_path / "one", count=4)
+    assert held_out(options(tmp_path, sheet_clips=0)) == []
+    write_clip(tmp_path / "two", count=8)
+    assert [item["name"] for item in held_out(options(tmp_path, sheet_clips=2))] == ["two"] * 2
 
 
 def test_clips_are_held_out_where_there_are_enough(tmp_path):

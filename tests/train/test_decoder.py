@@ -26,8 +26,10 @@ from toon_core.weights.save import save
 from train import decoder
 from train.autoencoder import encode_clip
 from train.conditions import clip_moments
-from train.decoder import DecoderConfig, DecoderObjective, adversary_of
+from train.decoder import DecoderConfig, adversary_of
+from train.decoding import DecoderObjective
 from train.engine.draws import Draws
+from train.engine.history import History
 from train.losses.diffusion import ends_only
 from train.losses.perceptual import Perceptual
 from train.redenoised import Redenoiser
@@ -368,6 +370,12 @@ def test_bad_options_are_refused_at_once(base_file, clip_folders, tmp_path, opti
     words = [f"base={base_file}", f"data={clip_folders}", f"out={tmp_path}/x", *SHORT, option]
     with pytest.raises(ValueError, match=reason):
         decoder.main(words)
+
+
+def test_its_parts_of_a_batch_stay_since_each_has_a_weight_of_its_own():
+    begun, now = (DecoderConfig(data="", out="", batch=4, accumulate=n) for n in (1, 2))
+    with pytest.raises(ValueError, match="begun with accumulate=1"):
+        History(now, "").go_on(History(begun, "").state_dict() | {"step": 1})
 
 
 def test_two_processes_follow_the_same_curve(base_file, clip_folders, tmp_path):

@@ -61,6 +61,22 @@ def test_products_take_what_the_layers_give_and_go_through_them() -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 
+def test_products_work_under_autocast_in_their_own_precision() -> None:
+    """Autocast takes other precisions for a softmax or a product than the tensors have."""
+    torch.manual_seed(0)
+    given = [torch.randn(2, 3, 7, 8) for _ in range(3)]
+    for dtype, error in ((torch.bfloat16, 0.05), (torch.float32, 0.05)):
+        q, k, v = (x.to(dtype).requires_grad_() for x in given)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = attention.products(q, k, v)
+        assert found.dtype == dtype
+        torch.testing.assert_close(
+            found.float(), scaled_dot_product_attention(*given), rtol=0, atol=error
+        )
+        found.sum().backward()
+        assert q.grad.dtype == dtype
+
+
 def test_the_kernel_is_chosen_by_name() -> None:
     attention.use("products")
     with pytest.raises(ValueError, match="attention=x: expected sdpa or products"):

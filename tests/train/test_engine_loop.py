@@ -3,8 +3,10 @@
 import errno
 import io
 import json
+import multiprocessing
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ import torch
 import torch._dynamo
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from toy_recipe import Items, ToyConfig, ToyRecipe, same, states, train
+from toy_recipe import Items, ToyConfig, ToyRecipe, curve, same, states, train
 
 from toon_core.weights.save import write
 from train.data.windows import WindowConfig
 from train.engine import checkpoint, launch, loop
+from train.engine.batches import Share, batches
 from train.engine.config import RunConfig, parse, read
 from train.engine.files import write_text
 from train.engine.muon import is_matrix
@@ -35,6 +38,7 @@ def test_stopping_and_resuming_equals_one_run(whole, tmp_path):
     train(out=str(tmp_path), steps=3, dropout=0.3)
     resumed = train(out=str(tmp_path), steps=6, dropout=0.3)
     assert resumed.step == whole.step == 6
+    assert curve(tmp_path, "denoise/loss") == curve(whole.out, "denoise/loss")
     assert same(states(whole), states(resumed))
     seen = resumed.recipe.objectives["denoise"].seen
     assert seen[3] == [str(i) for i in range(12, 16)]
@@ -125,7 +129,7 @@ def test_a_spoiled_checkpoint_is_named(tmp_path):
 
 
 def test_a_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
-    with pytest.raises(ValueError, match=r"denoise, step 3: .*step_00000002"):
+    with pytest.raises(ValueError, match=r"denoise, step 3: .*step_00000002.* lower lr or clip_n"):
         train(out=str(tmp_path), steps=6, bad_step=3, save_every=2)
     assert not (tmp_path / "result.json").exists()
 
@@ -153,6 +157,59 @@ def test_other_clips_are_refused_on_resuming(whole, monkeypatch):
         train(out=str(whole.out), steps=8, dropout=0.3)
 
 
+def test_another_file_under_the_same_name_is_refused_on_resuming(tmp_path):
+    base, out = tmp_path / "base.ckpt", tmp_path / "out"
+    base.write_text("weights")
+    train(out=str(out), steps=1, base=str(base))
+    base.write_text("others")
+    with pytest.raises(ValueError, match=rf"out was begun with another file as base={base} .*sha"):
+        train(out=str(out), steps=2, base=str(base))
+    base.write_text("weights")
+    assert train(out=str(out), steps=2, base=str(base)).step == 2
+
+
+def test_a_result_does_not_replace_what_it_is_made_of(tmp_path):
+    base, linked = tmp_path / "result.pt", tmp_path / "linked.pt"
+    base.write_text("weights")
+    linked.symlink_to(base)
+    for name in (base, linked):
+        with pytest.raises(ValueError, match=f"base={name} is the file that the result would"):
+            train(out=str(tmp_path), steps=1, base=str(name))
+    assert {p.name for p in tmp_path.iterdir()} == {"result.pt", "linked.pt"}
+    assert base.read_text() == "weights"
+
+
+def test_only_the_process_that_saves_holds_a_copy(whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(type(whole.accelerator), "is_main_process", False)
+        others = [*states(whole).values(), whole.trained["denoise"].averaged_state()]
+    assert not any(tensors(state) for state in others)
+    assert tensors(states(whole)["denoise"])
+
+
+class Broken(Items):
+    def __getitem__(self, index):
+        if index >= 12:
+            raise ValueError(f"item {index}: cannot be read; see the log")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_data_are_one_line(workers):
+    config, share = ToyConfig(data="", out="", steps=9, workers=workers), Share(batch=4)
+    found = batches(Broken(), config, share, step=1)
+    assert [pieces[0].batch["name"][0] for pieces in islice(found, 2)] == ["4", "8"]
+    with pytest.raises(ValueError, match=r"^item 12: cannot be read; see the log$"):
+        next(found)
+    assert not multiprocessing.active_children(), "its process ends too"
+
+
+def test_a_run_that_stops_at_an_error_leaves_no_process(tmp_path):
+    with pytest.raises(ValueError, match="step 1"):
+        train(out=str(tmp_path), steps=99, bad_step=1, workers=1)
+    assert not multiprocessing.active_children()
+
+
 def test_what_has_changed_on_the_way_is_told_with_the_result(tmp_path):
     for options in ({"steps": 2}, {"steps": 2, "lr": 1e-3}, {"steps": 3, "lr": 1e-3}, {"steps": 4}):
         train(out=str(tmp_path), **options)
@@ -174,7 +231,7 @@ def test_a_run_at_its_end_rewrites_nothing(tmp_path):
 def test_a_checkpoint_from_before_options_were_kept_goes_on(tmp_path):
     path = checkpoint.found(train(out=str(tmp_path), steps=2).checkpoints)[-1]
     state = torch.load(path)
-    for name in ("options", "data_stamp", "history"):
+    for name in ("options", "sources", "data_stamp", "history"):
         del state[name]
     torch.save({**state, "seed": 0, "batch": 4}, path)
     with pytest.raises(ValueError, match="batch=4"):
@@ -260,6 +317,12 @@ def test_curves_and_sheets_go_to_tensorboard(whole):
     assert (whole.out / "sheets" / "step_00000006.png").is_file()
 
 
+def test_sheets_can_be_switched_off(tmp_path, monkeypatch):
+    monkeypatch.delattr(ToyRecipe, "sheet")
+    job = train(out=str(tmp_path), steps=2, sample_every=1, sheet_clips=0)
+    assert job.step == 2 and job.expected.sheet >= 0 and not (tmp_path / "sheets").exists()
+
+
 def test_unknown_and_missing_options_are_refused():
     with pytest.raises(ValueError, match="stepz"):
         read(RunConfig, None, ["data=x", "out=y", "stepz=3"])
@@ -276,6 +339,10 @@ def test_unknown_and_missing_options_are_refused():
         ({"fsdp": True, "optimizer": "adamw8bit"}, "optimizer=adamw"),
         ({"fsdp": True, "optimizer": "muon"}, "optimizer=adamw"),
         ({"optimizer": "sgd"}, "adamw or adamw8bit or muon"),
+        *(({name: 0}, f"{name}=0: expected 1 or more") for name in launch.AT_LEAST_1),
+        *(({name: -1}, f"{name}=-1: expected 0 or more") for name in launch.AT_LEAST_0),
+        ({"device": "gpu"}, "device=gpu: expected cpu, cuda"),
+        ({"device": "cuda:99"}, "device=cuda:99: this torch sees"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):

@@ -46,6 +46,7 @@ class ToyConfig(RunConfig):
     signal: int = 2
     bad_step: int = -1  # whose loss is not a number
     judge: bool = True
+    base: str = ""  # a file that it says to start from
 
     FREE: ClassVar[tuple[str, ...]] = (
         *RunConfig.FREE,
@@ -112,6 +113,8 @@ class Judge(nn.Module):
 
 
 class ToyRecipe:
+    result = "result.pt"
+
     def __init__(self, config: ToyConfig, device: torch.device) -> None:
         torch.manual_seed(5)
         self.objectives = {"denoise": Denoise(config).to(device)}

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,13 @@ MADE_BY = {
     "sketches": "with sketch=stored",
     "video": "with video=true",
 }
-ATTEMPTS = 8  # windows read for one item before unreadable ones stop the run
+ATTEMPTS = 8  # shards tried for one item before unreadable windows stop the run
 Read = Callable[[str], bytes]
 
 
 class CachedWindows(Dataset):
     """Items of a finished cache; item i is the stored one i modulo their count, or where that
-    cannot be read the next one.
+    cannot be read one of the next shard.
 
     An item has `prompt`, `fs`, `name`, `start`, `stride`, and of these, all float32, the `parts`
     asked for: `moments` (2 z t h/8 w/8), mean and log variance of the latents before scaling,
@@ -50,9 +50,10 @@ class CachedWindows(Dataset):
         if not self.facts["complete"]:
             raise ValueError(f"data={root}: not finished; run the same train.cache again")
         windows = self.facts["count" if split == "train" else "held_out"]
+        self._spans = spans(windows, self.facts["shard_items"])
         self._places = [
             places
-            for number in range(len(spans(windows, self.facts["shard_items"])))
+            for number in range(len(self._spans))
             for places in read_places(self.root, shard_name(split, number))
         ]
         self._told: set[str] = set()  # what was warned of
@@ -121,8 +122,13 @@ class CachedWindows(Dataset):
                 )
 
     def stamp(self) -> str:
-        """That of the windows it was made of."""
-        return self.facts["clips"]
+        """That of the clips, and after it one of all else that decides the items."""
+        decisive = [*SAME, "count", "seed", "precision"]
+        decisive += ["sketch"] if "sketches" in self.parts else []
+        used = sorted({ENCODERS[part] for part in self.parts if part in ENCODERS})
+        encoders = [self.facts["encoders"].get(name) for name in used]
+        text = json.dumps([[self.facts[name] for name in decisive], used, encoders])
+        return f"{self.facts['clips']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def __len__(self) -> int:
         return self.items
@@ -130,14 +136,25 @@ class CachedWindows(Dataset):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < self.items:
             raise IndexError(f"item {index} of {self.items}")
-        for further in range(min(ATTEMPTS, len(self._places))):
+        for stored in self._tries(index % len(self._places)):
             try:
-                return self._window((index + further) % len(self._places))
+                return self._window(stored)
             except ValueError as error:
                 if str(error) not in self._told:
-                    log.warning("%s; the next one takes its place", error)
+                    log.warning("%s; another one takes its place", error)
                 self._told.add(str(error))
-        raise ValueError(f"item {index}: neither its window nor the next ones can be read")
+        raise ValueError(
+            f"data={self.root}, item {index}: neither its window nor others in its place can be "
+            "read: delete the shards that the log names, and run the same train.cache again, "
+            "which makes them anew"
+        )
+
+    def _tries(self, stored: int) -> Iterator[int]:
+        """A window, then one of each shard that follows, since a shard may be lost whole."""
+        shard, place = divmod(stored, self.facts["shard_items"])
+        for further in range(ATTEMPTS):
+            part = self._spans[(shard + further) % len(self._spans)]
+            yield part[(place + further) % len(part)]
 
     def _window(self, stored: int) -> dict:
         """A stored one; ValueError naming it where it cannot be read."""

@@ -6,6 +6,7 @@
 
 import json
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ class Outcome:
     """`records` of the pieces in their order, with places inside the source's own tar.
 
     `large` counts the source's windows of large motion; `length` is 0 where it could not be read.
+    `stands_to` is the limit in minutes from which the source is tried again: the one that was too
+    short for it, 0 after a crash.
     """
 
     fingerprint: str
@@ -28,6 +31,7 @@ class Outcome:
     length: int = 0
     large: int = 0
     caption: str = ""
+    stands_to: float = inf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ log = logging.getLogger("toon.data")
 
 class ClipStore(Protocol):
     """What windows are drawn from: `train.data.store.Store` or `train.data.folder.FolderStore`."""
+
+    root: Path
 
     def split(self, name: str) -> list[Record]: ...
 
@@ -50,6 +53,10 @@ class Choice:
 Starts = dict[int, np.ndarray]  # of the good windows, by stride
 
 
+class NoWindow(ValueError):
+    """A split has none of the wanted length that moves."""
+
+
 class Picker:
     """Draws clips that have good windows, and one of their windows.
 
@@ -61,11 +68,15 @@ class Picker:
 
     @classmethod
     def of(cls, store: ClipStore, split: str, frames: int, config: PickConfig) -> "Picker":
-        """ValueError where the split has no window of that length."""
+        """NoWindow where the split has no window of that length."""
         found = [(r, good_windows(r, m, frames, config)) for r, m in measured(store, split)]
         windows = [(record, starts) for record, starts in found if starts]
         if not windows:
-            raise ValueError(f"data: no moving window of {frames} frames in split {split!r}")
+            raise NoWindow(
+                f"data={store.root}: no moving window of {frames} frames in split {split!r}: give "
+                "more clips, longer ones or fewer frames; of shards, split.seed or "
+                "split.test_share of train.prepare holds others out"
+            )
         sizes = Counter(record.group for record, _ in windows)
         return cls(windows, np.array([sizes[record.group] ** -0.5 for record, _ in windows]))
 

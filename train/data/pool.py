@@ -11,9 +11,17 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from enum import Enum
 from typing import Any
 
 Work = Callable[..., Any]
+
+
+class Lost(Enum):
+    """Why a job has no result."""
+
+    DIED = "its process died"
+    LATE = "it took longer than the limit, and was killed"
 
 
 def run_jobs(
@@ -23,8 +31,8 @@ def run_jobs(
     start: Work | None = None,
     limit: float = float("inf"),
 ) -> Iterator[tuple[str, Any]]:
-    """(name, work(*arguments)) as they come; None for a job whose process died, or took more than
-    `limit` seconds and was killed.
+    """(name, work(*arguments)) as they come; `Lost` for a job whose process died, or that took more
+    than `limit` seconds.
 
     No more jobs are handed out than processes run, so that a death leaves few to suspect. Those
     run again one by one, where the next death names its job; all others go on in a new pool.
@@ -40,7 +48,7 @@ def run_jobs(
         yield from pool.run(waiting)
         suspects |= pool.died
     if workers == 1:
-        yield from ((name, None) for name in suspects)
+        yield from ((name, Lost.DIED) for name in suspects)
     else:
         yield from run_jobs(work, suspects, 1, start, limit)
 
@@ -67,7 +75,7 @@ class _Pool:
                     name, arguments = self.running.pop(future)
                     if name in self.late:
                         self.broken = True
-                        yield name, None
+                        yield name, Lost.LATE
                     elif isinstance(future.exception(), BrokenExecutor):
                         self.broken = True
                         self.died[name] = arguments

@@ -55,7 +55,7 @@ class ClipWindows(Dataset):
     (first frame in the clip), `stride` int; with `sketch` also `sketches` (1 t h w) in [0, 1]:
     "stored" takes the store's for clips that fill their frame and XDoG's elsewhere, "auto" the
     best drawer's elsewhere, and a drawer's name draws all of them. Where a clip cannot be read,
-    another one is drawn. Raises ValueError where the split has no window of that length.
+    another one is drawn. Raises NoWindow where the split has no window of that length.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class _Products(torch.autograd.Function):
         ctx.size = max(1, BLOCK // (q.shape[1] * k.shape[1]))
         out, kept = torch.empty_like(q), []
         for o, qs, ks, vs in _blocks(ctx.size, out, q, k, v):
-            weights = torch.bmm(qs, ks.transpose(1, 2)).softmax(-1)
+            weights = torch.bmm(qs, ks.transpose(1, 2)).softmax(-1, dtype=q.dtype)  # not autocast's
             torch.bmm(weights, vs, out=o)
             kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)

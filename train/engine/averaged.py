@@ -34,7 +34,9 @@ class Averaged:
 
     def sheet(self) -> np.ndarray | None:
         """A picture of what is trained now, in the run's precision on a GPU; None on other
-        processes, which must call it too."""
+        processes, which must call it too, and with sheet_clips=0."""
+        if not self._config.sheet_clips:
+            return None
         on_gpu = self._accelerator.device.type != "cpu"  # where half precision saves time
         precision = self._accelerator.autocast() if on_gpu else nullcontext()
         with self.recipe() as recipe, torch.inference_mode(), precision:

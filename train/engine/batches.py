@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from train.engine.config import RunConfig
 from train.engine.objective import Batch
 from train.engine.stop import ignore_signals
+
+log = logging.getLogger("toon.train")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +61,49 @@ class _Order:
 
 
 def batches(dataset: Dataset, config: RunConfig, share: Share, step: int) -> Iterator[list[Piece]]:
-    """The pieces of step `step`, of the next, and so on to the last."""
+    """The pieces of step `step`, of the next, and so on to the last. What loads them ends with the
+    generator: close it."""
     order = _Order(share, step, config.steps)
     loader = DataLoader(
-        dataset,
-        batch_sampler=order,
+        _Batches(dataset),
+        batch_size=None,
+        sampler=order,
         num_workers=config.workers,
-        collate_fn=collate,
+        collate_fn=_as_it_is,
         worker_init_fn=ignore_signals,
     )
-    parts = iter(loader)
-    for current in range(step, config.steps):
-        yield [
-            Piece(next(parts), share.indices(current, piece)) for piece in range(share.accumulate)
-        ]
+    parts = map(_checked, loader)
+    try:
+        for current in range(step, config.steps):
+            pieces = range(share.accumulate)
+            yield [Piece(next(parts), share.indices(current, piece)) for piece in pieces]
+    finally:  # else an error's traceback holds them, and the program waits for them at its end
+        del parts, loader
+
+
+class _Batches(Dataset):
+    """A data set by whole batches. Bad data are given as the error itself: a loader process would
+    put its traceback into the message."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, indices: range) -> Batch | Exception:
+        try:
+            return collate([self.dataset[i] for i in indices])
+        except (ValueError, OSError) as error:
+            log.debug("where it was", exc_info=True)
+            return error
+
+
+def _as_it_is(batch: Batch | Exception) -> Batch | Exception:
+    return batch
+
+
+def _checked(batch: Batch | Exception) -> Batch:
+    if isinstance(batch, Exception):
+        raise batch
+    return batch
 
 
 def collate(items: list[dict]) -> Batch:

@@ -23,7 +23,8 @@ T = TypeVar("T")
 class RunConfig:
     """What every training run has. Paths are folders unless they say otherwise. FREE may change
     when a run goes on: they change neither its samples nor its loss, but for rounding, nor what
-    its optimizer keeps. Of `data` the stamp of its clips must stay."""
+    its optimizer keeps. (With dropout `accumulate` changes its masks, as the number of processes
+    does: they are drawn for a part of a batch at once.) Of `data` the stamp must stay."""
 
     FREE: ClassVar[tuple[str, ...]] = (
         *("data", "out", "steps", "minutes", "lr", "warmup", "cosine", "clip_norm", "accumulate"),
@@ -61,7 +62,7 @@ class RunConfig:
     save_every: int = 200
     keep: int = 2
     sample_every: int = 200
-    sheet_clips: int = 3  # held-out clips on a sample sheet
+    sheet_clips: int = 3  # held-out clips on a sample sheet (0: no sheets)
     log_every: int = 10
     dry_run: bool = False  # build everything and print the estimate, but take no step
 

@@ -137,7 +137,7 @@ def _tried(parts: Parts, config: RunConfig, items: list[dict]) -> tuple[int, flo
         with watched(_device(parts)) as most:
             for trained in parts.values():
                 # As in the last step: all of a loss is switched on.
-                trained.try_out(pieces, config.steps)
+                trained.try_out(pieces, config.steps - 1)
         seconds = (time.monotonic() - begin) / count
     return most.bytes, seconds
 

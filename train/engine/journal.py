@@ -25,8 +25,9 @@ class Journal:
     def __init__(self, out: Path, step: int, steps: int) -> None:
         self.out = out
         self.writer: SummaryWriter | None = None
+        first = step + 1 if step else 0  # the point of the step that is gone on from stays
         with self._warning("log"):
-            self.writer = SummaryWriter(str(out / "log"), purge_step=step)
+            self.writer = SummaryWriter(str(out / "log"), purge_step=first)
         self.bar = tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True)
 
     def values(self, step: int, numbers: dict[str, float]) -> None:

@@ -19,6 +19,11 @@ from train.engine import attention
 from train.engine.config import RunConfig
 from train.engine.optimizers import OPTIMIZERS
 
+AT_LEAST_1 = (
+    *("height", "width", "frames", "steps", "batch", "accumulate"),
+    *("save_every", "sample_every", "log_every"),
+)
+AT_LEAST_0 = ("minutes", "workers", "threads", "keep", "sheet_clips")
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
@@ -39,26 +44,37 @@ def start(config: RunConfig) -> Accelerator:
     return accelerator
 
 
+def device_of(name: str) -> torch.device:
+    """Of the option `device`; the GPU where there is one by default. ValueError where there is
+    none of that name."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not name:
+        return torch.device("cuda" if count else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise ValueError(f"device={name}: expected cpu, cuda or, of several GPUs, cuda:0 ...")
+    if kind == "cuda" and int(number or 0) >= count:
+        raise ValueError(f"device={name}: this torch sees {count} CUDA GPUs; give device=cpu")
+    return torch.device(name)
+
+
 def _check(config: RunConfig) -> None:
+    for name in (*AT_LEAST_1, *AT_LEAST_0):
+        value, least = getattr(config, name), int(name in AT_LEAST_1)
+        if value < least:
+            raise ValueError(f"{name}={value}: expected {least} or more")
     if config.dtype not in PRECISIONS:
         raise ValueError(f"dtype={config.dtype}: expected one of {', '.join(PRECISIONS)}")
     if config.optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={config.optimizer}: expected {' or '.join(OPTIMIZERS)}")
     if config.fsdp and config.optimizer != "adamw":
         raise ValueError(f"fsdp=true goes with optimizer=adamw, not {config.optimizer}")
-    kind = _device(config).type
-    if config.dtype == "fp16" and kind == "cpu":
+    if device_of(config.device).type == "cpu" and config.dtype == "fp16":
         raise ValueError("dtype=fp16 needs a GPU; on a CPU give dtype=fp32 or bf16")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={config.device}: this torch sees no CUDA GPU; give device=cpu")
-
-
-def _device(config: RunConfig) -> torch.device:
-    return torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _accelerator(config: RunConfig) -> Accelerator:
-    device = _device(config)
+    device = device_of(config.device)
     if device.index is not None:
         torch.cuda.set_device(device)
     # Accelerate keeps its state for the life of the process: a second run has its own options.

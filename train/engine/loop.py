@@ -2,13 +2,15 @@
 
 A step depends on (seed, step) alone: its data are the items step * batch ..., every sample's
 random draws are keyed by (seed, step, its number). So a run that is stopped and resumed equals one
-that was not, and several processes do what one does.
+that was not, and several processes do what one does: but for dropout, whose masks are drawn for a
+process's part of a batch at once.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from train.engine.history import History
 from train.engine.journal import Journal, over_processes
 from train.engine.launch import start
 from train.engine.objective import Build, Recipe
-from train.engine.result import exported
+from train.engine.result import exported, refuse_own_source
 from train.engine.stop import Stop
 from train.engine.trained import Trained
 from train.engine.watch import SELDOM, Most, watched
@@ -64,6 +66,7 @@ class Run:
     ) -> None:
         self.recipe, self.config, self.accelerator, self.build = recipe, config, accelerator, build
         self.out = Path(config.out)
+        refuse_own_source(config, self.out / recipe.result)
         self.checkpoints = self.out / "checkpoints"
         self.trained = {
             name: Trained(objective, config, accelerator)
@@ -140,13 +143,14 @@ class Run:
 
     def _steps(self, stop: Stop) -> None:
         c, last = self.config, time.monotonic()
-        for pieces in batches(self.recipe.dataset, c, self._share(), self.step):
-            values = self._advance(pieces)
-            self.seconds += time.monotonic() - last
-            last = time.monotonic()
-            self._note(values)
-            if stop.wanted():
-                return
+        with closing(batches(self.recipe.dataset, c, self._share(), self.step)) as steps:
+            for pieces in steps:
+                values = self._advance(pieces)
+                self.seconds += time.monotonic() - last
+                last = time.monotonic()
+                self._note(values)
+                if stop.wanted():
+                    return
 
     def _note(self, values: dict[str, Tensor]) -> None:
         c = self.config
@@ -175,7 +179,8 @@ class Run:
             except FloatingPointError as error:
                 raise ValueError(
                     f"{name}, step {self.step}: {error}; last good checkpoint: "
-                    f"{checkpoint.last_good(self.checkpoints)}"
+                    f"{checkpoint.last_good(self.checkpoints)}. A lower lr or clip_norm may help: "
+                    "the same command goes on from there with either"
                 ) from error
             values.update({prefix + k: v for k, v in found.items()})
         self.step += 1

@@ -32,6 +32,9 @@ class Recipe(Protocol):
     """Stepped in this order on the same batch, with an optimizer each. One for most recipes;
     a decoder and its discriminator for the adversarial one."""
 
+    result: str
+    """Name of the file that `export` writes."""
+
     dataset: Dataset
     """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed.
     `stamp()` is a short hash of what items are drawn from, for the result's manifest."""

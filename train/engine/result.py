@@ -49,12 +49,28 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
 
 
+def sources(config: object) -> dict[str, str]:
+    """The files that a run starts from, by option."""
+    values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
+    return {k: values[k] for k in SOURCES if values.get(k)}
+
+
+def refuse_own_source(config: object, result: Path) -> None:
+    """ValueError where the result would replace a file that the run starts from."""
+    for name, path in sources(config).items():
+        if result.exists() and result.samefile(path):
+            raise ValueError(
+                f"{name}={path} is the file that the result would replace: choose another out "
+                "folder"
+            )
+
+
 def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:
     """Options and facts of a run. Of the files it started from, `files` has the hashes and `from`
     the manifests, so that a result tells its whole training."""
     values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
-    paths = {k: values[k] for k in SOURCES if values.get(k)}
-    sources = {k: manifest_of(path) for k, path in paths.items()}
+    paths = sources(config)
+    manifests = {k: manifest_of(path) for k, path in paths.items()}
     return {
         "part": part,
         "options": {k: without_folders(v) for k, v in values.items()},
@@ -64,7 +80,7 @@ def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, An
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "torch": torch.__version__,
         "files": {k: {"sha256": file_digest(Path(path))} for k, path in paths.items()},
-        "from": {k: manifest for k, manifest in sources.items() if manifest},
+        "from": {k: manifest for k, manifest in manifests.items() if manifest},
     }
 
 

@@ -31,15 +31,17 @@ def shard(module: nn.Module, device: torch.device) -> nn.Module:
     return fully_shard(module, mesh=mesh)
 
 
-def whole(state: Any) -> Any:
-    """A nested state with whole tensors on the CPU. Where modules are sharded all processes must
-    call it together."""
-    return tree_map(lambda x: _whole(x) if isinstance(x, Tensor) else x, state)
+def whole(state: Any, keep: bool) -> Any:
+    """A nested state with whole tensors on the CPU; None in their places on a process that does
+    not keep them. Where modules are sharded all must call it together."""
+    return tree_map(lambda x: _whole(x, keep) if isinstance(x, Tensor) else x, state)
 
 
-def _whole(x: Tensor) -> Tensor:
+def _whole(x: Tensor, keep: bool) -> Tensor | None:
     x = x.detach()
-    return (x.full_tensor() if isinstance(x, DTensor) else x).cpu()
+    if isinstance(x, DTensor):
+        x = x.full_tensor()
+    return x.cpu() if keep else None
 
 
 def shared(value: Tensor, like: Tensor) -> Tensor:

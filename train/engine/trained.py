@@ -93,20 +93,20 @@ class Trained:
 
     def state_dict(self) -> dict[str, Any]:
         """What training changes, as whole CPU tensors: it fits any number of processes. All of
-        them must call it together."""
-        return whole(
-            {
-                "weights": {k: p for k, p in self.module.named_parameters() if p.requires_grad},
-                "buffers": dict(self.module.named_buffers()),
-                "optimizer": self.optimizer.optimizer.state_dict(),
-                "ema": self.ema.state_dict(),
-            }
-        )
+        them must call it together, and the first one alone has the tensors then."""
+        state = {
+            "weights": {k: p for k, p in self.module.named_parameters() if p.requires_grad},
+            "buffers": dict(self.module.named_buffers()),
+            "optimizer": self.optimizer.optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+        }
+        return whole(state, self.accelerator.is_main_process)
 
     def averaged_state(self) -> dict[str, Tensor]:
         """Averaged parameters and buffers by name, as `state_dict` gives them."""
         state = {k: p for k, p in self.module.named_parameters() if p.requires_grad}
-        return whole({**state, **self.ema.average, **dict(self.module.named_buffers())})
+        state |= {**self.ema.average, **dict(self.module.named_buffers())}
+        return whole(state, self.accelerator.is_main_process)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}

@@ -1,0 +1,181 @@
+"""The denoiser's and the sketch encoder's objectives (paper eq. 2 and 6), written out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toon_core.conditioning.preprocess import clip_pixels
+from toon_core.model import ToonModel
+from toon_core.presets import nano, sketch_for
+from toon_core.sketch.encoder import SketchEncoder
+from train import sketch
+from train.conditions import Tokens, dropped
+from train.denoising import DenoiserObjective
+from train.engine.draws import Draws
+from train.rectify import RectifyConfig
+from train.sketch import SketchObjective, SketchTrainConfig
+
+NANO = nano()
+TINY = replace(
+    NANO,
+    unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
+    clip=replace(NANO.clip, text_layers=2, vision_layers=2),
+)
+CLIPS, FRAMES = 3, 4
+FILES = {"data": "", "out": "", "base": ""}
+
+
+def filled(module: nn.Module) -> nn.Module:
+    """No layer of it at zero, which would hide what comes before."""
+    for p in module.parameters():
+        if not p.any():
+            nn.init.normal_(p, std=0.05)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model() -> ToonModel:
+    torch.manual_seed(0)
+    return filled(ToonModel(TINY)).requires_grad_(False).eval()
+
+
+@pytest.fixture
+def batch() -> dict:
+    generator = torch.Generator().manual_seed(1)
+    video = torch.rand(CLIPS, 3, FRAMES, 64, 64, generator=generator) * 2 - 1
+    sketches = torch.rand(CLIPS, 1, FRAMES, 64, 64, generator=generator)
+    return {
+        "video": video,
+        "sketches": sketches,
+        "prompt": ["a box", "a fox", "an owl"],
+        "fs": [8, 12, 24],
+    }
+
+
+def seen(module: nn.Module) -> tuple[list, dict]:
+    """What its calls from now on are given, of the last one: positional ones and by name."""
+    args: list = []
+    named: dict = {}
+
+    def note(_: nn.Module, given: tuple, by_name: dict) -> None:
+        args[:] = given
+        named.update(by_name)
+
+    module.register_forward_pre_hook(note, with_kwargs=True)
+    return args, named
+
+
+def test_the_denoiser_s_loss_is_equation_2(model: ToonModel, batch: dict) -> None:
+    """v of the rescaled latents, [x_t, ends], the rate, and conditions that are dropped by u."""
+    objective = DenoiserObjective(model, RectifyConfig(drop=1 / 3, **FILES), train_towers=False)
+    given, named = seen(model.unet)
+    step = next(s for s in range(99) if _all_kinds(s))
+    loss, _ = objective(batch, Draws(5, step, range(CLIPS)))
+    x_in, t_in, context_in, fs_in = given
+
+    draws, video = Draws(5, step, range(CLIPS)), batch["video"]
+    noise = draws.normal(FRAMES, 4, 8, 8)
+    frames = []
+    for clip, clip_noise in zip(video, noise, strict=True):
+        posteriors = [model.vae.encode(clip[None, :, f]) for f in range(FRAMES)]
+        z = [p.mean + p.std * n for p, n in zip(posteriors, clip_noise, strict=True)]
+        frames.append(torch.cat(z).movedim(0, 1))
+    z = 0.18215 * torch.stack(frames)
+    t, eps = draws.integers(1000), draws.normal(4, FRAMES, 8, 8)
+    rescaled = torch.tensor([max(0.7, 1 - 0.3 * s / 399) for s in t.tolist()])
+    a = torch.from_numpy(model.schedule.alphas_cumprod)[t].sqrt().float()
+    signal, a = (x.view(-1, 1, 1, 1, 1) for x in (rescaled, a))
+    signal = signal * z
+    b = (1 - a.square()).sqrt()
+    x_t, v = a * signal + b * eps, a * eps - b * signal
+    ends = torch.zeros_like(z)
+    ends[:, :, [0, -1]] = z[:, :, [0, -1]]
+    u = draws.uniform()
+    prompts = ["" if x < 2 / 3 else p for x, p in zip(u.tolist(), batch["prompt"], strict=True)]
+    first = video[:, :, 0] * (u < 1 / 3).view(-1, 1, 1, 1)
+    image = model.resampler(model.image(clip_pixels(first, model.image.image_size)))
+    context = torch.cat([model.text(prompts), image], dim=1)
+
+    torch.testing.assert_close(x_in, torch.cat([x_t, ends], dim=1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(context_in, context, rtol=1e-4, atol=1e-5)
+    assert torch.equal(t_in, t) and fs_in.tolist() == batch["fs"] and not named
+    out = model.unet(torch.cat([x_t, ends], dim=1), t, context, torch.tensor(batch["fs"]))
+    assert loss.item() == pytest.approx((out - v).square().mean().item(), rel=1e-4)
+
+
+def _all_kinds(step: int) -> bool:
+    """Whether of the three clips one loses its prompt, one its image and one both at this step,
+    and one has a timestep where the rescale is between its ends."""
+    draws = Draws(5, step, range(CLIPS))
+    draws.normal(FRAMES, 4, 8, 8)
+    t = draws.integers(1000)
+    draws.normal(4, FRAMES, 8, 8)
+    kinds = {int(3 * u) for u in draws.uniform().tolist()}
+    return kinds == {0, 1, 2} and bool(((t > 50) & (t < 350)).any())
+
+
+def test_conditions_are_dropped_in_the_base_s_shares() -> None:
+    """5 % without prompt, 5 % without image, 5 % without either."""
+    no_prompt, grey = dropped(Draws(0, 0, range(20_000)), 0.05)
+    for which in (no_prompt & ~grey, grey & ~no_prompt, no_prompt & grey):
+        assert which.float().mean().item() == pytest.approx(0.05, abs=0.006)
+
+
+class Tower(nn.Module):
+    """Tells pictures apart by their mean colour, and words by their length."""
+
+    image_size = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, given: Tensor | list[str]) -> Tensor:
+        if isinstance(given, list):
+            return torch.tensor([float(len(words)) for words in given]).view(-1, 1, 1)
+        return given.mean(dim=(1, 2, 3)).view(-1, 1, 1)
+
+
+def test_dropped_means_the_empty_prompt_and_a_grey_image() -> None:
+    """Of pictures and words, and of what a cache holds of them."""
+    parts = SimpleNamespace(text=Tower(), image=Tower(), resampler=nn.Identity())
+    tokens, n = Tokens(parts, drop=0.25, train_towers=False), 40
+    batch = {"prompt": ["words"] * n, "first": torch.ones(n, 3, 16, 16)}
+    found = tokens(batch, Draws(0, 0, range(n)))
+    no_prompt, grey = dropped(Draws(0, 0, range(n)), 0.25)
+    white, mid = (parts.image(clip_pixels(x * torch.ones(1, 3, 16, 16), 8)).item() for x in (1, 0))
+    assert found[:, 0, 0].tolist() == [0.0 if gone else 5.0 for gone in no_prompt]
+    expected = torch.tensor([mid if gone else white for gone in grey])
+    torch.testing.assert_close(found[:, 1, 0], expected)
+    assert len(set(zip(no_prompt.tolist(), grey.tolist(), strict=True))) == 4 and mid != white
+    cached = {"text": torch.full((n, 1, 1), 5.0), "image": torch.full((n, 1, 1), white)}
+    torch.testing.assert_close(tokens(cached, Draws(0, 0, range(n))), found)
+
+
+@pytest.mark.parametrize("gate", [False, True])
+def test_the_sketch_encoder_sees_chosen_frames_and_a_gate_closes_the_others(
+    model: ToonModel, batch: dict, monkeypatch: pytest.MonkeyPatch, gate: bool
+) -> None:
+    keep = torch.tensor([[0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
+    monkeypatch.setattr(sketch, "chosen", lambda *_: keep)
+    torch.manual_seed(2)
+    encoder = filled(SketchEncoder(sketch_for(TINY.unet)))
+    objective = SketchObjective(model, encoder, SketchTrainConfig(gate=gate, scale=0.5, **FILES))
+    shown, hint = [], encoder.hint
+    monkeypatch.setattr(encoder, "hint", lambda x: shown.append(x) or hint(x))
+    _, named = seen(model.unet)
+    loss, values = objective.eval()(batch, Draws(5, 0, range(CLIPS)))
+    assert torch.equal(shown[0], batch["sketches"] * keep.view(CLIPS, 1, FRAMES, 1, 1))
+    assert values["sketched"] == keep.float().mean()
+    for found in named["control"]:
+        acts = found.unflatten(0, (CLIPS, FRAMES)).abs().amax(dim=(2, 3, 4)) > 0
+        assert torch.equal(acts, keep if gate else torch.ones_like(keep))
+    loss.backward()
+    reached = [p.grad.abs().max() > 0 for p in encoder.parameters() if p.grad is not None]
+    assert sum(reached) > 0.9 * len(list(encoder.parameters()))
+    assert all(p.grad is None for p in model.parameters())

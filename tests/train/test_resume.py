@@ -1,0 +1,83 @@
+"""A run that was stopped and gone on with equals one that was not, of every entry, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from toy_recipe import same
+
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.weights.save import save
+from train import autoencoder, cache, decoder, pretrain, rectify, sketch
+from train.engine import attention, checkpoint
+from train.engine.config import RunConfig
+from train.engine.result import save_part
+
+NANO = presets.nano()
+TINY = replace(
+    NANO,
+    unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
+    clip=replace(NANO.clip, text_layers=2, vision_layers=2),
+)
+SIZE = ["height=64", "width=64", "frames=4", "seed=3", "workers=0", "threads=1", "device=cpu"]
+RUN = ["batch=2", "warmup=0", "lr=1e-3", "ema=0.9", "sheet_clips=0", *SIZE]
+BASE, SHAPE = "base={files}/model.safetensors", "shape={files}/shape.yaml"
+CACHED = [BASE, "data={files}/cache"]
+ADVERSARIAL = ["gan_start=0", "disc_width=16", "disc_layers=2", "perceptual=none"]
+FROM_NOTHING = [SHAPE, "autoencoder={files}/vae.safetensors"]
+CASES: dict[str, tuple[ModuleType, list[str]]] = {
+    "autoencoder": (autoencoder, [SHAPE, "latent_noise=0.3", "halved=0.5"]),
+    "decoder": (decoder, [BASE, *ADVERSARIAL, "latent_noise=0.2"]),
+    "sketch": (sketch, [BASE, "dropout=0.2", "optimizer=muon"]),
+    "pretrain": (pretrain, [*FROM_NOTHING, "weighting=min_snr", "attention=products"]),
+    "lora": (rectify, [BASE, "lora=2", "dropout=0.2", "accumulate=2"]),
+    "cache": (rectify, [*CACHED, "drop=0.3"]),
+}
+
+
+@pytest.fixture(autouse=True)
+def torchs_own_attention_afterwards() -> Iterator[None]:
+    yield
+    attention.use("sdpa")
+
+
+@pytest.fixture(scope="module")
+def files(clip_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the least size that has every kind of block, its autoencoder, and a cache."""
+    folder = tmp_path_factory.mktemp("files")
+    torch.manual_seed(0)
+    model = ToonModel(TINY)
+    for p in model.parameters():
+        if not p.any():
+            nn.init.normal_(p, std=0.02)
+    save(model, folder / "model.safetensors", dtype=torch.float32)
+    save_part(model.vae, folder / "vae.safetensors", "vae", RunConfig(data="", out=""), {})
+    (folder / "shape.yaml").write_text(json.dumps(TINY.to_dict()))
+    words = [f"base={folder}/model.safetensors", "count=3", "held_out=0", *SIZE]
+    cache.main([f"data={clip_folders}", f"out={folder}/cache", *words])
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_step_and_one_more_equal_two(
+    case: str, files: Path, clip_folders: Path, tmp_path: Path
+) -> None:
+    entry, own = CASES[case]
+    words = [f"data={clip_folders}", *RUN, *(word.format(files=files) for word in own)]
+    for name, steps in (("whole", 2), ("parts", 1), ("parts", 2)):
+        entry.main([*words, f"out={tmp_path}/{name}", f"steps={steps}"])
+    folders = (tmp_path / name / "checkpoints" for name in ("whole", "parts"))
+    whole, parts = map(checkpoint.load_latest, folders)
+    assert whole["step"] == parts["step"] == 2
+    assert same(whole["objectives"], parts["objectives"])
+    (result,) = (tmp_path / "whole").glob("*.safetensors")
+    assert same(load_file(result), load_file(tmp_path / "parts" / result.name))
