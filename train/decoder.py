@@ -53,6 +53,7 @@ class DecoderConfig(FromBase):
     redenoise: int = 0  # latents made anew by up to so many last steps of the base's sampling,
     redenoise_of: int = 15  # which has so many steps
     redenoise_temperature: float = 1.0  # and this one
+    matching: float = 0.0  # weight of looking at the keys' places that show the same
     gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
     gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
     disc_dims: int = 2  # the discriminator sees frames, or (3) clips
@@ -151,6 +152,8 @@ def _check(config: DecoderConfig) -> None:
         raise ValueError(
             f"redenoise={config.redenoise}: expected 0 to redenoise_of={config.redenoise_of}"
         )
+    if config.matching and (config.checkpointing or config.variant == "plain"):
+        raise ValueError("matching needs a decoder with references, and checkpointing=false")
     if config.redenoise and config.crop:
         raise ValueError("redenoise works on whole frames: leave crop at 0")
 

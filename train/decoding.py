@@ -17,6 +17,7 @@ from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.losses.adversarial import Adversary, adaptive_weight, hinge_generator
 from train.losses.gradients import value_and_gradient, with_gradient
+from train.losses.matching import matching, watched
 from train.losses.perceptual import Perceptual
 from train.redenoised import Redenoiser
 from train.vae_start import last_layer
@@ -47,7 +48,8 @@ class DecoderObjective(nn.Module):
         with torch.no_grad():
             video, z, references = self._encoded(batch, draws)
             z = self._disturbed(z, batch, draws)
-        out = vae.decode(z, references if vae.config.references else None)
+        with watched(vae.decoder) as seen:
+            out = vae.decode(z, references if vae.config.references else None)
         loss, gradient, values = self._reconstruction(out, video, draws)
         if adversary is not None and draws.step >= self.config.gan_start:
             gan, gan_gradient = value_and_gradient(lambda x: hinge_generator(adversary(x)), out)
@@ -55,7 +57,11 @@ class DecoderObjective(nn.Module):
             loss, gradient = loss + weight * gan, gradient + weight * gan_gradient
             values |= {"gan": gan, "lambda_d": weight}
             adversary.pairs.append((video, out.detach()))
-        return with_gradient(out, loss, gradient), values
+        loss = with_gradient(out, loss, gradient)
+        if self.config.matching:
+            found = matching(seen, video, draws)
+            loss, values = loss + self.config.matching * found, values | {"matching": found.detach()}
+        return loss, values
 
     def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The frames, their unscaled latents, and both keys' features. Cached posteriors serve

@@ -364,12 +364,28 @@ def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained, vae):
         ("base=nowhere.safetensors", "no such file"),
         ("redenoise=16", "redenoise=16: expected 0 to redenoise_of=15"),
         ("perceptual=vgg", "vgg16"),
+        ("checkpointing=true matching=0.1", "checkpointing=false"),
+        ("variant=plain matching=0.1", "a decoder with references"),
     ],
 )
 def test_bad_options_are_refused_at_once(base_file, clip_folders, tmp_path, option, reason):
-    words = [f"base={base_file}", f"data={clip_folders}", f"out={tmp_path}/x", *SHORT, option]
+    words = [f"base={base_file}", f"data={clip_folders}", f"out={tmp_path}/x", *SHORT]
     with pytest.raises(ValueError, match=reason):
-        decoder.main(words)
+        decoder.main([*words, *option.split()])
+
+
+def test_matching_adds_its_share_and_pulls_at_the_attention_alone_where_it_is_unused(vae, batch):
+    draws = Draws(0, 0, [0, 1])
+    shares = []
+    for weight in (0.0, 0.5):
+        objective, _, started = objectives(vae, lambda_p=0.0, gan_weight=0.0, matching=weight)
+        loss, values = objective(batch, draws)
+        loss.backward()
+        shares.append(float(loss.detach()) - float(values["l1"]))
+        query = started.decoder.attn_refinement[2].to_q.weight.grad
+        assert query is None or bool(query.any()) == bool(weight), "its output projection is zero"
+    assert shares[0] == 0
+    assert shares[1] == pytest.approx(0.5 * float(values["matching"]), rel=1e-4) and shares[1] > 0
 
 
 def test_its_parts_of_a_batch_stay_since_each_has_a_weight_of_its_own():

@@ -46,10 +46,18 @@ class ReferenceAttention(nn.Module):
         self.to_out = nn.Sequential(zero(ops.Linear(inner, dim)))
 
     def forward(self, x: Tensor, span: Span, reference: Tensor) -> Tensor:
-        q = self.to_q(rearrange(self.norm(x), "n c h w -> n (h w) c"))
-        tokens = rearrange(reference, "b c k h w -> b (k h w) c")
+        q, tokens = self.queries(x), places(reference)
         out = attend_frames(q, (self.to_k(tokens), self.to_v(tokens)), self.heads)
         return x + rearrange(self.to_out(out), "n (h w) c -> n c h w", h=x.shape[-2])
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(n c h w) -> (n hw inner)."""
+        return self.to_q(rearrange(self.norm(x), "n c h w -> n (h w) c"))
+
+
+def places(reference: Tensor) -> Tensor:
+    """Maps of both keys (b c 2 h w) as tokens (b 2hw c), the first key's before the last's."""
+    return rearrange(reference, "b c k h w -> b (k h w) c")
 
 
 def reference_modules(widths: list[int], config: VAEConfig, ops: Ops) -> nn.ModuleList:
