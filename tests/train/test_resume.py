@@ -39,6 +39,7 @@ CASES: dict[str, tuple[ModuleType, list[str]]] = {
     "decoder": (decoder, [BASE, *ADVERSARIAL, "latent_noise=0.2"]),
     "sketch": (sketch, [BASE, "dropout=0.2", "optimizer=muon"]),
     "pretrain": (pretrain, [*FROM_NOTHING, "weighting=min_snr", "attention=products"]),
+    "rectify": (rectify, [BASE, "dropout=0.2"]),
     "lora": (rectify, [BASE, "lora=2", "dropout=0.2", "accumulate=2"]),
     "cache": (rectify, [*CACHED, "drop=0.3"]),
 }
