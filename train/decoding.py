@@ -60,7 +60,10 @@ class DecoderObjective(nn.Module):
         loss = with_gradient(out, loss, gradient)
         if self.config.matching:
             found = matching(seen, video, draws)
-            loss, values = loss + self.config.matching * found, values | {"matching": found.detach()}
+            loss, values = (
+                loss + self.config.matching * found,
+                values | {"matching": found.detach()},
+            )
         return loss, values
 
     def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
