@@ -72,14 +72,19 @@ class NativeUNet(VideoUNet):
 
 
 class ToonLatent(comfy.latent_formats.SD15):
-    """Latents (b 4 f h w). The preview's colours are the model's own, or Stable Diffusion's, whose
-    autoencoder the official model's comes from."""
+    """Latents (b z f h w). The preview's colours are the model's own, or of four channels Stable
+    Diffusion's, whose autoencoder the official model's comes from."""
 
     latent_dimensions = 3
 
-    def __init__(self, scale_factor: float = 0.18215, preview: Preview | None = None) -> None:
+    def __init__(
+        self, channels: int = 4, scale_factor: float = 0.18215, preview: Preview | None = None
+    ) -> None:
         super().__init__(scale_factor)
+        self.latent_channels = channels
         self.taesd_decoder_name = None  # TAESD takes pictures, not clips
+        if channels != 4:
+            self.latent_rgb_factors = None
         if preview is not None:
             self.latent_rgb_factors = [list(row) for row in preview.factors]
             self.latent_rgb_factors_bias = list(preview.bias)
@@ -99,7 +104,8 @@ class ToonModelConfig(comfy.supported_models_base.BASE):
     def __init__(self, config: ToonConfig) -> None:
         super().__init__({"config": config.unet})
         self.toon = config
-        self.latent_format = ToonLatent(config.scale_factor, config.preview)
+        channels = config.vae.z_channels
+        self.latent_format = ToonLatent(channels, config.scale_factor, config.preview)
 
 
 class ToonVideoModel(comfy.model_base.BaseModel):

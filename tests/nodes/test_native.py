@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from graphs import Prompt, deviation, encode, node, picture, sample
+from graphs import Prompt, decode, deviation, encode, node, picture, sample
+
+from toon_core.model import ToonModel
+from toon_core.weights.save import save
 
 if TYPE_CHECKING:
     from inprocess import Comfy
@@ -170,6 +174,21 @@ def test_ksampler_runs(ready: Any, scheduler: str) -> None:
     assert run.success, run.error
     assert run.value("6").shape == (4, 64, 64, 3) and run.value("6").std() > 0
     assert len(run.previews) == 3
+
+
+def test_ksampler_runs_on_latents_of_six_channels(toon: Comfy, tiny: Any) -> None:
+    config = replace(
+        tiny.config,
+        unet=replace(tiny.config.unet, in_channels=12, out_channels=6),
+        vae=replace(tiny.config.vae, z_channels=6),
+    )
+    torch.manual_seed(0)
+    save(ToonModel(config), toon.base / "models/checkpoints/six.safetensors")
+    prompt = plain_ksampler(encode(toon, picture(1), picture(2)))
+    prompt["1"] = node("ToonLoadModel", file="six.safetensors", weight_dtype="default")
+    run = toon.run({**prompt, **decode(latent=["7", 0])}, keep=["6", "7"])
+    assert run.success, run.error
+    assert run.value("7")["samples"].shape[1] == 6 and run.value("6").shape == (4, 64, 64, 3)
 
 
 def plain_ksampler(prompt: Prompt, **changes: Any) -> Prompt:
