@@ -58,13 +58,10 @@ class DecoderObjective(nn.Module):
             values |= {"gan": gan, "lambda_d": weight}
             adversary.pairs.append((video, out.detach()))
         loss = with_gradient(out, loss, gradient)
-        if self.config.matching:
-            found = matching(seen, video, draws)
-            loss, values = (
-                loss + self.config.matching * found,
-                values | {"matching": found.detach()},
-            )
-        return loss, values
+        if not self.config.matching:
+            return loss, values
+        found = matching(seen, video, draws)
+        return loss + self.config.matching * found, values | {"matching": found.detach()}
 
     def _encoded(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The frames, their unscaled latents, and both keys' features. Cached posteriors serve
