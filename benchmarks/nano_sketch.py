@@ -9,23 +9,27 @@ agreement F of that frame's edges with the lines, at strengths 0 (no sketch), 1 
 from __future__ import annotations
 
 import statistics
+import sys
 from dataclasses import replace
+from pathlib import Path
 
-import nano_cast
 import torch
 from kornia.filters import canny
 from torch import Tensor
 
-import toon_core
-from toon_core.metrics.sketch_agreement import sketch_agreement
-from toon_core.model import ToonModel
-from toon_core.pipeline import interpolate
-from toon_core.presets import SMALL
-from toon_core.sketch.control import SketchControl, place
-from toon_core.sketch.encoder import SketchEncoder
-from train.data.sketch import xdog
-from train.eval.clips import Clip
-from train.eval.systems import NANO
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import toon_core  # noqa: E402
+from benchmarks import nano_cast  # noqa: E402
+from toon_core.metrics.sketch_agreement import sketch_agreement  # noqa: E402
+from toon_core.model import ToonModel  # noqa: E402
+from toon_core.pipeline import interpolate  # noqa: E402
+from toon_core.presets import SMALL  # noqa: E402
+from toon_core.sketch.control import SketchControl, place  # noqa: E402
+from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
+from train.data.sketch import xdog  # noqa: E402
+from train.eval.clips import Clip  # noqa: E402
+from train.eval.systems import NANO  # noqa: E402
 
 STRENGTHS = (0.0, 1.0, 1.5)
 # Of (1 3 h w) in [0, 1] to (1 1 h w), bright on black; Canny's thresholds are the workflow's.
@@ -35,21 +39,30 @@ LINES = {
 }
 
 
-def drawn(model: ToonModel, encoder: SketchEncoder, clip: Clip, lines: Tensor, s: float) -> Tensor:
-    """nano's middle frame (3 h w) in [0, 1], with the lines (1 h w) at strength s."""
+def load() -> tuple[ToonModel, SketchEncoder]:
+    """nano and its sketch encoder."""
+    files = (NANO, NANO.with_name("nano_sketch.safetensors"))
+    model, encoder = (toon_core.load(file, dtype=torch.float32) for file in files)
+    return model, encoder
+
+
+def agreement(
+    model: ToonModel, encoder: SketchEncoder, clip: Clip, lines: Tensor, strength: float
+) -> float:
+    """F of the edges of nano's middle frame with the lines (1 h w), which it is given at that
+    strength; 0 is no sketch."""
     placed = place({nano_cast.DRAWN: lines}, len(clip.frames), *clip.size)
-    control = SketchControl(encoder, placed, scale=s) if s else None
+    control = SketchControl(encoder, placed, scale=strength) if strength else None
     recipe = replace(SMALL, fps=clip.fps, replace_middle_frames=False)
     keys = (key[None] * 2 - 1 for key in (clip.first, clip.last))
     made = interpolate(model, *keys, clip.prompt, recipe=recipe, control=control)
-    return ((made[0, :, nano_cast.DRAWN] + 1) / 2).clamp(0, 1)
+    frame = ((made[0, :, nano_cast.DRAWN] + 1) / 2).clamp(0, 1)
+    return float(sketch_agreement(frame, lines).f_score)
 
 
 @torch.inference_mode()
 def main() -> None:
-    files = (NANO, NANO.with_name("nano_sketch.safetensors"))
-    model, encoder = (toon_core.load(file, dtype=torch.float32) for file in files)
-    clips = nano_cast.cast()
+    (model, encoder), clips = load(), nano_cast.cast()
     print("lines", *(f"strength {s:g}" for s in STRENGTHS), sep="\t")
     for name, of in LINES.items():
         row = []
@@ -57,8 +70,7 @@ def main() -> None:
             found = []
             for clip in clips:
                 lines = of(clip.frames[nano_cast.DRAWN : nano_cast.DRAWN + 1])[0]
-                made = drawn(model, encoder, clip, lines, s)
-                found.append(sketch_agreement(made, lines).f_score)
+                found.append(agreement(model, encoder, clip, lines, s))
             row.append(statistics.fmean(found))
         print(name, *(f"{f:.3f}" for f in row), sep="\t", flush=True)
 

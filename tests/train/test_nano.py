@@ -1,18 +1,11 @@
 """nano on the project's own cast: no worse than recorded, and drawn lines pull its own."""
 
 import json
-from dataclasses import replace
 from statistics import fmean
 
 import pytest
-import torch
 
-import toon_core
-from benchmarks import nano_cast
-from toon_core.metrics.sketch_agreement import sketch_agreement
-from toon_core.pipeline import interpolate
-from toon_core.presets import SMALL
-from toon_core.sketch.control import SketchControl, place
+from benchmarks import nano_cast, nano_sketch
 from train.eval.metric import LOWER, TRUTH
 from train.eval.systems import NANO, Checkpoint
 
@@ -46,21 +39,12 @@ def test_nano_is_no_worse_than_recorded(clips):
 
 def test_a_sketch_pulls_the_lines_of_its_frame(clips):
     """The true middle frame's lines, drawn for nano, come out nearer than without them."""
-    model, encoder = (
-        toon_core.load(path, dtype=torch.float32)
-        for path in (NANO, NANO.with_name("nano_sketch.safetensors"))
-    )
+    model, encoder = nano_sketch.load()
     nearer = []
     for clip in clips[3:6]:
-        ((drawn, sketch),) = clip.sketches.items()
-        lines = sketch[:1]
-        control = SketchControl(encoder, place({drawn: lines}, 16, *clip.size), scale=1.5)
-        keys = [key[None] * 2 - 1 for key in (clip.first, clip.last)]
-        given = replace(SMALL, fps=clip.fps, replace_middle_frames=False)
-        made = (
-            interpolate(model, *keys, clip.prompt, recipe=given, control=c)[0, :, drawn]
-            for c in (None, control)
+        lines = clip.sketches[nano_cast.DRAWN][:1]
+        without, pulled = (
+            nano_sketch.agreement(model, encoder, clip, lines, s) for s in (0.0, 1.5)
         )
-        without, pulled = (sketch_agreement(((x + 1) / 2).clamp(0, 1), lines).f_score for x in made)
-        nearer.append(float(pulled - without))
+        nearer.append(pulled - without)
     assert fmean(nearer) > 0.015 and min(nearer) > 0, nearer
