@@ -79,6 +79,7 @@ class VAEConfig(_Part):
     norm_groups: int = 32
     reference_heads: int = 8  # of the cross-attention to the keys, whatever the channel count
     reference_head_width: int = 64
+    reference_nearness: bool = False  # not the release's: that attention also knows where it is
 
     @property
     def plain(self) -> bool:

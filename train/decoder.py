@@ -54,6 +54,7 @@ class DecoderConfig(FromBase):
     redenoise_of: int = 15  # which has so many steps
     redenoise_temperature: float = 1.0  # and this one
     matching: float = 0.0  # weight of looking at the keys' places that show the same
+    nearness: bool = False  # the attention to the keys also knows which places are near
     gan_weight: float = 1.0  # a factor on the adaptive weight; 0: no discriminator
     gan_start: int = 1000  # first step with it (not published): the new parts begin at zero
     disc_dims: int = 2  # the discriminator sees frames, or (3) clips
@@ -89,6 +90,7 @@ class DecoderRecipe:
             config.variant,
             identity_time_mix=config.identity_time_mix,
             fold=config.fold_post_quant,
+            nearness=config.nearness,
         ).to(device)
         self.vae.decoder.checkpointing = config.checkpointing
         self.model.vae = self.vae
@@ -154,6 +156,8 @@ def _check(config: DecoderConfig) -> None:
         )
     if config.matching and (config.checkpointing or config.variant == "plain"):
         raise ValueError("matching needs a decoder with references, and checkpointing=false")
+    if config.nearness and config.variant == "plain":
+        raise ValueError("nearness needs a decoder with references: leave variant at full")
     if config.redenoise and config.crop:
         raise ValueError("redenoise works on whole frames: leave crop at 0")
 

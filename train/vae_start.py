@@ -17,7 +17,12 @@ VARIANTS = {"full": (True, True), "no_pseudo3d": (True, False), "plain": (False,
 
 
 def start_decoder(
-    base: Autoencoder, variant: str, *, identity_time_mix: bool = True, fold: bool = True
+    base: Autoencoder,
+    variant: str,
+    *,
+    identity_time_mix: bool = True,
+    fold: bool = True,
+    nearness: bool = False,
 ) -> Autoencoder:
     """An autoencoder of the variant with the base's weights in float32; only `decoder.` trains.
 
@@ -25,6 +30,7 @@ def start_decoder(
     projections and endpoint convolutions, zero last convolutions of the temporal stacks,
     `mix_factor` 0 (one half of a zero). `identity_time_mix`: so does the colours' convolution
     over time, which else starts at random as in the release. `fold`: see `fold_post_quant`.
+    `nearness`: references are found by where they are, too.
     A base that has parts already keeps them; one with parts the variant lacks is a ValueError.
     """
     if variant not in VARIANTS:
@@ -36,7 +42,9 @@ def start_decoder(
             f"variant={variant}: the base's decoder is already {variant_of(base)}; "
             "give that variant to go on from it, or a base with the plain decoder"
         )
-    vae = Autoencoder(replace(had, references=references, pseudo_3d=pseudo_3d))
+    near = references and (nearness or had.reference_nearness)
+    new = replace(had, references=references, pseudo_3d=pseudo_3d, reference_nearness=near)
+    vae = Autoencoder(new)
     vae.load_state_dict({k: v.float() for k, v in base.state_dict().items()}, strict=False)
     if pseudo_3d and not had.pseudo_3d and identity_time_mix:
         start_identity(vae.decoder.conv_out.time_mix_conv)

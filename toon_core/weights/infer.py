@@ -140,6 +140,7 @@ def _vae(tensors: Tensors) -> VAEConfig:
         z_channels=len(tensors["post_quant_conv.bias"]),
         references=DUAL_REFERENCE.removeprefix(PREFIXES["vae"]) in tensors,
         pseudo_3d="decoder.mid.block_1.mix_factor" in tensors,
+        reference_nearness="decoder.attn_refinement.2.nearness.amount" in tensors,
     )
 
 

@@ -36,7 +36,7 @@ class _Products(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q = q * q.shape[-1] ** -0.5
         ctx.size = max(1, BLOCK // (q.shape[1] * k.shape[1]))
-        out, kept = torch.empty_like(q), []
+        out, kept = v.new_empty(*q.shape[:-1], v.shape[-1]), []
         for o, qs, ks, vs in _blocks(ctx.size, out, q, k, v):
             weights = torch.bmm(qs, ks.transpose(1, 2)).softmax(-1, dtype=q.dtype)  # not autocast's
             torch.bmm(weights, vs, out=o)

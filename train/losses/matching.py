@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from toon_core.vae.references import ReferenceAttention, places
+from toon_core.vae.references import ReferenceAttention
 from train.engine.draws import Draws
 
 Given = tuple[ReferenceAttention, Tensor, Tensor]  # itself, x ((b f) c h w), keys (b c 2 h w)
@@ -60,7 +60,7 @@ def attention(module: ReferenceAttention, x: Tensor, keys: Tensor, drawn: Tensor
     """Logarithm of the weight, a mean over the heads, that the places `drawn` (b n) of every frame
     give to each place of the keys: (b f n 2hw)."""
     q = _at(rearrange(module.queries(x), "(b f) p c -> b f p c", b=len(keys)), drawn)
-    k = module.to_k(places(keys))
+    k = module.keys(keys)
     q, k = (rearrange(y, "b ... (m d) -> b m ... d", m=module.heads).float() for y in (q, k))
     weights = torch.einsum("b m f n d, b m k d -> b m f n k", q, k) * q.shape[-1] ** -0.5
     return weights.log_softmax(-1).logsumexp(1) - math.log(module.heads)
