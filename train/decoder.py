@@ -46,6 +46,7 @@ class DecoderConfig(FromBase):
     models: str = "models"  # folder of files of other networks, here LPIPS's
     perceptual: str = "auto"  # or vgg, alex, hed, none
     lambda_p: float = 0.1  # weight of LPIPS
+    style: float = 0.0  # not the paper's: so much of the distance of Gram matrices is added to it
     perceptual_frames: int = 32  # frames in LPIPS at a time: memory, not the result
     perceptual_drawn: int = 0  # so many of a clip's frames in LPIPS, drawn at random (0: all)
     # Not the paper's: a decoder for what a denoiser gives, not for perfect latents.
@@ -77,7 +78,8 @@ class DecoderRecipe:
     def __init__(self, config: DecoderConfig, device: torch.device) -> None:
         _check(config)
         self.config, self.device = config, device
-        measure = perceptual(config.perceptual if config.lambda_p else "none", config.models)
+        choice = config.perceptual if config.lambda_p else "none"
+        measure = perceptual(choice, config.models, config.style)
         self.measured = measure.label if measure else "none"
         self.model = toon_core.load(config.base, expect="toon")
         parts = ("video",) if config.crop else ("video", "moments")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,16 +71,36 @@ class DenoiserObjective(nn.Module):
         self._others = (model, decoded)  # no submodules: not trained here
 
     def forward(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        model, decoded = self._others
+        model, _ = self._others
         latents = batch_latents(model, batch, draws)
         x_t, v, t = noised(model.schedule, latents, draws, self.config.shift)
-        joined = torch.cat([x_t, ends_only(latents)], dim=1)
-        context = self.tokens(batch, draws)
-        out = self.unet(joined, t, context, rates(batch, t.device))
+        out = self.predictor(batch, ends_only(latents), draws)(x_t, t)
         loss, values = v_loss(out, v, t, model.schedule, self.config.weighting)
+        return self.with_distance(loss, values, model.schedule.x0(x_t, out, t), latents, draws)
+
+    def predictor(self, batch: Batch, ends: Tensor, draws: Draws) -> Callable[..., Tensor]:
+        """predict(x_t, t, chosen=all) -> v of the chosen clips, under the batch's conditions."""
+        context, fs = self.tokens(batch, draws), rates(batch, ends.device)
+
+        def predict(x_t: Tensor, t: Tensor, chosen: Tensor | slice = slice(None)) -> Tensor:
+            joined = torch.cat([x_t, ends], dim=1)
+            return self.unet(joined[chosen], t[chosen], context[chosen], fs[chosen])
+
+        return predict
+
+    def with_distance(
+        self,
+        loss: Tensor,
+        values: dict[str, Tensor],
+        estimate: Tensor,
+        latents: Tensor,
+        draws: Draws,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """A loss and its values, with the distance of the decoded estimate of x0 where asked."""
+        _, decoded = self._others
         if decoded is None:
             return loss, values
-        distance = decoded(model.schedule.x0(x_t, out, t), latents, draws)
+        distance = decoded(estimate, latents, draws)
         return loss + self.config.lambda_p * distance, values | {"lpips": distance.detach()}
 
 

@@ -34,6 +34,7 @@ from train.engine.result import finished, load_part
 from train.losses.decoded import DecodedDistance
 from train.losses.perceptual import perceptual
 from train.scale import shape
+from train.unrolled import UnrolledObjective
 
 log = logging.getLogger("toon.train")
 
@@ -52,6 +53,9 @@ class PretrainConfig(DenoisingConfig):
     preset: str = "nano"  # the model's shape
     shape: str = ""  # or a YAML file: ToonConfig's fields, a part also in the release's options
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
+    # Not the paper's, for a model that samples in few steps with little noise.
+    unrolled: int = 0  # train on its own samples, of so many steps,
+    unrolled_temperature: float = 0.3  # at this temperature
     # Not the paper's: estimates of x0 that also look right when decoded.
     lambda_p: float = 0.0  # weight of LPIPS on them
     perceptual: str = "auto"  # or vgg, alex, hed
@@ -72,8 +76,23 @@ class PretrainRecipe(DenoiserRecipe):
             go_on_from(model, config.init)
         model.vae.requires_grad_(False).eval()
         decoded = decoded_distance(config, model, device) if config.lambda_p else None
-        objective = DenoiserObjective(model, config, train_towers=True, decoded=decoded)
-        super().__init__(config, model, device, objective)
+        super().__init__(config, model, device, objective_of(config, model, decoded))
+
+
+def objective_of(
+    config: PretrainConfig, model: ToonModel, decoded: DecodedDistance | None
+) -> DenoiserObjective:
+    """The squared error of eq. 2, or of the model's own samples. ValueError on options that
+    cannot be."""
+    steps, temperature = config.unrolled, config.unrolled_temperature
+    if steps < 0 or not 0 <= temperature <= 1:
+        raise ValueError(
+            f"unrolled={steps} unrolled_temperature={temperature}: expected 0 or more steps, and "
+            "a temperature of 0 to 1"
+        )
+    if not steps:
+        return DenoiserObjective(model, config, train_towers=True, decoded=decoded)
+    return UnrolledObjective(model, config, True, decoded, steps, temperature)
 
 
 def decoded_distance(

@@ -106,3 +106,13 @@ def test_pretrain_adds_it_to_its_loss(trained, clip_folders, tmp_path):
     bare, full = curve("bare"), curve("full", "lambda_p=0.5", "perceptual_crop=32")
     assert "lpips" not in bare and full["lpips"] > 0
     assert full["loss"] == pytest.approx(bare["loss"] + 0.5 * full["lpips"], rel=1e-4)
+
+
+def test_pretrain_on_its_own_samples_takes_both(trained, clip_folders, tmp_path):
+    given = [f"data={clip_folders}", f"autoencoder={trained}", "sheet_steps=1", *SHORT]
+    words = ["unrolled=2", "lambda_p=0.5", "perceptual_crop=32"]
+    pretrain.main([*given, f"out={tmp_path}", *words])
+    assert (tmp_path / "model.safetensors").is_file()
+    for wrong in ("unrolled=-1", "unrolled_temperature=1.5"):
+        with pytest.raises(ValueError, match=wrong):
+            pretrain.main([*given, f"out={tmp_path}/other", *words, wrong])

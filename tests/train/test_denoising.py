@@ -12,13 +12,17 @@ from torch import Tensor, nn
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
 from toon_core.presets import nano, sketch_for
+from toon_core.samplers.ddim import ddim
 from toon_core.sketch.encoder import SketchEncoder
 from train import sketch
 from train.conditions import Tokens, dropped
-from train.denoising import DenoiserObjective
+from train.denoising import DenoiserObjective, batch_latents
 from train.engine.draws import Draws
+from train.losses.diffusion import ends_only
+from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig
 from train.sketch import SketchObjective, SketchTrainConfig
+from train.unrolled import UnrolledObjective
 
 NANO = nano()
 TINY = replace(
@@ -27,6 +31,7 @@ TINY = replace(
     clip=replace(NANO.clip, text_layers=2, vision_layers=2),
 )
 CLIPS, FRAMES = 3, 4
+UNROLLED = 4  # steps of a sampling that is trained on
 FILES = {"data": "", "out": "", "base": ""}
 
 
@@ -117,6 +122,48 @@ def _all_kinds(step: int) -> bool:
     draws.normal(4, FRAMES, 8, 8)
     kinds = {int(3 * u) for u in draws.uniform().tolist()}
     return kinds == {0, 1, 2} and bool(((t > 50) & (t < 350)).any())
+
+
+def test_each_clip_is_judged_where_a_sampling_without_it_would_stand(
+    model: ToonModel, batch: dict
+) -> None:
+    """Without noise, a run of the sampler alone passes the same states."""
+    config = PretrainConfig(drop=0.0, data="", out="")
+    objective = UnrolledObjective(model, config, True, None, UNROLLED, temperature=0.0)
+    given, _ = seen(model.unet)
+    loss, values = objective(batch, Draws(3, 0, range(3)))
+    x_t, t = given[0][:, :4].clone(), given[1].clone()
+
+    draws = Draws(3, 0, range(3))
+    latents = batch_latents(model, batch, draws)
+    predict = objective.predictor(batch, ends_only(latents), draws)
+    states = {}
+
+    def denoise(x, timestep):
+        states[timestep] = x
+        return predict(x, torch.full((3,), timestep))
+
+    with torch.no_grad():
+        ddim(denoise, 0 * latents, objective.table, lambda: 0 * latents)
+    assert len(set(t.tolist())) > 1
+    wanted = torch.stack([states[int(step)][i] for i, step in enumerate(t)])
+    torch.testing.assert_close(x_t, wanted, rtol=1e-4, atol=1e-5)
+    x0 = model.schedule.x0(x_t, predict(x_t, t), t)
+    assert loss.item() == pytest.approx((x0 - latents).square().mean().item(), rel=1e-4)
+    assert values.keys() <= {"noisy", "clean"}
+
+
+def test_the_steps_before_give_no_gradients_and_the_judged_one_does(
+    model: ToonModel, batch: dict
+) -> None:
+    config = PretrainConfig(drop=0.0, data="", out="")
+    objective = UnrolledObjective(model, config, True, None, UNROLLED, temperature=0.3)
+    graded = []
+    hook = model.unet.register_forward_pre_hook(lambda *_: graded.append(torch.is_grad_enabled()))
+    with torch.enable_grad():
+        objective(batch, Draws(3, 0, range(3)))
+    hook.remove()
+    assert graded[-1] and not any(graded[:-1]) and len(graded) > 1
 
 
 def test_conditions_are_dropped_in_the_base_s_shares() -> None:

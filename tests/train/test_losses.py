@@ -14,7 +14,7 @@ from torch import nn
 from toon_core.metrics.imagenet import FILES
 from train.losses import adversarial, gradients
 from train.losses.adversarial import PatchDiscriminator
-from train.losses.perceptual import perceptual
+from train.losses.perceptual import perceptual, style_distance
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +62,24 @@ def test_a_step_along_the_gradient_brings_images_nearer(alex, images):
     before.backward()
     after = loss(a - 0.05 * a.grad / a.grad.abs().max(), b)
     assert after < before
+
+
+def test_style_is_blind_to_where_things_are_and_not_to_a_blur():
+    generator = torch.Generator().manual_seed(2)
+    maps = [torch.randn(2, 5, 8, 8, generator=generator), torch.randn(2, 3, 4, 4)]
+    moved = [m.roll((1, 2), (2, 3)) for m in maps]
+    blurred = [nn.functional.avg_pool2d(m, 3, 1, 1, count_include_pad=False) for m in maps]
+    torch.testing.assert_close(style_distance(moved, maps), torch.zeros(2), atol=1e-5, rtol=0)
+    assert style_distance(blurred, maps).min() > 0.3
+    halved = [m * 0.5**0.5 for m in maps]  # Gram matrices of half the size
+    torch.testing.assert_close(style_distance(halved, maps), torch.full((2,), 0.25))
+
+
+def test_style_is_added_to_the_distance(alex, images):
+    plain, both = perceptual("alex", alex[0]), perceptual("alex", alex[0], style=0.5)
+    trunk = plain.measure.trunk
+    added = style_distance(*(trunk((x + 1) / 2) for x in images)).mean()
+    assert both(*images).item() == pytest.approx(plain(*images).item() + 0.5 * added.item())
 
 
 def test_black_images_have_finite_gradients(alex):

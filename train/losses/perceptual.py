@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from toon_core.metrics.hed import load_lpips_hed, lpips_hed_label
 from toon_core.metrics.imagenet import FILES, find_trunk, load_lpips
-from toon_core.metrics.lpips import LPIPS
+from toon_core.metrics.lpips import LPIPS, unit_maps
 
 log = logging.getLogger("toon.train")
 
@@ -18,7 +18,8 @@ CHOICES = ("auto", "vgg", "alex", "hed", "none")
 
 
 class Perceptual(nn.Module):
-    """LPIPS (Zhang et al. 2018, eq. 1) of images (n 3 h w) in [-1, 1]; a number, the mean.
+    """LPIPS (Zhang et al. 2018, eq. 1) of images (n 3 h w) in [-1, 1], plus `style` times their
+    `style_distance`; a number, the mean.
 
     Gradients reach the first argument only. In float32 whatever autocast says: the maps are
     divided by norms that may be as small as 1e-10. `label` says which networks measure, `net`
@@ -27,17 +28,39 @@ class Perceptual(nn.Module):
 
     def __init__(self, measure: LPIPS, label: str, net: str = "vgg") -> None:
         super().__init__()
-        self.net = net
+        self.net, self.style = net, 0.0
         self.measure, self.label = measure.eval().requires_grad_(False), label
 
     def forward(self, images: Tensor, truth: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
-            wanted = self.measure.features((truth.detach().float() + 1) / 2)
-            given = self.measure.features((images.float() + 1) / 2)
-            return self.measure.compare(given, wanted).mean()
+            wanted = self.measure.trunk((truth.detach().float() + 1) / 2)
+            given = self.measure.trunk((images.float() + 1) / 2)
+            found = self.measure.compare(unit_maps(given), unit_maps(wanted))
+            if self.style:
+                found = found + self.style * style_distance(given, wanted)
+            return found.mean()
 
 
-def perceptual(choice: str, models: str | Path) -> Perceptual | None:
+def style_distance(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Squared distance of the maps' Gram matrices (Gatys et al. 2016, eq. 3; in frame
+    interpolation Reda et al. 2022), over the square of the wanted one, a mean over the layers:
+    (n). A blur has other matrices than what is sharp, wherever that stands, so it asks for lines
+    even where it is not certain where they belong."""
+    return torch.stack(
+        [
+            (gram(a) - gram(b)).square().sum((1, 2)) / gram(b).square().sum((1, 2)).clamp(min=1e-12)
+            for a, b in zip(given, wanted, strict=True)
+        ]
+    ).mean(0)
+
+
+def gram(maps: Tensor) -> Tensor:
+    """(n d h w) -> (n d d), a mean over the places."""
+    flat = maps.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[-1]
+
+
+def perceptual(choice: str, models: str | Path, style: float = 0.0) -> Perceptual | None:
     """The loss of one of CHOICES, or None for `none`.
 
     vgg, alex: the published LPIPS, torchvision's file lying in the folder `models`; hed: the
@@ -50,6 +73,7 @@ def perceptual(choice: str, models: str | Path) -> Perceptual | None:
         return None
     folder = Path(models)
     loss = _load(choice if choice != "auto" else _available(folder), folder)
+    loss.style = style
     log.info("perceptual loss: %s", loss.label)
     return loss
 
