@@ -58,6 +58,7 @@ class PretrainConfig(DenoisingConfig):
     unrolled_temperature: float = 0.3  # at this temperature
     # Not the paper's: estimates of x0 that also look right when decoded.
     lambda_p: float = 0.0  # weight of LPIPS on them
+    style: float = 0.0  # so much of the distance of Gram matrices is added to it
     perceptual: str = "auto"  # or vgg, alex, hed
     models: str = "models"  # folder of files of other networks, here LPIPS's
     perceptual_drawn: int = 2  # inner frames a clip in LPIPS
@@ -100,7 +101,7 @@ def decoded_distance(
 ) -> DecodedDistance:
     """The term that `lambda_p` weighs. ValueError where the clips are too short or small for it,
     or the autoencoder's decoder is not the plain one."""
-    measure = perceptual(config.perceptual, config.models)
+    measure = perceptual(config.perceptual, config.models, config.style)
     side = config.perceptual_crop
     if measure is None or side % 8 or not 0 <= side <= min(config.height, config.width):
         raise ValueError(
