@@ -91,6 +91,8 @@ def objective_of(
             f"unrolled={steps} unrolled_temperature={temperature}: expected 0 or more steps, and "
             "a temperature of 0 to 1"
         )
+    if steps and config.fsdp:
+        raise ValueError("unrolled: clips take different numbers of steps, which fsdp cannot do")
     if not steps:
         return DenoiserObjective(model, config, train_towers=True, decoded=decoded)
     return UnrolledObjective(model, config, True, decoded, steps, temperature)

@@ -9,6 +9,7 @@ from torch import nn
 
 from toon_core.ops import Ops
 from toon_core.vae.autoencoder import Autoencoder, stack_references
+from toon_core.vae.frames import Span
 from toon_core.vae.references import Nearness, ReferenceAttention
 from train.vae_start import start_decoder
 
@@ -41,7 +42,7 @@ def test_it_adds_the_cosines_of_how_far_places_are_apart(attentions, rand):
     y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
     y, x = y.flatten().float(), x.flatten().float()
     apart = [(p[:, None] - p.repeat(2)) for p in (y, x)]
-    for head, amounts in enumerate(near.nearness.amount.relu()):
+    for head, amounts in enumerate(near.nearness.amount):
         waves = [
             amount * sum((math.pi / 2**f * d).cos() for d in apart)
             for f, amount in enumerate(amounts, start=1)
@@ -59,6 +60,15 @@ def test_it_starts_with_every_second_head_looking_at_its_own_place():
     own = weights.unflatten(-1, (2, H * W)).sum(-2).diagonal(dim1=-2, dim2=-1)
     assert own[0].min() > 0.75 and own[2].min() > 0.75
     torch.testing.assert_close(own[1], torch.full((H * W,), 1 / (H * W)))
+
+
+def test_every_head_can_learn_it(attentions, rand):
+    near, _ = attentions
+    with torch.no_grad():
+        near.nearness.amount.copy_(Nearness(HEADS, Ops()).amount)
+    with torch.enable_grad():
+        near(rand(2, 6, H, W), Span(0, 2, 2), rand(1, 6, 2, H, W)).square().sum().backward()
+    assert near.nearness.amount.grad.abs().min() > 0
 
 
 def test_a_decoder_takes_it_on_and_keeps_it(tiny, rand):

@@ -116,3 +116,6 @@ def test_pretrain_on_its_own_samples_takes_both(trained, clip_folders, tmp_path)
     for wrong in ("unrolled=-1", "unrolled_temperature=1.5"):
         with pytest.raises(ValueError, match=wrong):
             pretrain.main([*given, f"out={tmp_path}/other", *words, wrong])
+    sharded = pretrain.PretrainConfig(data="", out="", unrolled=2, fsdp=True)
+    with pytest.raises(ValueError, match=r"unrolled.*fsdp"):
+        pretrain.objective_of(sharded, None, None)

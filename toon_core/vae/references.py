@@ -72,8 +72,8 @@ class ReferenceAttention(nn.Module):
 
 
 class Nearness(nn.Module):
-    """Adds sum_f a_f (cos(w_f dy) + cos(w_f dx)) to attention scores, a_f >= 0 learned for every
-    head, w_f = pi / 2^f, as further channels of queries and keys: cos(w (p - p')) =
+    """Adds sum_f a_f (cos(w_f dy) + cos(w_f dx)) to attention scores, a_f learned for every head,
+    w_f = pi / 2^f, as further channels of queries and keys: cos(w (p - p')) =
     cos(wp) cos(wp') + sin(wp) sin(wp'). So it costs no map of scores, and reads the same at every
     size.
     """
@@ -92,7 +92,7 @@ class Nearness(nn.Module):
         by is made up for."""
         heads = rearrange(q, "n p (m d) -> n p m d", m=len(self.amount))
         wide = heads.shape[-1] + 4 * self.COUNT
-        amount = self.amount.to(q.device, torch.float32).relu() * wide**0.5
+        amount = self.amount.to(q.device, torch.float32) * wide**0.5
         waves = _waves(size, self.COUNT, q.device)[:, None] * amount.repeat(1, 4)
         return _joined(heads * (wide / heads.shape[-1]) ** 0.5, waves)
 
