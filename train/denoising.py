@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from train.engine.result import save_model
 from train.losses.decoded import DecodedDistance
 from train.losses.diffusion import ends_only, noised, v_loss
 from train.scale import Options, ScaledConfig
+from train.stepping import Predict, predictor
 
 
 def _sheets(steps: int, cfg: float, temperature: float) -> Options:
@@ -78,15 +78,10 @@ class DenoiserObjective(nn.Module):
         loss, values = v_loss(out, v, t, model.schedule, self.config.weighting)
         return self.with_distance(loss, values, model.schedule.x0(x_t, out, t), latents, draws)
 
-    def predictor(self, batch: Batch, ends: Tensor, draws: Draws) -> Callable[..., Tensor]:
-        """predict(x_t, t, chosen=all) -> v of the chosen clips, under the batch's conditions."""
+    def predictor(self, batch: Batch, ends: Tensor, draws: Draws) -> Predict:
+        """The denoiser that trains, under the batch's conditions."""
         context, fs = self.tokens(batch, draws), rates(batch, ends.device)
-
-        def predict(x_t: Tensor, t: Tensor, chosen: Tensor | slice = slice(None)) -> Tensor:
-            joined = torch.cat([x_t, ends], dim=1)
-            return self.unet(joined[chosen], t[chosen], context[chosen], fs[chosen])
-
-        return predict
+        return predictor(self.unet, ends, context, fs)
 
     def with_distance(
         self,

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from toon_core.model import ToonModel
 from toon_core.presets import RELEASED
-from toon_core.samplers.ddim import step
 from train.conditions import Tokens, rates
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.losses.diffusion import ends_only
+from train.stepping import predictor, stepped
 
 
 class Redenoiser:
@@ -29,16 +29,14 @@ class Redenoiser:
         """Scaled latents (b z f h w) of a batch -> the same, made anew."""
         steps = draws.integers(self.most + 1).to(latents.device)
         context, ends = self.tokens(batch, draws), ends_only(latents)
-        fs = rates(batch, latents.device)
-        x = self._noised(latents, steps, draws)
-        for i in reversed(range(self.most)):
-            noise, at_work = self._noise(x, draws), steps > i
-            if at_work.any():
-                joined = torch.cat([x, ends], 1)[at_work]
-                t = torch.full((len(joined),), self.table.timesteps[i], device=x.device)
-                v = self.model.unet(joined, t, context[at_work], fs[at_work])
-                x[at_work] = step(x[at_work], v, self.table, i, noise[at_work])[0]
-        return x
+        return stepped(
+            self._noised(latents, steps, draws),
+            predictor(self.model.unet, ends, context, rates(batch, latents.device)),
+            self.table,
+            reversed(range(self.most)),
+            lambda i: steps > i,
+            lambda: self._noise(latents, draws),
+        )
 
     def _noised(self, latents: Tensor, steps: Tensor, draws: Draws) -> Tensor:
         """Each clip where its steps begin; those of no steps as they are."""

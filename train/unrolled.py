@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from toon_core.model import ToonModel
 from toon_core.presets import RELEASED
-from toon_core.samplers.ddim import step
 from train.denoising import DenoiserObjective, DenoisingConfig, batch_latents
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.losses.decoded import DecodedDistance
 from train.losses.diffusion import ends_only
-
-Predict = Callable[..., Tensor]
+from train.stepping import Predict, stepped
 
 
 class UnrolledObjective(DenoiserObjective):
@@ -59,14 +55,14 @@ class UnrolledObjective(DenoiserObjective):
     @torch.no_grad()
     def _come_to(self, last: Tensor, latents: Tensor, predict: Predict, draws: Draws) -> Tensor:
         """x at step `last` (b,) of the run of every clip; the table's steps run downwards."""
-        x = self._noise(latents, draws)
-        for i in reversed(range(1, len(self.table))):
-            noise, going = self._noise(latents, draws), last < i
-            if going.any():
-                t = torch.full((len(x),), self.table.timesteps[i], device=x.device)
-                v = predict(x, t, going)
-                x[going] = step(x[going], v, self.table, i, noise[going])[0]
-        return x
+        return stepped(
+            self._noise(latents, draws),
+            predict,
+            self.table,
+            reversed(range(1, len(self.table))),
+            lambda i: last < i,
+            lambda: self._noise(latents, draws),
+        )
 
     def _noise(self, like: Tensor, draws: Draws) -> Tensor:
         return self.temperature * draws.normal(*like.shape[1:]).to(like)
