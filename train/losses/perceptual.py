@@ -26,9 +26,9 @@ class Perceptual(nn.Module):
     names the trunk: vgg, alex or hed.
     """
 
-    def __init__(self, measure: LPIPS, label: str, net: str = "vgg") -> None:
+    def __init__(self, measure: LPIPS, label: str, net: str = "vgg", style: float = 0.0) -> None:
         super().__init__()
-        self.net, self.style = net, 0.0
+        self.net, self.style = net, style
         self.measure, self.label = measure.eval().requires_grad_(False), label
 
     def forward(self, images: Tensor, truth: Tensor) -> Tensor:
@@ -72,8 +72,8 @@ def perceptual(choice: str, models: str | Path, style: float = 0.0) -> Perceptua
     if choice == "none":
         return None
     folder = Path(models)
-    loss = _load(choice if choice != "auto" else _available(folder), folder)
-    loss.style = style
+    net = choice if choice != "auto" else _available(folder)
+    loss = Perceptual(*_load(net, folder), net, style)
     log.info("perceptual loss: %s", loss.label)
     return loss
 
@@ -85,14 +85,13 @@ def _available(folder: Path) -> str:
     return "hed"
 
 
-def _load(choice: str, folder: Path) -> Perceptual:
-    if choice == "hed":
-        try:
-            return Perceptual(load_lpips_hed(), "LPIPS-HED, " + lpips_hed_label(), "hed")
-        except ValueError as error:
-            files = " or ".join(FILES.values())
-            raise ValueError(
-                f"perceptual=hed: {error}; or put {files} into {folder}, or give perceptual=none"
-            ) from error
-    label = f"LPIPS v0.1 {choice} ({FILES[choice]} of torchvision)"
-    return Perceptual(load_lpips(choice, folder), label, choice)
+def _load(net: str, folder: Path) -> tuple[LPIPS, str]:
+    if net != "hed":
+        return load_lpips(net, folder), f"LPIPS v0.1 {net} ({FILES[net]} of torchvision)"
+    try:
+        return load_lpips_hed(), "LPIPS-HED, " + lpips_hed_label()
+    except ValueError as error:
+        files = " or ".join(FILES.values())
+        raise ValueError(
+            f"perceptual=hed: {error}; or put {files} into {folder}, or give perceptual=none"
+        ) from error
