@@ -1,11 +1,15 @@
-"""Tiny clips made on the spot."""
+"""Tiny clips made on the spot, and what a decoder is trained on."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from nano_decoder import PLAIN
 from PIL import Image
+
+from toon_core.vae.autoencoder import Autoencoder
 
 
 def _animated(start, end, frames: int) -> dict:
@@ -74,3 +78,18 @@ def clip_folders(tmp_path_factory) -> Path:
             Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
         (folder / "prompt.txt").write_text(f"a box goes {way}")
     return root
+
+
+@pytest.fixture
+def vae() -> Autoencoder:
+    """A random one of nano's shape, with a plain decoder."""
+    torch.manual_seed(4)
+    return Autoencoder(PLAIN.vae)
+
+
+@pytest.fixture
+def batch() -> dict:
+    """Two clips of noise."""
+    return {
+        "video": torch.rand(2, 3, 4, 64, 64, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    }

@@ -1,0 +1,71 @@
+"""The latents that a decoder learns from: stored, disturbed, and made again by a denoiser."""
+
+import pytest
+import torch
+from nano_decoder import objectives
+
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.samplers import ddim
+from train.conditions import clip_moments
+from train.decoder import DecoderConfig
+from train.decoding import DecoderObjective
+from train.engine.draws import Draws
+from train.losses.diffusion import ends_only
+from train.redenoised import Redenoiser
+from train.vae_start import start_decoder
+
+
+def test_cached_latents_give_what_the_encoder_gives(vae, batch):
+    objective, _, started = objectives(vae, gan_weight=0.0)
+    loss, _ = objective(batch, Draws(0, 0, range(2)))
+    moments = clip_moments(started, batch["video"])
+    cached, _ = objective(batch | {"moments": moments}, Draws(0, 0, range(2)))
+    other, _ = objective(batch | {"moments": 1.2 * moments}, Draws(0, 0, range(2)))
+    assert cached.item() == pytest.approx(loss.item(), rel=1e-5) != other.item()
+
+
+def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch):
+    trained = start_decoder(vae, "full")
+    quiet, noisy = (
+        DecoderObjective(trained, DecoderConfig(latent_noise=s), 0.18215, None, None)
+        for s in (0.0, 0.3)
+    )
+    z = torch.zeros(2, 4, 16, 8, 8)
+    assert torch.equal(quiet._disturbed(z, {}, Draws(0, 0, [0, 1])), z)
+    found = [noisy._disturbed(z, {}, Draws(0, step, [0, 1])) for step in range(40)]
+    strengths = torch.stack([x.std(dim=(1, 2, 3, 4)) for x in found]) * 0.18215
+    assert strengths.max() < 0.33 and strengths.max() > 0.25 and strengths.min() < 0.05
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_redenoised_latents_are_the_sampler_s_own(vae, batch, temperature):
+    """A clip of n steps is what the pipeline's DDIM makes of it noised to where they begin."""
+    torch.manual_seed(6)
+    model = ToonModel(presets.nano()).eval()
+    model.vae = vae
+    batch = batch | {"prompt": ["a", "b"], "fs": torch.tensor([8, 12])}
+    latents = torch.randn(2, 4, 4, 8, 8)
+    remake = Redenoiser(model, 3, 8, temperature)
+    index = next(i for i in range(99) if _differ(i))
+    found = remake(latents.clone(), batch, Draws(0, index, range(2)))
+    draws = Draws(0, index, range(2))
+    steps = draws.integers(4).tolist()
+    context, start = remake.tokens(batch, draws), temperature * draws.normal(4, 4, 8, 8)
+    noises = [temperature * draws.normal(4, 4, 8, 8) for _ in range(3)][::-1]
+    for clip, n in enumerate(steps):
+        x, t = latents[clip : clip + 1], torch.tensor([remake.table.timesteps[n - 1]])
+        ends = ends_only(x)
+        if n:
+            x = model.schedule.add_noise(x, start[clip : clip + 1], t)[0]
+        for i in reversed(range(n)):
+            given = torch.cat([x, ends], 1), torch.tensor([remake.table.timesteps[i]])
+            v = model.unet(*given, context[clip : clip + 1], batch["fs"][clip : clip + 1])
+            x = ddim.step(x, v, remake.table, i, noises[i][clip : clip + 1])[0]
+        assert torch.allclose(found[clip : clip + 1], x, atol=1e-5)
+
+
+def _differ(index):
+    """Whether both clips of this step have steps, not as many."""
+    first, second = Draws(0, index, range(2)).integers(4).tolist()
+    return 0 < first != second > 0
