@@ -158,6 +158,12 @@ def states(job: loop.Run) -> dict:
     return {name: trained.state_dict() for name, trained in job.trained.items()}
 
 
+def tensors(tree: dict) -> list[torch.Tensor]:
+    """All tensors of nested dicts: releases of bitsandbytes nest their moments differently."""
+    leaves = (tensors(v) if isinstance(v, dict) else [v] for v in tree.values())
+    return [v for found in leaves for v in found if isinstance(v, torch.Tensor)]
+
+
 def main(arguments: list[str]) -> None:
     while arguments:
         end = arguments.index("--") if "--" in arguments else len(arguments)
