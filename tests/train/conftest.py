@@ -1,4 +1,4 @@
-"""Tiny clips made on the spot, and what a decoder is trained on."""
+"""Tiny clips made on the spot, and what tests of the decoder and of evaluation begin with."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from discs import make_testset
 from nano_decoder import PLAIN
 from PIL import Image
 
 from toon_core.vae.autoencoder import Autoencoder
+from train.eval.networks import Networks
+from train.eval.settings import Settings
 
 
 def _animated(start, end, frames: int) -> dict:
@@ -93,3 +96,20 @@ def batch() -> dict:
     return {
         "video": torch.rand(2, 3, 4, 64, 64, generator=torch.Generator().manual_seed(5)) * 2 - 1
     }
+
+
+@pytest.fixture
+def testset(tmp_path: Path) -> Path:
+    return make_testset(tmp_path / "held_out")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(out=tmp_path / "out", size=64)
+
+
+@pytest.fixture
+def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the networks do not matter, that they are absent saves their time."""
+    find = "train.eval.settings.find_networks"
+    monkeypatch.setattr(find, lambda models: Networks(models=models))

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from discs import disc, make_testset
+from discs import disc
 from PIL import Image
 
 from toon_core.metrics.sketch_agreement import sketch_lines
 from train.eval.clips import read_clip, read_frames, read_testset, shorter_side, write_frames
-
-
-@pytest.fixture
-def testset(tmp_path: Path) -> Path:
-    return make_testset(tmp_path / "held_out")
 
 
 def draw_outline(path: Path, height: int, width: int) -> None:
