@@ -1,4 +1,4 @@
-"""Tiny clips made on the spot, and what tests of the decoder and of evaluation begin with."""
+"""What several files begin with: tiny clips made on the spot, random networks, an evaluation."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,12 @@ import torch
 from discs import make_testset
 from nano_decoder import PLAIN
 from PIL import Image
+from torch import nn
 
+from toon_core import presets
+from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.save import save
 from train.eval.networks import Networks
 from train.eval.settings import Settings
 
@@ -81,6 +85,17 @@ def clip_folders(tmp_path_factory) -> Path:
             Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
         (folder / "prompt.txt").write_text(f"a box goes {way}")
     return root
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A file of a random model of nano's shape, none of its layers zero."""
+    torch.manual_seed(0)
+    model = ToonModel(presets.nano())
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    return save(model, tmp_path_factory.mktemp("base") / "model.safetensors", dtype=torch.float32)
 
 
 @pytest.fixture

@@ -8,41 +8,28 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from caches import SHAPE, options
 from safetensors.torch import load_file
 from torch import nn
 
 import toon_core
 from toon_core import presets
 from toon_core.model import ToonModel
-from toon_core.weights.save import save
 from train import cache, denoising, rectify
 from train.cache import CacheConfig, build
 from train.conditions import Tokens, clip_moments
 from train.data.cached import CachedWindows
-from train.data.cachefile import TEXT, shard_name, spans, write_json, write_shard
+from train.data.cachefile import TEXT
 from train.data.source import open_windows
 from train.decoder import DecoderConfig, DecoderRecipe
 from train.engine.batches import collate
 from train.engine.draws import Draws
-from train.engine.history import History
 from train.engine.result import save_part
 from train.pretrain import PretrainConfig, PretrainRecipe
 from train.rectify import RectifyConfig, RectifyRecipe
 from train.sketch import SketchRecipe, SketchTrainConfig
 
-SHAPE = {"height": 64, "width": 64}
 RUN = {"steps": 2, "batch": 2, "seed": 3, "workers": 0, "sheet_clips": 1, "device": "cpu"}
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A random model of nano's shape, none of its layers zero."""
-    torch.manual_seed(0)
-    model = ToonModel(presets.nano())
-    for parameter in model.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.02)
-    return save(model, tmp_path_factory.mktemp("base") / "model.safetensors", dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +41,6 @@ def autoencoder(base, tmp_path_factory):
     path = tmp_path_factory.mktemp("vae") / "autoencoder.safetensors"
     save_part(vae, path, "vae", CacheConfig(), {})
     return path
-
-
-def options(data, out, **changes) -> CacheConfig:
-    given = {"count": 5, "shard_items": 2, "seed": 3, "held_out": 1, "workers": 0, "device": "cpu"}
-    return CacheConfig(data=str(data), out=str(out), **(given | SHAPE | changes))
 
 
 @pytest.fixture(scope="module")
@@ -262,101 +244,3 @@ def test_a_window_that_cannot_be_read_is_the_next_one(cached, tmp_path, caplog):
     assert len([r for r in caplog.records if "window 1: cannot be read" in r.message]) == 1
     (tmp_path / "cache" / "train-000000.tar").unlink()
     assert torch.equal(spoiled[0]["text"], whole[3]["text"])
-
-
-def test_a_lost_shard_of_many_windows_costs_no_run(tmp_path):
-    tiny_cache(tmp_path, count=24, shard_items=10)
-    windows = CachedWindows(tmp_path, "train", 24, ())
-    for number in (0, 2):
-        (tmp_path / f"train-{number:06d}.tar").write_bytes(b"")
-        assert {windows[i]["start"] for i in range(10)} <= set(range(10, 20))
-    assert windows[21]["start"] in range(10, 20) and windows[13]["start"] == 13
-    (tmp_path / "train-000001.tar").unlink()
-    with pytest.raises(ValueError, match="item 3: .* delete the shards .* same train.cache again"):
-        windows[3]
-
-
-def test_of_a_single_shard_the_next_window_that_can_be_read_is_taken(tmp_path):
-    tiny_cache(tmp_path, count=4, shard_items=64)
-    windows = CachedWindows(tmp_path, "train", 4, ())
-    windows._places[1]["json"] = windows._places[2]["json"] = (0, 5)
-    assert [windows[i]["start"] for i in range(4)] == [0, 3, 3, 3]
-
-
-def tiny_cache(out, **changes):
-    """Windows of text alone: all that unreadable ones are told by."""
-    facts = {"count": 5, "shard_items": 2, "held_out": 0, "seed": 3, "precision": "fp16"}
-    facts |= SHAPE | {"frames": 4, "sketch": "none", "clips": "c" * 16, "encoders": {}}
-    facts |= changes | {"parts": [], "complete": True}
-    for number, part in enumerate(spans(facts["count"], facts["shard_items"])):
-        files = [(i, [("json", json.dumps({"start": i}).encode())]) for i in part]
-        write_shard(out / shard_name("train", number), files)
-    write_json(out / "cache.json", facts)
-    return out
-
-
-def stamps(folder, parts=(), **changes) -> str:
-    folder.mkdir()
-    return CachedWindows(tiny_cache(folder, **changes), "train", 1, parts).stamp()
-
-
-def test_the_stamp_holds_what_decides_the_items(tmp_path):
-    plain = stamps(tmp_path / "plain")
-    assert stamps(tmp_path / "again", held_out=0, shard_items=3, encoders={"text": "x"}) == plain
-    changes = ({"count": 6}, {"seed": 4}, {"precision": "fp32"}, {"clips": "d" * 16})
-    others = [stamps(tmp_path / f"{n}", **change) for n, change in enumerate(changes)]
-    assert len({plain, *others}) == 5
-    of_parts = [
-        stamps(tmp_path / f"parts{n}", ("moments", "sketches"), **change)
-        for n, change in enumerate(({}, {"sketch": "hed"}, {"encoders": {"autoencoder": "x"}}))
-    ]
-    assert len({plain, *of_parts}) == 4
-
-
-def test_a_run_is_not_gone_on_with_from_a_cache_that_has_grown(tmp_path, caplog):
-    config = RectifyConfig(data=str(tmp_path), out="run", base="")
-    before, grown = (stamps(tmp_path / f"{n}", count=n) for n in (5, 6))
-    state = History(config, before).state_dict() | {"step": 1}
-    History(config, before).go_on(state)
-    with pytest.raises(ValueError, match="another cache.*made with its count of before"):
-        History(config, grown).go_on(state)
-    assert not caplog.records
-    History(config, grown).go_on(state | {"data_stamp": "c" * 16})
-    (told,) = [r.message for r in caplog.records]
-    assert "if data=" in told and "has grown" in told and "another out folder" in told
-
-
-def test_shards_of_clips_are_not_written_over(clip_folders, tmp_path):
-    for name in ("train-000000.tar", "index.jsonl"):
-        out = tmp_path / name.partition(".")[0]
-        out.mkdir()
-        (out / name).write_text("of train.prepare")
-        with pytest.raises(ValueError, match=f"holds {name}, which train.cache did not write"):
-            build(options(clip_folders, out, base="model.safetensors"))
-        assert [file.name for file in out.iterdir()] == [name]
-    with pytest.raises(ValueError, match="out=.*is data="):
-        build(options(clip_folders, clip_folders / "right" / "..", base="model.safetensors"))
-
-
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        ([], "give base=.* or autoencoder="),
-        (["base=m", "precision=fp8"], "fp16 or fp32"),
-        (["base=m", "count=0"], "count=0"),
-        (["base=m", "held_out=-1"], "held_out=-1: expected 0 or more"),
-        (["base=m", "device=gpu"], "device=gpu: expected cpu, cuda"),
-        (["base=none.safetensors"], "none.safetensors"),
-    ],
-)
-def test_bad_options_end_the_command_with_a_reason(clip_folders, tmp_path, words, reason):
-    out = tmp_path / "out"
-    with pytest.raises(SystemExit, match=f"^error: .*{reason}"):
-        cache.main([f"data={clip_folders}", f"out={out}", *words])
-    assert not out.exists()
-
-
-def test_a_pruned_base_needs_tokens_false(clip_folders, tmp_path):
-    path = save(ToonModel(replace(presets.nano(), clip=None)), tmp_path / "pruned.safetensors")
-    with pytest.raises(ValueError, match="no CLIP towers.*tokens=false"):
-        build(options(clip_folders, tmp_path / "out", base=str(path)))

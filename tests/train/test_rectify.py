@@ -21,18 +21,6 @@ SHORT = ["steps=2", "batch=2", "height=64", "width=64", "workers=0", "threads=1"
 RUN = [*SHORT, "sheet_steps=1", "lr=1e-3", "warmup=0", "sample_every=100", "save_every=100"]
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A model of nano's shape with random weights, in the released layout."""
-    torch.manual_seed(0)
-    model = ToonModel(presets.nano())
-    for parameter in model.parameters():
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.02)
-    path = tmp_path_factory.mktemp("base") / "base.safetensors"
-    return save(model, path, dtype=torch.float32)
-
-
 def changed(base, result) -> set[str]:
     before, after = load_file(base), load_file(result)
     assert before.keys() == after.keys()
