@@ -102,6 +102,7 @@ def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained, vae):
         ("perceptual=vgg", "vgg16"),
         ("checkpointing=true matching=0.1", "checkpointing=false"),
         ("variant=plain matching=0.1", "a decoder with references"),
+        ("variant=plain nearness=true", "nearness needs a decoder with references"),
     ],
 )
 def test_bad_options_are_refused_at_once(base_file, clip_folders, tmp_path, option, reason):
