@@ -11,7 +11,7 @@ from train.conditions import Tokens, rates
 from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.losses.diffusion import ends_only
-from train.stepping import predictor, stepped
+from train.stepping import predictor, stepped, tempered
 
 
 class Redenoiser:
@@ -35,15 +35,13 @@ class Redenoiser:
             self.table,
             reversed(range(self.most)),
             lambda i: steps > i,
-            lambda: self._noise(latents, draws),
+            self.temperature,
+            draws,
         )
 
     def _noised(self, latents: Tensor, steps: Tensor, draws: Draws) -> Tensor:
         """Each clip where its steps begin; those of no steps as they are."""
         timesteps = torch.tensor([0, *self.table.timesteps], device=latents.device)
-        noise = self._noise(latents, draws)
+        noise = tempered(latents, self.temperature, draws)
         noised, _ = self.model.schedule.add_noise(latents, noise, timesteps[steps])
         return torch.where((steps > 0).view(-1, 1, 1, 1, 1), noised, latents)
-
-    def _noise(self, like: Tensor, draws: Draws) -> Tensor:
-        return self.temperature * draws.normal(*like.shape[1:]).to(like)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from toon_core.samplers.ddim import step
 from toon_core.schedule import DDIMTable
+from train.engine.draws import Draws
 
 Predict = Callable[..., Tensor]
 
@@ -29,14 +30,21 @@ def stepped(
     table: DDIMTable,
     steps: Iterable[int],
     at_work: Callable[[int], Tensor],
-    noise: Callable[[], Tensor],
+    temperature: float,
+    draws: Draws,
 ) -> Tensor:
-    """x (b z f h w), changed in place, after `steps` of the table; at_work(i): which clips (b,)
-    take step i. noise() is called at every step, so that no clip's draws hang on the others."""
+    """x (b z f h w), changed in place, after `steps` of the table, their noise times
+    `temperature`; at_work(i): which clips (b,) take step i. Noise is drawn at every step, so that
+    no clip's draws hang on the others."""
     for i in steps:
-        fresh, chosen = noise(), at_work(i)
+        fresh, chosen = tempered(x, temperature, draws), at_work(i)
         if chosen.any():
             t = torch.full((len(x),), table.timesteps[i], device=x.device)
             v = predict(x, t, chosen)
             x[chosen] = step(x[chosen], v, table, i, fresh[chosen])[0]
     return x
+
+
+def tempered(like: Tensor, temperature: float, draws: Draws) -> Tensor:
+    """Normal noise of the shape of clips (b z f h w), times `temperature`."""
+    return temperature * draws.normal(*like.shape[1:]).to(like)

@@ -12,7 +12,7 @@ from train.engine.draws import Draws
 from train.engine.objective import Batch
 from train.losses.decoded import DecodedDistance
 from train.losses.diffusion import ends_only
-from train.stepping import Predict, stepped
+from train.stepping import Predict, stepped, tempered
 
 
 class UnrolledObjective(DenoiserObjective):
@@ -56,13 +56,11 @@ class UnrolledObjective(DenoiserObjective):
     def _come_to(self, last: Tensor, latents: Tensor, predict: Predict, draws: Draws) -> Tensor:
         """x at step `last` (b,) of the run of every clip; the table's steps run downwards."""
         return stepped(
-            self._noise(latents, draws),
+            tempered(latents, self.temperature, draws),
             predict,
             self.table,
             reversed(range(1, len(self.table))),
             lambda i: last < i,
-            lambda: self._noise(latents, draws),
+            self.temperature,
+            draws,
         )
-
-    def _noise(self, like: Tensor, draws: Draws) -> Tensor:
-        return self.temperature * draws.normal(*like.shape[1:]).to(like)
