@@ -43,13 +43,14 @@ class Perceptual(nn.Module):
 
 def style_distance(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """Squared distance of the maps' Gram matrices (Gatys et al. 2016, eq. 3; in frame
-    interpolation Reda et al. 2022), over the square of the wanted one, a mean over the layers:
-    (n). A blur has other matrices than what is sharp, wherever that stands, so it asks for lines
-    even where it is not certain where they belong."""
+    interpolation Reda et al. 2022), over the sum of both's squares, a mean over the layers: (n),
+    0 to 1, so that pictures that are nearly flat do not outweigh all others. A blur has other
+    matrices than what is sharp, wherever that stands, so it asks for lines even where it is not
+    certain where they belong."""
     return torch.stack(
         [
-            (gram(a) - gram(b)).square().sum((1, 2)) / gram(b).square().sum((1, 2)).clamp(min=1e-12)
-            for a, b in zip(given, wanted, strict=True)
+            (a - b).square().sum((1, 2)) / (a.square() + b.square()).sum((1, 2)).clamp(min=1e-12)
+            for a, b in ((gram(x), gram(y)) for x, y in zip(given, wanted, strict=True))
         ]
     ).mean(0)
 
