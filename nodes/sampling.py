@@ -238,6 +238,6 @@ def _inputs() -> list:
         ),
         temperature_input(
             "Factor of the noise: 1 as the release; lower values give calmer and surer pictures "
-            "and less variety between seeds. Small models like nano need about 0.3."
+            "and less variety between seeds. Small models like nano need about 0.5."
         ),
     ]

@@ -11,7 +11,7 @@ RELEASED = Recipe()
 # For networks of less than a hundredth of the released size: their samples of the whole
 # distribution do not hold together yet, so they keep to the likeliest (measured for nano in
 # docs/nano.md).
-SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.3)
+SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.5)
 
 
 def full_size(config: ToonConfig) -> bool:

@@ -69,6 +69,6 @@ def test_the_models_own_recipe_is_named_where_it_is_not_followed(
     model = ready.run(sample(steps=1, cfg_scale=2.0), keep=["1"]).value("1").model
     monkeypatch.setattr(model, "toon", replace(model.toon, recipe=SMALL))
     [line] = told(ready, caplog, sample(steps=2, cfg_scale=7.5))
-    assert "steps 6 (here 2), cfg_scale 1.0 (here 7.5), temperature 0.3 (here 1.0)" in line
+    assert "steps 6 (here 2), cfg_scale 1.0 (here 7.5), temperature 0.5 (here 1.0)" in line
     assert "eta" not in line and "spacing" not in line
-    assert told(ready, caplog, sample(steps=6, cfg_scale=1.0, temperature=0.3)) == []
+    assert told(ready, caplog, sample(steps=6, cfg_scale=1.0, temperature=0.5)) == []
