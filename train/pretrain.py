@@ -23,6 +23,7 @@ from toon_core import presets
 from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.infer import decoder_kind
 from train import autoencoder
 from train.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from train.data.cachefile import FACTS
@@ -44,7 +45,6 @@ SHARED = (
     *("accumulate", "dtype", "device", "seed", "workers", "threads", "save_every", "keep"),
     *("sample_every", "sheet_clips", "log_every", "dry_run", "preset", "shape"),
 )
-REFERENCES = "decoder.attn_refinement.0.conv.weight"
 
 
 @dataclass(kw_only=True)
@@ -136,7 +136,7 @@ def load_autoencoder(path: str, chosen: ToonConfig) -> Autoencoder:
     """A result of `train.autoencoder`; the decoder's kind shows in the file. ValueError where it
     has another shape."""
     state = load_part(path, "vae")
-    vae = Autoencoder((chosen if REFERENCES in state else presets.plain(chosen)).vae)
+    vae = Autoencoder(replace(chosen.vae, **decoder_kind(state)))
     try:
         vae.load_state_dict(state)
     except RuntimeError as error:

@@ -138,10 +138,17 @@ def _vae(tensors: Tensors) -> VAEConfig:
         in_channels=in_channels,
         out_ch=len(tensors["decoder.conv_out.bias"]),
         z_channels=len(tensors["post_quant_conv.bias"]),
-        references=DUAL_REFERENCE.removeprefix(PREFIXES["vae"]) in tensors,
-        pseudo_3d="decoder.mid.block_1.mix_factor" in tensors,
-        reference_nearness="decoder.attn_refinement.2.nearness.amount" in tensors,
+        **decoder_kind(tensors),
     )
+
+
+def decoder_kind(tensors: Tensors) -> dict[str, bool]:
+    """The fields of VAEConfig that say which kind of decoder an autoencoder's tensors hold."""
+    return {
+        "references": DUAL_REFERENCE.removeprefix(PREFIXES["vae"]) in tensors,
+        "pseudo_3d": "decoder.mid.block_1.mix_factor" in tensors,
+        "reference_nearness": "decoder.attn_refinement.2.nearness.amount" in tensors,
+    }
 
 
 def _resampler(tensors: Tensors) -> ResamplerConfig:
