@@ -24,6 +24,7 @@ PANELS = {
     "psnr": "PSNR (dB)",
     "motion_ratio": "motion ratio (truth: 1)",
 }
+RIVALS = [("C1", ":"), ("C2", "--"), ("C3", "-.")]
 
 
 def read(name: str) -> list[dict[str, str]]:
@@ -35,9 +36,9 @@ def draw_progress(panel, column: str) -> None:
     stages = read("progress.csv")
     hours, values = ([float(row[key]) for row in stages] for key in ("thread_hours", column))
     panel.plot(hours, values, marker="o", ms=4, label="nano")
-    for n, rival in enumerate(read("rivals.csv"), start=1):
-        level, style = float(rival[column]), (":", "--", "-.")[n - 1]
-        panel.axhline(level, color=f"C{n}", linestyle=style, label=rival["system"])
+    for rival, (colour, line) in zip(read("rivals.csv"), RIVALS, strict=True):
+        level = float(rival[column])
+        panel.axhline(level, color=colour, linestyle=line, label=rival["system"])
     panel.set(xlabel="hours of threads", ylabel=PANELS[column])
 
 
@@ -51,10 +52,11 @@ def draw_loss(panel) -> None:
 
 def main() -> None:
     figure, panels = pyplot.subplots(1, 4, figsize=(18, 4))
-    for panel, column in zip(panels, PANELS, strict=False):
+    *measures, last = panels
+    for panel, column in zip(measures, PANELS, strict=True):
         draw_progress(panel, column)
-    panels[0].legend(fontsize="small")
-    draw_loss(panels[-1])
+    measures[0].legend(fontsize="small")
+    draw_loss(last)
     for panel in panels:
         panel.grid(alpha=0.3)
     figure.tight_layout()
