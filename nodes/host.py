@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,9 @@ import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
+from comfy_execution import utils as execution
+
+log = logging.getLogger("toon.nodes")
 
 PACK = Path(__file__).resolve().parents[1]
 NANO = "nano (built in)"
@@ -113,3 +119,37 @@ def progress(steps: int = 100) -> Callable[[float], None]:
 def stop_if_cancelled() -> None:
     """Raises ComfyUI's InterruptProcessingException."""
     mm.throw_exception_if_processing_interrupted()
+
+
+_said: dict[str, tuple[str, list[str]]] = {}  # by node: the last prompt it ran in, its lines there
+
+
+def say(text: str = "", *, level: int = logging.INFO) -> None:
+    """To the user of the node that runs: a line in the log, and one in the text box on the node.
+
+    A node's lines of one run are shown one below the other; the next run's take their place.
+    Without text nothing is said, and what an earlier run said goes: for the start of a node that
+    does not always say something. Where no page waits for the run there is only the log.
+    """
+    running = getattr(execution, "get_executing_context", lambda: None)()
+    if text:
+        log.log(level, text if running is None else f"node {running.node_id}: {text}")
+    if running is None:
+        return
+    node = str(running.node_id)
+    prompt, lines = _said.get(node, ("", []))
+    stale = prompt != running.prompt_id and bool(lines)
+    lines = [*(lines if prompt == running.prompt_id else []), *([text] if text else [])]
+    _said[node] = (running.prompt_id, lines)
+    if text or stale:
+        _show_on_node(node, lines)
+
+
+def _show_on_node(node: str, lines: Sequence[str]) -> None:
+    """By ComfyUI's text for a node, to the page that queued the prompt and no other. The page
+    takes it as HTML, and ignores an empty one."""
+    server = getattr(sys.modules.get("server"), "PromptServer", None)
+    server = getattr(server, "instance", None)
+    send = getattr(server, "send_progress_text", None)
+    if send is not None and server.client_id is not None:
+        send(html.escape("\n".join(lines), quote=False) or " ", node, sid=server.client_id)

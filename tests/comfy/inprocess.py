@@ -73,6 +73,15 @@ class Run:
         """(image format, PIL image, size limit) of every live preview, in order."""
         return [event.data[0] for event in self.events if event.kind == 4]
 
+    def said(self, node: str) -> list[str]:
+        """The texts that the page was to show on a node, in order; each replaces the one before."""
+        texts = [event.data for event in self.events if event.kind == 3]
+        sizes = [int.from_bytes(text[:4], "big") for text in texts]
+        pairs = [
+            (t[4 : 4 + n].decode(), t[4 + n :].decode()) for t, n in zip(texts, sizes, strict=True)
+        ]
+        return [text for key, text in pairs if key == node]
+
     def value(self, node: str, slot: int = 0) -> Any:
         """What a node put out: the object itself, as the next node gets it."""
         entry = self.caches.outputs.get(node)
@@ -106,6 +115,11 @@ class Comfy:
         if not loaded:
             raise RuntimeError("ComfyUI cannot import this pack:\n" + "\n".join(lines))
         return sys.modules[folder.replace(".", "_x_")]
+
+    def part(self, name: str) -> Any:
+        """A module of the loaded pack's `nodes`, as ComfyUI runs it."""
+        folder = str(self.base / "custom_nodes" / PACK).replace(".", "_x_")
+        return sys.modules[f"{folder}.nodes.{name}"]
 
     def node_class(self, node_id: str) -> type:
         return self.nodes.NODE_CLASS_MAPPINGS[node_id]
