@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.presets import RELEASED
-from . import host, keys
+from . import host, keys, recipe
 from .clips import encoders
 from .types import (
     CLIP_KEY,
@@ -19,8 +19,6 @@ from .types import (
     LoadedAutoencoder,
     LoadedConditioner,
 )
-
-FITS = ["crop", "pad", "stretch"]
 
 
 class ToonEncodeKeys(io.ComfyNode):
@@ -61,17 +59,25 @@ class ToonEncodeKeys(io.ComfyNode):
         negative_text: Any = None,
     ) -> io.NodeOutput:
         first, last = keys.pair(first_image, last_image)
-        if length < 1:
-            raise ValueError(f"length = {length}: a clip has at least 1 frame.")
-        placed = keys.fit_of(first, width, height, fit)
+        own_size = fit in keys.OWN_SIZE
+        if own_size and (width or height):
+            raise ValueError(
+                f"fit = {fit} takes the size of the images, but width = {width} and height = "
+                f"{height}: set both to 0, or choose another fit."
+            )
+        size = {} if own_size else {"width": width, "height": height}
+        r, taken = recipe.followed(conditioner.config.recipe, **size, length=length, fs=fs)
+        placed = keys.fit_of(first, (r.height, r.width), fit)
+        if taken:
+            host.say(f"The model's own: {taken}")
         show = host.progress(steps=2)
         text, image = encoders(conditioner, clip, clip_vision, positive_text, negative_text)
         branches = keys.token_branches(conditioner, text, image, first, prompt, negative_prompt)
         show(0.5)
-        encoded = keys.key_latents(toon_vae, placed, first, last, length, seed)
+        encoded = keys.key_latents(toon_vae, placed, first, last, r.frames, seed)
         show(1.0)
         latents = host.to_intermediate(encoded.concat)
-        shared = {"concat_latent_image": latents, "fs": fs}
+        shared = {"concat_latent_image": latents, "fs": r.fps}
         references = [host.to_intermediate(r) for r in encoded.references]
         carried = Clip(references=references, fit=placed, shape=tuple(latents.shape))
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
@@ -104,44 +110,45 @@ def _inputs() -> list:
         ),
         io.Int.Input(
             "width",
-            default=r.width,
+            default=0,
             min=0,
             max=8192,
             step=64,
-            tooltip="Width of the clip, a multiple of 64 (nano: 128). Both 0: the first image's "
-            "own size, made multiples of 64.",
+            tooltip="Width of the clip in pixels, a multiple of 64. 0: the model's own.",
         ),
         io.Int.Input(
             "height",
-            default=r.height,
+            default=0,
             min=0,
             max=8192,
             step=64,
-            tooltip="Height of the clip, a multiple of 64 (nano: 128). Both 0: the first image's "
-            "own size, made multiples of 64.",
+            tooltip="Height of the clip in pixels, a multiple of 64. 0: the model's own.",
         ),
         io.Int.Input(
             "length",
-            default=r.frames,
-            min=1,
+            default=0,
+            min=0,
             max=256,
-            tooltip="Frames of the clip, both keys included. The model was made for 16.",
+            tooltip="Frames of the clip, both keys included. 0: the model's own, which is 16 for "
+            "every known model.",
         ),
         io.Int.Input(
             "fs",
-            default=r.fps,
-            min=1,
+            default=0,
+            min=0,
             max=60,
-            tooltip="The frame rate the model is told, 5 to 30: a lower one means larger motion. "
-            "It does not change the number of frames.",
+            tooltip="The frame rate that the model is given, 5 to 30: a lower one means larger "
+            "motion. It does not change the number of frames. 0: the model's own.",
         ),
         io.Combo.Input(
             "fit",
-            options=FITS,
+            options=list(keys.FITS),
             default="crop",
             tooltip="How images of another shape come to the size. crop: the release's way, "
             "scaled and centre cropped, with bars where too small. pad: all of the picture with "
-            "bars, which Toon Decode cuts off. stretch: distorted, which Toon Decode undoes.",
+            "bars, which Toon Decode cuts off. stretch: distorted, which Toon Decode undoes. "
+            "... to own size: not scaled; the clip has the first image's size, brought to "
+            "multiples of 64 by bars, by a cut or by stretching.",
         ),
         io.Int.Input(
             "seed",

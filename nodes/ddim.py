@@ -11,6 +11,7 @@ from tqdm.auto import trange
 from ..toon_core.devices import moved
 from .model_sampling import ToonModelSampling
 from .noise import sampling_draws
+from .recipe import followed
 
 
 def sample_ddim(
@@ -20,17 +21,19 @@ def sample_ddim(
     extra_args: dict[str, Any] | None = None,
     callback: Any = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: float = -1.0,
 ) -> Tensor:
     """x (b c f h w) = x0 + sigma eps at sigmas[0], to sigmas[-1], with ComfyUI's conventions.
 
-    Step noise comes from the seed as Toon Sample draws it, after x_T, times the temperature of
-    Toon Set Schedule.
+    eta: 0 to 1, -1 for that of the model's recipe. Step noise comes from the seed as Toon Sample
+    draws it, after x_T, times the temperature of the MODEL.
     """
     extra_args = extra_args or {}
-    sampling: ToonModelSampling = model.inner_model.inner_model.model_sampling
+    inner = model.inner_model.inner_model
+    sampling = inner.model_sampling
     if not isinstance(sampling, ToonModelSampling):
         raise ValueError("Toon DDIM Sampler needs the MODEL of Toon Load Model.")
+    eta = followed(inner.toon.recipe, eta=eta)[0].eta
     draw = sampling_draws(extra_args.get("seed") or 0, x.shape)
     draw(tuple(x.shape))
     rows = coefficients(sampling, sigmas.cpu(), eta)

@@ -10,8 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..toon_core import pipeline
-from ..toon_core.presets import RELEASED
-from . import host, memory, tensors
+from . import host, memory, recipe, tensors
 from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
 
 LOW_MEMORY = ["auto", "on", "off"]
@@ -28,10 +27,11 @@ class ToonDecode(io.ComfyNode):
             inputs=[
                 io.Latent.Input("latent", tooltip="A clip from Toon Sample or another sampler."),
                 AutoencoderType.Input("toon_vae", tooltip="From Toon Load Model."),
-                io.Boolean.Input(
+                io.Combo.Input(
                     "replace_middle_frames",
-                    default=RELEASED.replace_middle_frames,
-                    tooltip="The release takes the two middle frames from a second decode. Off "
+                    options=recipe.SWITCH,
+                    default=recipe.OWN,
+                    tooltip="The release takes the two middle frames from a second decode. off "
                     "takes half the time and changes only those two frames.",
                 ),
                 io.Combo.Input(
@@ -51,20 +51,25 @@ class ToonDecode(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, low_memory: str) -> bool | str:
-        return host.listed(cls, low_memory=low_memory)
+    def validate_inputs(cls, replace_middle_frames: str, low_memory: str) -> bool | str:
+        return host.listed(cls, replace_middle_frames=replace_middle_frames, low_memory=low_memory)
 
     @classmethod
     def execute(
         cls,
         latent: dict[str, Any],
         toon_vae: LoadedAutoencoder,
-        replace_middle_frames: bool,
+        replace_middle_frames: str,
         low_memory: str,
     ) -> io.NodeOutput:
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
-        frames = _decode(toon_vae, clip, z, replace_middle_frames, low_memory)
+        r, taken = recipe.followed(
+            toon_vae.config.recipe, replace_middle_frames=replace_middle_frames
+        )
+        if taken:
+            host.say(f"The model's own: {taken}")
+        frames = _decode(toon_vae, clip, z, r.replace_middle_frames, low_memory)
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
 from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
 from ..toon_core.denoiser import Branches
-from ..toon_core.images import Fit
-from ..toon_core.presets import RELEASED
+from ..toon_core.images import Fit, Mode
 from . import host, memory, tensors
 from .clips import Text
 from .noise import posterior_noise
 from .types import TOKENS_KEY, LoadedAutoencoder, LoadedConditioner
+
+OWN_SIZE: dict[str, Mode] = {f"{mode} to own size": mode for mode in get_args(Mode)}
+FITS = (*get_args(Mode), *OWN_SIZE)
 
 
 def pair(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,16 +32,13 @@ def pair(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(x.expand(most, -1, -1, -1) for x in (first, last))
 
 
-def fit_of(first: Tensor, width: int, height: int, mode: str) -> Fit:
-    """Where the pictures come; width and height 0 keep their own size."""
+def fit_of(first: Tensor, size: tuple[int, int], choice: str) -> Fit:
+    """Where the pictures come: into (height, width), or to their own size, for which `size` is
+    not used."""
     source = tuple(first.shape[-2:])
-    if width == 0 and height == 0:
-        return Fit.nearest(source, mode)
-    if width == 0 or height == 0:
-        raise ValueError(
-            f"width = {width}, height = {height}: set both, or both to 0 for the images' own size."
-        )
-    return Fit(source, (height, width), mode)
+    if choice in OWN_SIZE:
+        return Fit.nearest(source, OWN_SIZE[choice])
+    return Fit(source, size, choice)
 
 
 def token_branches(
@@ -57,7 +56,7 @@ def token_branches(
         first.to(device, dtype),
         prompt,
         negative,
-        grey=RELEASED.grey_uncond_image,
+        grey=loaded.config.recipe.grey_uncond_image,
     )
     return Branches(*(host.to_intermediate(t).float() for t in vars(branches).values()))
 

@@ -115,7 +115,8 @@ class ToonVideoModel(comfy.model_base.BaseModel):
         kind = comfy.model_base.ModelType.V_PREDICTION
         super().__init__(model_config, kind, device=device, unet_model=NativeUNet)
         self.toon = model_config.toon
-        self.model_sampling = ToonModelSampling(Schedule(self.toon.schedule))
+        temperature = self.toon.recipe.temperature
+        self.model_sampling = ToonModelSampling(Schedule(self.toon.schedule), temperature)
 
     @property
     def compute_dtype(self) -> torch.dtype:

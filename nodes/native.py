@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
 from comfy_api.latest import io
 
 from ..toon_core.presets import RELEASED
-from . import host
+from . import host, recipe
 from .ddim import sample_ddim
 from .guider import ThreeBranchGuider
 from .model import native
 from .model_sampling import sampling_of
 from .noise import ReleaseNoise
-from .widgets import NATIVE, SPACINGS
-
-R = RELEASED
+from .types import NATIVE
 
 
 class ToonScheduleSigmas(io.ComfyNode):
@@ -30,19 +29,8 @@ class ToonScheduleSigmas(io.ComfyNode):
             "Toon Sample gives at eta 0, with Toon DDIM Sampler what it gives at any eta.",
             inputs=[
                 io.Model.Input("model", tooltip="From Toon Load Model."),
-                io.Int.Input(
-                    "steps",
-                    default=R.steps,
-                    min=1,
-                    max=1000,
-                    tooltip="How many steps. With uniform spacing it can become a few more.",
-                ),
-                io.Combo.Input(
-                    "spacing",
-                    options=SPACINGS,
-                    default=R.spacing,
-                    tooltip="Which timesteps are taken: uniform_trailing begins at the last one.",
-                ),
+                recipe.steps_input("How many steps. With uniform spacing it can be a few more."),
+                recipe.spacing_input(),
             ],
             outputs=[
                 io.Sigmas.Output(
@@ -57,9 +45,11 @@ class ToonScheduleSigmas(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, steps: int, spacing: str) -> io.NodeOutput:
-        native(model)
-        sampling = sampling_of(model)
-        return io.NodeOutput(sampling.ddim_sigmas(sampling.schedule.ddim(steps, spacing, 0.0)))
+        own, sampling = native(model).toon.recipe, sampling_of(model)
+        r, taken = recipe.followed(own, steps=steps, spacing=spacing)
+        if taken:
+            host.say(f"The model's own: {taken}")
+        return io.NodeOutput(sampling.ddim_sigmas(sampling.schedule.ddim(r.steps, r.spacing, 0.0)))
 
 
 class ToonDDIMSampler(io.ComfyNode):
@@ -70,16 +60,7 @@ class ToonDDIMSampler(io.ComfyNode):
             display_name="Toon DDIM Sampler",
             category=NATIVE,
             description="The release's sampler for SamplerCustomAdvanced.",
-            inputs=[
-                io.Float.Input(
-                    "eta",
-                    default=R.eta,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="Fresh noise at each step: 1 as the release, 0 for none.",
-                )
-            ],
+            inputs=[recipe.eta_input()],
             outputs=[
                 io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced.")
             ],
@@ -102,7 +83,7 @@ class ToonMakeNoise(io.ComfyNode):
             inputs=[
                 io.Int.Input(
                     "seed",
-                    default=R.seed,
+                    default=RELEASED.seed,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
@@ -131,22 +112,15 @@ class ToonGuideBranches(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="From Toon Encode Keys."),
                 io.Conditioning.Input("image_only", tooltip="From Toon Encode Keys."),
                 io.Conditioning.Input("negative", tooltip="From Toon Encode Keys."),
-                io.Float.Input(
-                    "cfg_scale",
-                    default=R.cfg_scale,
-                    min=1.0,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="How strongly the prompt is followed.",
-                ),
+                recipe.cfg_scale_input(),
                 io.Float.Input(
                     "cfg_image",
-                    default=R.cfg_scale if R.cfg_image is None else R.cfg_image,
-                    min=0.0,
+                    default=-1.0,
+                    min=-1.0,
                     max=30.0,
                     step=0.1,
-                    tooltip="How strongly the first image is followed; the release takes the "
-                    "value of cfg_scale.",
+                    tooltip="How strongly the first image is followed. -1: the model's own, or "
+                    "the value of cfg_scale where the model has none, as the release.",
                 ),
             ],
             outputs=[io.Guider.Output(display_name="guider", tooltip="For SamplerCustomAdvanced.")],
@@ -162,7 +136,13 @@ class ToonGuideBranches(io.ComfyNode):
         cfg_scale: float,
         cfg_image: float,
     ) -> io.NodeOutput:
-        native(model)
-        guider = ThreeBranchGuider(model, cfg_scale, cfg_image)
+        r, taken = recipe.followed(
+            native(model).toon.recipe, cfg_scale=cfg_scale, cfg_image=cfg_image
+        )
+        if r.cfg_image is None:
+            r = replace(r, cfg_image=r.cfg_scale)
+        if taken:
+            host.say(f"The model's own: {taken}")
+        guider = ThreeBranchGuider(model, r.cfg_scale, r.cfg_image)
         guider.set_branches(positive, image_only, negative)
         return io.NodeOutput(guider)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..toon_core.presets import RELEASED
-from ..toon_core.recipe import Recipe
 from .sketch_patch import OPTION
 
 # What other nodes put into ComfyUI's types for its own samplers.
@@ -51,16 +49,3 @@ def ignored(inputs: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _carried(name: str, values: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
     return [f"{key} of {name}" for key in keys if values.get(key) is not None]
-
-
-def off_recipe(recipe: Recipe, given: Mapping[str, Any]) -> str:
-    """Where the model asks for other values than the release's and was given others; empty where
-    it was not, or is sampled as the release is."""
-    found = [
-        f"{name} {wanted} (here {value})"
-        for name, value in given.items()
-        if (wanted := getattr(recipe, name)) not in (value, getattr(RELEASED, name))
-    ]
-    if not found:
-        return ""
-    return f"Toon Sample: this model's own recipe is {', '.join(found)}; try it if frames are poor."

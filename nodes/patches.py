@@ -8,11 +8,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..toon_core.guidance import rescale
-from ..toon_core.presets import RELEASED
 from ..toon_core.schedule import Schedule
+from . import host, recipe
 from .model import native
 from .model_sampling import ToonModelSampling, sampling_of
-from .widgets import NATIVE, temperature_input
+from .types import NATIVE
 
 
 class ToonRescaleGuidance(io.ComfyNode):
@@ -26,24 +26,20 @@ class ToonRescaleGuidance(io.ComfyNode):
             "clip's axes, on the v-prediction. Toon Sample has its own.",
             inputs=[
                 io.Model.Input("model", tooltip="From Toon Load Model."),
-                io.Float.Input(
-                    "guidance_rescale",
-                    default=RELEASED.guidance_rescale,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="Brings the contrast back that a high cfg adds; 0 turns it off.",
-                ),
+                recipe.guidance_rescale_input(),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For KSampler or a guider.")],
         )
 
     @classmethod
     def execute(cls, model: Any, guidance_rescale: float) -> io.NodeOutput:
-        native(model)
+        own = native(model).toon.recipe
         sampling_of(model)
+        r, taken = recipe.followed(own, guidance_rescale=guidance_rescale)
+        if taken:
+            host.say(f"The model's own: {taken}")
         clone = model.clone()
-        clone.set_model_sampler_post_cfg_function(_rescaled(guidance_rescale))
+        clone.set_model_sampler_post_cfg_function(_rescaled(r.guidance_rescale))
         return io.NodeOutput(clone)
 
 
@@ -69,8 +65,8 @@ class ToonSetSchedule(io.ComfyNode):
             display_name="Toon Set Schedule",
             category=NATIVE,
             description="Turns the dynamic rescale off, with which the model was trained, to "
-            "compare with plain DDIM and ComfyUI's ancestral samplers; sets the temperature of "
-            "samplers that have no such setting.",
+            "compare with plain DDIM and ComfyUI's ancestral samplers; sets another temperature "
+            "than the model's own for samplers that have no such setting.",
             inputs=[
                 io.Model.Input("model", tooltip="From Toon Load Model."),
                 io.Boolean.Input(
@@ -78,20 +74,24 @@ class ToonSetSchedule(io.ComfyNode):
                     default=True,
                     tooltip="On as the release; off scales the clean latents by 1 throughout.",
                 ),
-                temperature_input(
+                recipe.temperature_input(
                     "Factor of the noise that KSampler starts from, and of all of Toon DDIM "
-                    "Sampler's; Toon Sample multiplies its own with it. 1 as the release."
+                    "Sampler's and Toon Sample's. 1 as the release."
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler.")],
         )
 
     @classmethod
-    def execute(cls, model: Any, dynamic_rescale: bool, temperature: float = 1.0) -> io.NodeOutput:
-        config = native(model).toon.schedule
+    def execute(cls, model: Any, dynamic_rescale: bool, temperature: float = -1.0) -> io.NodeOutput:
+        toon = native(model).toon
+        r, taken = recipe.followed(toon.recipe, temperature=temperature)
+        if taken:
+            host.say(f"The model's own: {taken}")
+        config = toon.schedule
         if not dynamic_rescale:
             config = replace(config, base_scale=1.0)
         clone = model.clone()
-        sampling = ToonModelSampling(Schedule(config), temperature)
+        sampling = ToonModelSampling(Schedule(config), r.temperature)
         clone.add_object_patch("model_sampling", sampling)
         return io.NodeOutput(clone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management as mm
@@ -16,13 +17,12 @@ from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
-from . import host, notices
+from . import host, notices, recipe
 from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
 from .sketch_patch import Sketches, sketches_of
 from .types import TOKENS_KEY, clip_of
-from .widgets import SPACINGS, temperature_input
 
 log = logging.getLogger("toon.nodes")
 
@@ -34,8 +34,8 @@ class ToonSample(io.ComfyNode):
             node_id="ToonSample",
             display_name="Toon Sample",
             category="ToonTween",
-            description="Samples a clip as the release does: DDIM with the dynamic rescale. Its "
-            "defaults are the published recipe.",
+            description="Samples a clip as the release does: DDIM with the dynamic rescale. By "
+            "default every value is the model's own: the published recipe for the official file.",
             inputs=_inputs(),
             outputs=[
                 io.Latent.Output(
@@ -61,25 +61,35 @@ class ToonSample(io.ComfyNode):
         cfg_scale: float,
         guidance_rescale: float,
         seed: int,
-        cfg_image: float = 0.0,
+        cfg_image: float = -1.0,
         image_only: Any = None,
-        temperature: float = 1.0,
+        temperature: float = -1.0,
     ) -> io.NodeOutput:
-        inner = native(model)
-        if cfg_image and image_only is None:
-            raise ValueError("cfg_image needs the image_only output of Toon Encode Keys connected.")
-        guidance = Guidance(
-            cfg_scale=cfg_scale, cfg_image=cfg_image or None, rescale=guidance_rescale
+        inner, sampling = native(model), sampling_of(model)
+        own = replace(inner.toon.recipe, temperature=sampling.temperature)
+        r, taken = recipe.followed(
+            own,
+            steps=steps,
+            eta=eta,
+            spacing=spacing,
+            cfg_scale=cfg_scale,
+            guidance_rescale=guidance_rescale,
+            cfg_image=cfg_image,
+            temperature=temperature,
         )
-        sampling = sampling_of(model)
-        temperature *= sampling.temperature
-        given = {"steps": steps, "eta": eta, "spacing": spacing, "cfg_scale": cfg_scale}
-        given |= {"guidance_rescale": guidance_rescale, "temperature": temperature}
-        if told := notices.off_recipe(inner.toon.recipe, given):
-            log.info(told)
-        table = sampling.schedule.ddim(steps, spacing, eta)
+        if r.cfg_image and image_only is None:
+            raise ValueError(
+                f"cfg_image = {r.cfg_image:g} needs the image_only output of Toon Encode Keys "
+                "connected; 0 turns it off."
+            )
+        guidance = Guidance(
+            cfg_scale=r.cfg_scale, cfg_image=r.cfg_image or None, rescale=r.guidance_rescale
+        )
+        if taken:
+            host.say(f"The model's own: {taken}")
+        table = sampling.schedule.ddim(r.steps, r.spacing, r.eta)
         run = _Run(model, inner, latent, (positive, negative, image_only), guidance)
-        samples = run.sample(table, seed, temperature)
+        samples = run.sample(table, seed, r.temperature)
         return io.NodeOutput({**latent, "samples": samples})
 
 
@@ -169,7 +179,6 @@ def _spread(tokens: Tensor, clips: int) -> Tensor:
 
 
 def _inputs() -> list:
-    r = RELEASED
     return [
         io.Model.Input(
             "model", tooltip="From Toon Load Model, with or without LoRA and Toon Apply Sketch."
@@ -177,48 +186,14 @@ def _inputs() -> list:
         io.Conditioning.Input("positive", tooltip="From Toon Encode Keys."),
         io.Conditioning.Input("negative", tooltip="From Toon Encode Keys."),
         io.Latent.Input("latent", tooltip="From Toon Encode Keys."),
-        io.Int.Input(
-            "steps",
-            default=r.steps,
-            min=1,
-            max=1000,
-            tooltip="How many steps. Each costs the same time; the release takes 50.",
-        ),
-        io.Float.Input(
-            "eta",
-            default=r.eta,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Fresh noise at each step: 1 as the release, 0 for none.",
-        ),
-        io.Combo.Input(
-            "spacing",
-            options=SPACINGS,
-            default=r.spacing,
-            tooltip="Which timesteps are taken. uniform_trailing begins at the last one, as the "
-            "release does at 512; uniform is its choice at 256 pixels width.",
-        ),
-        io.Float.Input(
-            "cfg_scale",
-            default=r.cfg_scale,
-            min=1.0,
-            max=30.0,
-            step=0.1,
-            tooltip="How strongly prompt and first image are followed. 1 without cfg_image leaves "
-            "out the negative branch and takes half the time.",
-        ),
-        io.Float.Input(
-            "guidance_rescale",
-            default=r.guidance_rescale,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Brings the contrast back that a high cfg_scale adds; 0 turns it off.",
-        ),
+        recipe.steps_input("How many steps. Each costs the same time; the release takes 50."),
+        recipe.eta_input(),
+        recipe.spacing_input(),
+        recipe.cfg_scale_input(),
+        recipe.guidance_rescale_input(),
         io.Int.Input(
             "seed",
-            default=r.seed,
+            default=RELEASED.seed,
             min=0,
             max=0xFFFFFFFFFFFFFFFF,
             control_after_generate=True,
@@ -226,17 +201,17 @@ def _inputs() -> list:
         ),
         io.Float.Input(
             "cfg_image",
-            default=r.cfg_image or 0.0,
-            min=0.0,
+            default=-1.0,
+            min=-1.0,
             max=30.0,
             step=0.1,
             tooltip="A guidance of its own for the image, with a third branch: needs image_only. "
-            "0 turns it off.",
+            "0 turns it off. -1: the model's own, which is off for every known model.",
         ),
         io.Conditioning.Input(
             "image_only", optional=True, tooltip="From Toon Encode Keys; for cfg_image."
         ),
-        temperature_input(
+        recipe.temperature_input(
             "Factor of the noise: 1 as the release; lower values give calmer and surer pictures "
             "and less variety between seeds. Small models like nano need about 0.5."
         ),

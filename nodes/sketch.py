@@ -12,10 +12,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.images import Fit
-from ..toon_core.presets import RELEASED
 from ..toon_core.sketch.control import bright_lines, place
 from ..toon_core.sketch.encoder import misfit
-from . import host, tensors
+from . import host, recipe, tensors
 from .model import ToonVideoModel, native
 from .sketch_patch import OPTION, Sketches, sketches_of
 from .types import LoadedSketchEncoder, SketchEncoderType, clip_of
@@ -59,19 +58,23 @@ class ToonApplySketch(io.ComfyNode):
         end_percent: float,
         context: str,
     ) -> io.NodeOutput:
-        _check(native(model), sketch_encoder, start_percent, end_percent)
+        inner = native(model)
+        _check(inner, sketch_encoder, start_percent, end_percent)
+        r, taken = recipe.followed(inner.toon.recipe, strength=strength)
         clip = clip_of(latent)
         drawings, total = tensors.to_sketches(sketches, "sketches"), clip.shape[2]
         numbers = frame_numbers(frames, len(drawings), total)
         fitted = _fit(bright_lines(drawings, polarity), clip.fit)
         hints = place(dict(zip(numbers, fitted, strict=True)), total, *fitted.shape[-2:])
-        if strength == 0:
+        if r.sketch_scale == 0:
             return io.NodeOutput(model)
+        if taken:
+            host.say(f"The model's own: {taken}")
         added = Sketches(
             encoder=sketch_encoder.module,
             hints=hints,
             frames=frozenset(numbers),
-            scale=strength,
+            scale=r.sketch_scale,
             start=start_percent,
             end=end_percent,
             context=context,
@@ -167,12 +170,12 @@ def _inputs() -> list:
         ),
         io.Float.Input(
             "strength",
-            default=RELEASED.sketch_scale,
-            min=0.0,
+            default=-1.0,
+            min=-1.0,
             max=2.0,
             step=0.05,
-            tooltip="How strongly the lines are followed; the release takes 0.6, nano's own "
-            "encoder wants about 1.5, 0 is off.",
+            tooltip="How strongly the lines are followed; the release takes 0.6, 0 is off. -1: "
+            "the model's own.",
         ),
         io.Combo.Input(
             "polarity",

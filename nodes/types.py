@@ -15,6 +15,8 @@ ConditionerType = io.Custom("TOON_CONDITIONER")
 AutoencoderType = io.Custom("TOON_VAE")
 SketchEncoderType = io.Custom("TOON_SKETCH_ENCODER")
 
+NATIVE = "ToonTween/native sampling"  # the menu of the nodes for ComfyUI's own samplers
+
 CLIP_KEY = "toon"  # of a LATENT: a `Clip`
 TOKENS_KEY = "toon_tokens"  # of a CONDITIONING: how many tokens the encoder made
 

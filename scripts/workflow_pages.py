@@ -52,8 +52,8 @@ pictures. A few seconds on a CPU.
 
 {OWN_KEYS}
 
-nano knows 128x128 pixels and 16 frames. Another `seed` changes the motion;
-a small model wants a low `temperature`, the official one 1.
+Numbers at 0 or -1 are the model's own: each node says what it took. Another `seed` changes the
+motion.
 {ENDS}
 """,
 )
@@ -65,7 +65,8 @@ OFFICIAL = Note(
 2. Many models are called so: rename it to `tooncrafter_512_interp.ckpt`.
 3. Put it into `ComfyUI/models/checkpoints/` and press **R** on the page.
 
-All values are the published recipe: 512x320, 16 frames, 50 steps, cfg 7.5, rescale 0.7, eta 1.
+Numbers at 0 or -1 are the model's own, the published recipe: 512x320, 16 frames, 50 steps, cfg 7.5,
+rescale 0.7, eta 1.
 *Toon Encode Keys* and *Toon Sample* have the same seed, as the release has one for both.
 
 A lower `fs` means larger motion.
@@ -86,7 +87,7 @@ PRUNED = Note(
   `ComfyUI/models/clip_vision/`
 
 The pruned file has no CLIP encoders of its own: ComfyUI's own loaders give them to
-*Toon Encode Keys*. Its sampling values are the published recipe.
+*Toon Encode Keys*. Numbers at 0 or -1 are the model's own, the published recipe.
 
 {OWN_KEYS}
 {ENDS}
@@ -96,7 +97,8 @@ KSAMPLER = Note(
     title="Any of ComfyUI's samplers",
     size=(440, 310),
     text=f"""## The MODEL is a native one
-*Toon Set Schedule* gives nano its low `temperature`; the official model wants 1.
+Our nodes follow the model's own recipe; `steps` and `cfg` of ComfyUI's samplers are yours to set:
+6 and 1 for nano, 50 and 7.5 for the official model.
 
 **Above:** the plain *KSampler*. `euler` with `sgm_uniform` is a good start; other samplers work.
 
@@ -140,7 +142,7 @@ PAGES: dict[str, Page] = {
         label="through KSampler",
         note=KSAMPLER,
         stacks=[
-            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 19, 9]])],
+            [Group(title="Model", color=WARM, columns=[[NOTE, 1, 9]])],
             [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
             [
                 Group(title="KSampler", color=GREEN, columns=[[4], [5, 7], [8], [6]]),

@@ -73,7 +73,7 @@ def nano() -> ToonConfig:
             vision_layers=3,
             vision_head_width=16,
         ),
-        recipe=SMALL,
+        recipe=replace(SMALL, height=128, width=128, fps=24, sketch_scale=1.5),
     )
 
 

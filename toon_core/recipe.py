@@ -7,12 +7,28 @@ from typing import Literal
 
 Spacing = Literal["uniform", "uniform_trailing"]
 
+# Lowest and highest value of each number, both allowed.
+LIMITS: dict[str, tuple[float, float]] = {
+    "height": (64, 8192),
+    "width": (64, 8192),
+    "frames": (1, 256),
+    "fps": (1, 60),
+    "steps": (1, 1000),
+    "eta": (0, 1),
+    "temperature": (0, 1),
+    "cfg_scale": (1, 30),
+    "cfg_image": (0, 30),
+    "guidance_rescale": (0, 1),
+    "seed": (0, 2**64 - 1),
+    "sketch_scale": (0, 2),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How two images become frames (architecture.md 8)."""
 
-    height: int = 320
+    height: int = 320  # pixels, a multiple of 64, as width
     width: int = 512
     frames: int = 16
     fps: int = 10  # the `fs` condition, 5..30

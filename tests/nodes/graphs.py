@@ -61,7 +61,7 @@ def decode(**changes: Any) -> Prompt:
     values = {
         "latent": ["5", 0],
         "toon_vae": ["1", 2],
-        "replace_middle_frames": True,
+        "replace_middle_frames": "on",
         "low_memory": "auto",
         **changes,
     }

@@ -24,7 +24,7 @@ def the_next_run_works(ready: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield
     seed = next(SEEDS)
     prompt = {**ready.keys, **sample(steps=1, cfg_scale=1.0, seed=seed)}
-    prompt |= decode(replace_middle_frames=False)
+    prompt |= decode(replace_middle_frames="off")
     prompt["4"] = {**prompt["4"], "inputs": {**prompt["4"]["inputs"], "seed": seed}}
     run = ready.comfy.run(prompt, keep=["6"])
     assert run.success and not {"4", "5", "6"} & run.cached, run.error
@@ -88,8 +88,8 @@ def test_batches_that_do_not_match(toon: Comfy) -> None:
     ("changes", "message"),
     [
         ({"width": 100}, "width = 100 must be a positive multiple of 64"),
-        ({"height": 8}, "height = 8 must be a positive multiple of 64"),
-        ({"width": 0}, "set both, or both to 0"),
+        ({"height": 8}, "height = 8: expected 64 to 8192, or 0 for the model's own"),
+        ({"fit": "pad to own size"}, "width = 64 and height = 64: set both to 0"),
     ],
 )
 def test_sizes(toon: Comfy, changes: Any, message: str) -> None:
@@ -101,13 +101,13 @@ def test_sizes(toon: Comfy, changes: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("place", "changes", "words"),
     [
-        ("4", {"length": 0}, "length"),
-        ("4", {"fs": 0}, "fs"),
+        ("4", {"length": 257}, "length"),
+        ("4", {"fs": -1}, "fs"),
         ("4", {"fit": "zoom"}, "zoom"),
-        ("5", {"steps": 0}, "steps"),
+        ("5", {"steps": -1}, "steps"),
         ("5", {"eta": 1.5}, "eta"),
         ("5", {"spacing": "cosine"}, "cosine"),
-        ("5", {"cfg_scale": 0.5}, "cfg_scale"),
+        ("5", {"cfg_scale": 31}, "cfg_scale"),
         ("1", {"file": "no such file.safetensors"}, "no such file"),
         ("1", {"file": "../../../etc/passwd"}, "passwd"),
         ("4", {"last_image": None}, "last_image"),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from graphs import Prompt, node, sample
-
-from toon_core.presets import SMALL
 
 
 def told(ready: Any, caplog: pytest.LogCaptureFixture, prompt: Prompt) -> list[str]:
@@ -61,14 +58,3 @@ def test_patches_and_wrappers_are_named_and_sketches_are_none(
     known, unread = line.split(". ")
     assert "ignores wrappers of model: ComfyUI's own samplers" in known
     assert "ignores patches of model, patches_replace of model: this model's layers" in unread
-
-
-def test_the_models_own_recipe_is_named_where_it_is_not_followed(
-    ready: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = ready.run(sample(steps=1, cfg_scale=2.0), keep=["1"]).value("1").model
-    monkeypatch.setattr(model, "toon", replace(model.toon, recipe=SMALL))
-    [line] = told(ready, caplog, sample(steps=2, cfg_scale=7.5))
-    assert "steps 6 (here 2), cfg_scale 1.0 (here 7.5), temperature 0.5 (here 1.0)" in line
-    assert "eta" not in line and "spacing" not in line
-    assert told(ready, caplog, sample(steps=6, cfg_scale=1.0, temperature=0.5)) == []

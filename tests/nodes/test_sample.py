@@ -72,7 +72,7 @@ def test_decoding_shows_progress_and_can_be_cancelled(ready: Any, low_memory: st
     shown = ready.run(prompt, keep=["6"])
     done = [e["value"] / e["max"] for e in shown.of_kind("progress") if e["node"] == "6"]
     assert len(done) > 8 and done == sorted(done) and done[-1] == 1.0
-    prompt["6"]["inputs"]["replace_middle_frames"] = False  # another run of the node
+    prompt["6"]["inputs"]["replace_middle_frames"] = "off"  # another run of the node
 
     def cancel(event: Event) -> None:
         if event.kind == "progress" and event.data["node"] == "6" and event.data["value"] > 30:
@@ -158,7 +158,7 @@ def test_low_memory_is_the_same_picture(ready: Any) -> None:
 
 def test_middle_frames_alone_are_replaced(toon: Comfy) -> None:
     keys = encode(toon, picture(1), picture(2), length=8)
-    prompt = {**keys, **short(), "7": decode(replace_middle_frames=False)["6"]}
+    prompt = {**keys, **short(), "7": decode(replace_middle_frames="off")["6"]}
     run = toon.run(prompt, keep=["6", "7"])
     difference = (run.value("6") - run.value("7")).abs().amax(dim=(1, 2, 3))
     assert (difference > 0).nonzero().flatten().tolist() == [3, 4]
@@ -167,9 +167,9 @@ def test_middle_frames_alone_are_replaced(toon: Comfy) -> None:
 @pytest.mark.parametrize(
     ("fit", "size", "shape"),
     [
-        ("pad", (0, 0), (100, 70)),
-        ("stretch", (0, 0), (100, 70)),
-        ("crop", (0, 0), (64, 64)),
+        ("pad to own size", (0, 0), (100, 70)),
+        ("stretch to own size", (0, 0), (100, 70)),
+        ("crop to own size", (0, 0), (64, 64)),
         ("crop", (64, 128), (128, 64)),
     ],
 )

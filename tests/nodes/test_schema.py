@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from place import ROOT, comfyui_folder
 
 from toon_core.images import Fit
-from toon_core.presets import RELEASED
 from toon_core.sketch.control import SketchControl
 
 if TYPE_CHECKING:
@@ -63,48 +61,9 @@ def test_everything_has_a_tooltip_and_a_place(comfy: Comfy) -> None:
     assert len(infos(comfy)) >= 8 and missing == []
 
 
-@pytest.mark.parametrize(
-    ("node", "widget", "field"),
-    [
-        ("ToonEncodeKeys", "width", "width"),
-        ("ToonEncodeKeys", "height", "height"),
-        ("ToonEncodeKeys", "length", "frames"),
-        ("ToonEncodeKeys", "fs", "fps"),
-        ("ToonEncodeKeys", "seed", "seed"),
-        ("ToonSample", "steps", "steps"),
-        ("ToonSample", "eta", "eta"),
-        ("ToonSample", "spacing", "spacing"),
-        ("ToonSample", "cfg_scale", "cfg_scale"),
-        ("ToonSample", "guidance_rescale", "guidance_rescale"),
-        ("ToonSample", "seed", "seed"),
-        ("ToonSample", "temperature", "temperature"),
-        ("ToonSetSchedule", "temperature", "temperature"),
-        ("ToonApplySketch", "strength", "sketch_scale"),
-        ("ToonDecode", "replace_middle_frames", "replace_middle_frames"),
-        ("ToonScheduleSigmas", "steps", "steps"),
-        ("ToonScheduleSigmas", "spacing", "spacing"),
-        ("ToonDDIMSampler", "eta", "eta"),
-        ("ToonRescaleGuidance", "guidance_rescale", "guidance_rescale"),
-        ("ToonGuideBranches", "cfg_scale", "cfg_scale"),
-    ],
-)
-def test_defaults_are_the_released_recipe(comfy: Comfy, node: str, widget: str, field: str) -> None:
-    assert default(comfy, node, widget) == getattr(RELEASED, field)
-
-
-@pytest.mark.parametrize(
-    ("node", "widget", "released"),
-    [
-        ("ToonSample", "cfg_image", RELEASED.cfg_image or 0.0),
-        ("ToonGuideBranches", "cfg_image", RELEASED.cfg_scale),  # the release's third branch
-        ("ToonEncodeKeys", "fit", Fit((64, 64), (64, 64)).mode),
-        ("ToonApplySketch", "context", SketchControl.context),
-    ],
-)
-def test_defaults_that_are_no_field_of_the_recipe(
-    comfy: Comfy, node: str, widget: str, released: Any
-) -> None:
-    assert default(comfy, node, widget) == released
+def test_fit_and_context_are_the_releases_by_default(comfy: Comfy) -> None:
+    assert default(comfy, "ToonEncodeKeys", "fit") == Fit((64, 64), (64, 64)).mode
+    assert default(comfy, "ToonApplySketch", "context") == SketchControl.context
 
 
 def default(comfy: Comfy, node: str, widget: str) -> Any:

@@ -11,7 +11,7 @@ import torch
 from graphs import Prompt, deviation, node, picture, sample
 
 import toon_core
-from toon_core.config import ScheduleConfig
+from toon_core.config import ScheduleConfig, ToonConfig
 
 
 def lines(seed: int, size: tuple[int, int] = (64, 64), count: int = 1) -> torch.Tensor:
@@ -171,7 +171,7 @@ def test_no_host_sync_in_a_step_of_our_sampler(toon: Any) -> None:
     """Sigmas are read before the first step, x and what the model makes of it never."""
     schedule = pack("toon_core.schedule").Schedule(ScheduleConfig())
     sampling = pack("nodes.model_sampling").ToonModelSampling(schedule)
-    inner = SimpleNamespace(inner_model=SimpleNamespace(model_sampling=sampling))
+    inner = SimpleNamespace(inner_model=SimpleNamespace(model_sampling=sampling, toon=ToonConfig()))
 
     class Model:
         inner_model = inner
