@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 from . import host
 
 CAST = host.PACK / "cast"
+DEMO = "girl_wave"  # the clip of the bundled workflow
 
 
 class ToonLoadCast(io.ComfyNode):
@@ -27,7 +28,12 @@ class ToonLoadCast(io.ComfyNode):
             description="Key frames of the pack's own cartoon characters (CC0), with the frames "
             "that a person animated between them.",
             inputs=[
-                io.Combo.Input("clip", options=names, tooltip="Which character, and what it does.")
+                io.Combo.Input(
+                    "clip",
+                    options=names,
+                    default=DEMO,
+                    tooltip="Which character, and what it does.",
+                )
             ],
             outputs=[
                 io.Image.Output(display_name="first_image", tooltip="The first key, 512x320."),
