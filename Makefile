@@ -22,6 +22,7 @@ test-fast: setup  ## core and nodes, without a server or a browser, in under a m
 lint: setup  ## ruff, mypy, and whether the generated docs are up to date
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
 	@$(PYTHON) scripts/make_docs.py --check
 
 docs: setup  ## write the generated parts of docs/ and locales/
