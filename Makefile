@@ -1,14 +1,29 @@
-.PHONY: setup demo test lint
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint docs
 
-setup:
+PYTHON := .venv/bin/python
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
+
+help:  ## this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## an environment in .venv/ and ComfyUI in .comfyui/ (several GB the first time)
 	@bash scripts/setup.sh
 
-demo: setup
-	@.venv/bin/python scripts/demo.py
+demo: setup  ## run the nano workflow in ComfyUI; a movie and a sheet in output/
+	@$(PYTHON) scripts/demo.py
 
-test: setup
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: setup  ## every test
+	@$(PYTEST) --no-loadscope-reorder
 
-lint: setup
-	@.venv/bin/python -m ruff check .
-	@.venv/bin/python -m ruff format --check .
+test-fast: setup  ## core and nodes, without a server or a browser, in under a minute
+	@$(PYTEST) tests/core tests/nodes tests/test_floors.py -m "not slow and not server and not browser and not chrome"
+
+lint: setup  ## ruff, mypy, and whether the generated docs are up to date
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) scripts/make_docs.py --check
+
+docs: setup  ## write the generated parts of docs/ and locales/
+	@$(PYTHON) scripts/make_docs.py

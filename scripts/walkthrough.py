@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "tests" / "comfy")]
 
 from place import comfyui_folder, make_base  # noqa: E402
 
-SECTION = "### A trial on the project's own cast"
+SECTION = "## Training"
 LIMIT = 600  # seconds
 
 

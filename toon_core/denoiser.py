@@ -65,7 +65,9 @@ class Denoiser:
         same_length = len({t.shape[1] for t in tokens}) == 1
         groups = [torch.cat(tokens)] if batched and same_length else tokens
         self.contexts = [Context.route(group, frames, cache=True) for group in groups]
-        self.sketch_contexts = [control and control.tokens(group, cache=True) for group in groups]
+        self.sketch_contexts = [
+            None if control is None else control.tokens(group, cache=True) for group in groups
+        ]
 
     def __call__(self, x: Tensor, t: int) -> Tensor:
         """x (b 4 f h w) noisy latents, t 0..999 -> guided v."""

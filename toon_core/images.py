@@ -126,7 +126,8 @@ class Fit:
     @property
     def _inside(self) -> Size:
         scale = min(t / s for s, t in zip(self.source, self.keys or self.target, strict=True))
-        return tuple(max(round(s * scale), 1) for s in self.source)
+        h, w = (max(round(s * scale), 1) for s in self.source)
+        return h, w
 
     @property
     def _same_area(self) -> Size:

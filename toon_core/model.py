@@ -19,6 +19,12 @@ from .weights.keys import Part
 class ToonModel(nn.Module):
     """`text` and `image` are None for files without the CLIP towers (pruned)."""
 
+    unet: VideoUNet
+    vae: Autoencoder
+    resampler: Resampler | None
+    text: TextEncoder | None
+    image: ImageEncoder | None
+
     def __init__(
         self,
         config: ToonConfig,
@@ -29,7 +35,7 @@ class ToonModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        options = {"ops": ops, "dtype": dtype, "device": device}
+        options: dict[str, Any] = {"ops": ops, "dtype": dtype, "device": device}
         self.unet = build_part(config, "unet", **options)
         self.vae = build_part(config, "vae", **options)
         self.resampler = build_part(config, "resampler", **options)
@@ -49,9 +55,9 @@ def build_part(
     ops: Any = nn,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
-) -> nn.Module | None:
+) -> Any:
     """One part alone; None where the configuration has none. The towers are always torch.nn's."""
-    options = {"ops": ops, "dtype": dtype, "device": device}
+    options: dict[str, Any] = {"ops": ops, "dtype": dtype, "device": device}
     if name == "unet":
         return VideoUNet(config.unet, **options)
     if name == "vae":

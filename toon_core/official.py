@@ -55,7 +55,8 @@ def read(kind: type[T], options: Mapping[str, Any]) -> T:
     or a value unknown here."""
     if kind is CLIPConfig and "text_cfg" in options:
         options = _towers(options)
-    names = {f.name for f in fields(kind)}
+    part: Any = kind
+    names = {f.name for f in fields(part)}
     for key in options.keys() - names:
         expected = FIXED.get(kind, {}).get(key, UNKNOWN)
         if expected is UNKNOWN:

@@ -43,6 +43,11 @@ def interpolate(
     frames per second of each clip (default: `recipe.fps` for all). batched, frames_at_once:
     memory, not the result.
     """
+    text, image, projector = model.text, model.image, model.resampler
+    if text is None or image is None or projector is None:
+        raise ValueError(
+            "This model has no CLIP text and image encoders (a pruned file): give a complete one."
+        )
     r, scale = recipe, model.config.scale_factor
     fs = frame_rates(first, r.fps if fs is None else fs)
     draw = draw or seeded(r.seed, first.device)
@@ -50,11 +55,11 @@ def interpolate(
     z = model.config.vae.z_channels
     seen = first if semantic is None else semantic
     branches = encode_branches(
-        model.text, model.image, model.resampler, seen, prompt, negative, grey=r.grey_uncond_image
+        text, image, projector, seen, prompt, negative, grey=r.grey_uncond_image
     )
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
-    ends = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
-    keys = encode_keys(model.vae, *ends, noise, scale)
+    begin, end = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
+    keys = encode_keys(model.vae, begin, end, noise, scale)
     latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
     references, twice = keys.references, r.replace_middle_frames
     return decode(model.vae, latents / scale, references, twice, frames_at_once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -69,7 +70,8 @@ class Resampler(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         latents = self.latents.to(x).expand(x.shape[0], -1, -1)
         x = self.proj_in(x)
-        for attention, feed_forward in self.layers:
+        layers: Iterable[Any] = self.layers
+        for attention, feed_forward in layers:
             latents = latents + attention(x, latents)
             latents = latents + feed_forward(latents)
         return self.norm_out(self.proj_out(latents))

@@ -15,6 +15,10 @@ from ..ops import Ops, zero
 class TemporalConv(nn.Module):
     """x + four (3,1,1) convolutions over the frames (architecture.md 2.4)."""
 
+    conv2: nn.Sequential
+    conv3: nn.Sequential
+    conv4: nn.Sequential
+
     def __init__(self, dim: int, dropout: float, ops: Ops) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(ops.group_norm(dim, 1e-5), nn.SiLU(), conv_over_frames(dim, ops))
@@ -42,7 +46,7 @@ def conv_over_frames(dim: int, ops: Ops) -> nn.Module:
 
 
 @cache
-def _over_frames(conv3d: type[nn.Conv3d]) -> type[nn.Conv3d]:
+def _over_frames(conv3d: Any) -> Any:
     """A namespace's Conv3d, casts and all. Torch's and ComfyUI's layers end in `_conv_forward`;
     ComfyUI's newer ones give it more arguments, which say nothing about this convolution."""
 

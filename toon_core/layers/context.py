@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from einops import rearrange
@@ -15,7 +14,7 @@ KeyValue = tuple[Tensor, Tensor]
 
 
 class Projects(Protocol):
-    project: Callable[[Context], list[KeyValue]]
+    def project(self, context: Context, /) -> list[KeyValue]: ...
 
 
 class Context:

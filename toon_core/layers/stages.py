@@ -25,7 +25,9 @@ from .transformers import SpatialTransformer, TemporalTransformer
 class Stage(nn.Sequential):
     """Layers of one block, each called with what it needs."""
 
-    def forward(self, x: Tensor, emb: Tensor, context: Context, frames: int) -> Tensor:
+    def forward(  # type: ignore[override]  # more than Sequential's one
+        self, x: Tensor, emb: Tensor, context: Context, frames: int
+    ) -> Tensor:
         for layer in self:
             if isinstance(layer, ResBlock):
                 x = layer(x, emb, frames)

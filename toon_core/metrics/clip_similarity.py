@@ -6,6 +6,7 @@ The files are looked for in a folder and never fetched.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -33,7 +34,10 @@ class ClipSimilarity(nn.Module):
     model's own, of RGB in [0, 1].
     """
 
-    def __init__(self, model: nn.Module, tokenize, mean: Sequence[float], std: Sequence[float]):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: Any, tokenize, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
         self.model, self.tokenize = model, tokenize
         size = model.visual.image_size

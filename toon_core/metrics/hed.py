@@ -25,6 +25,8 @@ class HedTrunk(nn.Module):
     a distance measured with it is named LPIPS-HED and is no LPIPS of the literature.
     """
 
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         widths = (3, *VGG_WIDTHS)
@@ -48,7 +50,7 @@ class HedTrunk(nn.Module):
     def edges(self, frames: Tensor) -> Tensor:
         """Probability of a line at each pixel: (f 3 h w) in [0, 1] -> (f 1 h w) in [0, 1]."""
         check_frames(frames)
-        return self.lines(self(frames), frames.shape[-2:])
+        return self.lines(self(frames), (frames.shape[-2], frames.shape[-1]))
 
     def lines(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
         """As `edges`, from the maps of frames of that size, so that one pass serves LPIPS too."""

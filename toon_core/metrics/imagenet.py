@@ -21,6 +21,9 @@ class ImagenetTrunk(nn.Module):
 
     `state` is the network's state dict; ValueError when a needed tensor is absent or misshapen."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, net: Net, state: dict[str, Tensor]) -> None:
         super().__init__()
         from torchvision import models

@@ -47,13 +47,15 @@ def kernel_matrices(
     check_features(a, b)
     a, b = a.double(), b.double()
     if kernel == "polynomial":
-        return tuple((x @ y.T / a.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
+        aa, bb, ab = ((x @ y.T / a.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
+        return aa, bb, ab
     if kernel != "gaussian":
         raise ValueError(f"kernel {kernel!r} is not known; give polynomial or gaussian")
     wide = sigma or median_distance(torch.cat([a, b]))
-    return tuple(
+    aa, bb, ab = (
         torch.exp(-torch.cdist(x, y).square() / (2 * wide**2)) for x, y in ((a, a), (b, b), (a, b))
     )
+    return aa, bb, ab
 
 
 def median_distance(features: Tensor) -> float:

@@ -25,6 +25,6 @@ def edge_steepness(frames: Tensor) -> Tensor:
     """
     x = luma(frames.double())
     right, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
-    fourth = sum(g.pow(4).sum(dim=(1, 2)) for g in (right, down))
-    second = sum(g.square().sum(dim=(1, 2)) for g in (right, down))
+    fourth = right.pow(4).sum(dim=(1, 2)) + down.pow(4).sum(dim=(1, 2))
+    second = right.square().sum(dim=(1, 2)) + down.square().sum(dim=(1, 2))
     return (fourth / second).sqrt().float()

@@ -1,6 +1,7 @@
 """Learned perceptual image patch similarity, for any trunk of five maps."""
 
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -42,10 +43,11 @@ class LPIPS(nn.Module):
     def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distance per frame (f) of two lists made by `features`."""
         layers = zip(a, b, self.heads, strict=True)
-        return sum(
+        distances = [
             torch.einsum("fdhw,d->fhw", (x - y).square(), head).mean(dim=(1, 2))
             for x, y, head in layers
-        )
+        ]
+        return reduce(torch.add, distances)
 
     @torch.no_grad()
     def forward(self, frames: Tensor, truth: Tensor) -> Tensor:

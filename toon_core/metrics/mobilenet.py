@@ -92,7 +92,7 @@ def _conv(
     conv = nn.Conv2d(
         kernel.shape[1] * groups,
         len(kernel),
-        tuple(kernel.shape[2:]),
+        (kernel.shape[2], kernel.shape[3]),
         stride=tuple(config["strides"]),
         padding=config["padding"],
         groups=groups,

@@ -41,8 +41,9 @@ def sketch_agreement(
     detect natural image boundaries", 2004, without their one-to-one assignment.
     """
     check_frames(frame[None], "frame")
+    size = (frame.shape[-2], frame.shape[-1])
     lines = (edges or canny_edges)(frame[None])[0, 0] > 0.5
-    drawn = sketch_lines(sketch.to(frame), frame.shape[-2:])
+    drawn = sketch_lines(sketch.to(frame), size)
     if not drawn.any():
         raise ValueError("the sketch holds no line; give a drawing with lines on a plain ground")
     to_drawn, to_lines = nearest(lines, drawn), nearest(drawn, lines)
@@ -53,7 +54,7 @@ def sketch_agreement(
         precision=precision,
         recall=recall,
         f_score=2 * precision * recall / total if total else 0.0,
-        distance=_chamfer(to_drawn, to_lines, frame.shape[-2:]),
+        distance=_chamfer(to_drawn, to_lines, size),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
@@ -23,13 +24,12 @@ def decode(
     total = z.shape[2]
     twice = replace_middle and total >= 4 and not vae.config.plain  # plain: no frame sees another
     share = 0.5 if twice else 1.0
-    options = {"frames_at_once": frames_at_once, "progress": lambda part: progress(share * part)}
-    frames = vae.decode(z, references, **options)
+    decode_some = partial(vae.decode, references=references, frames_at_once=frames_at_once)
+    frames = decode_some(z, progress=lambda part: progress(share * part))
     if not twice:
         return frames
     kept = [i for i in range(total) if i not in (1, total - 2)]
-    options["progress"] = lambda part: progress(share + share * part)
-    second = vae.decode(z[:, :, kept], references, **options)
+    second = decode_some(z[:, :, kept], progress=lambda part: progress(share + share * part))
     for i in (total // 2 - 1, total // 2):
         if i in kept:
             frames[:, :, i] = second[:, :, kept.index(i)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -50,6 +51,7 @@ class TimeStack(nn.Module):
             else:
                 inner = torch.empty_like(clip) if inner is None else inner
                 inner[:, span.start : span.stop] = done
+        assert inner is not None
         if torch.is_grad_enabled():
             pieces = [done for _, done in _over_frames(self.out_layers, inner, size)]
             return torch.addcmul(clip, torch.cat(pieces, dim=1), amount)
@@ -62,7 +64,8 @@ def _over_frames(
     layers: nn.Sequential, clip: Tensor, size: int | None
 ) -> Iterator[tuple[Span, Tensor]]:
     """Norm, SiLU and convolution over frames, `size` frames at a time."""
-    norm, conv = JointNorm(layers[0], clip, size), layers[-1]
+    group_norm: Any = layers[0]
+    norm, conv = JointNorm(group_norm, clip, size), layers[-1]
     for span in spans(clip.shape[1], size):
         near = span.widened(1)
         done = rearrange(conv(silu(norm(near))), "b c f h w -> b f c h w")
@@ -96,13 +99,13 @@ class Decoder(nn.Module):
         widths = [config.ch * m for m in config.ch_mult]
         dim = widths[-1]
         self.conv_in = ops.Conv2d(config.z_channels, dim, 3, padding=1)
-        self.mid = nn.Module()
+        self.mid: Any = nn.Module()
         self.mid.block_1 = block(dim, dim, ops)
         self.mid.attn_1 = AttentionBlock(dim, ops)
         self.mid.block_2 = block(dim, dim, ops)
-        levels = []
+        levels: list[Any] = []
         for i, out in reversed(list(enumerate(widths))):
-            level = nn.Module()
+            level: Any = nn.Module()
             level.block = nn.ModuleList()
             for _ in range(config.num_res_blocks + 1):
                 level.block.append(block(dim, out, ops))
@@ -131,13 +134,13 @@ class Decoder(nn.Module):
         """z (b f c h w) -> (b f 3 8h 8w). references: maps (b c 2 h_i w_i) as the encoder lists
         them, or None; size: frames of per-frame work at a time (None: all); progress: called
         with the part of the res blocks that is done, up to 1."""
-        work: list[FrameWork] = [lambda x, _: self.conv_in(x)]
+        work: list[FrameWork] = [_alone(self.conv_in)]
         clip = z
         again = self.checkpointing and torch.is_grad_enabled()
         steps = self._steps(references)
         tell = _counted(progress, z.shape[1] * sum(isinstance(s, ResBlock) for s in steps))
         for step in steps:
-            work += [step] if not isinstance(step, ResBlock) else [lambda x, _, s=step: s(x), tell]
+            work += [_alone(step), tell] if isinstance(step, ResBlock) else [step]
             if isinstance(step, TimeResBlock) or (again and isinstance(step, ResBlock)):
                 part = partial(_stage, work, step, size)
                 clip = checkpoint(part, clip, use_reentrant=False) if again else part(clip)
@@ -146,14 +149,14 @@ class Decoder(nn.Module):
         return self._mix_colours(frames)
 
     def _steps(self, references: Sequence[Tensor] | None) -> list[FrameWork | ResBlock]:
-        steps: list = [self.mid.block_1, lambda x, _: self.mid.attn_1(x), self.mid.block_2]
+        steps: list[Any] = [self.mid.block_1, _alone(self.mid.attn_1), self.mid.block_2]
         for i in reversed(range(len(self.up))):
-            level = self.up[i]
+            level: Any = self.up[i]
             steps += level.block
             if references is not None and self.config.references:
                 steps.append(self._refine(i, references))
             if i > 0:
-                steps.append(lambda x, _, up=level.upsample: up(x))
+                steps.append(_alone(level.upsample))
         steps.append(lambda x, _: silu(self.norm_out(x)))
         if references is not None and self.config.references:
             steps.append(self._refine(len(self.up), references))
@@ -170,6 +173,11 @@ class Decoder(nn.Module):
             return frames
         clip = rearrange(frames, "b f c h w -> b c f h w")
         return rearrange(self.conv_out.time_mix_conv(clip), "b c f h w -> b f c h w")
+
+
+def _alone(layer: nn.Module) -> FrameWork:
+    """A layer that sees each frame by itself."""
+    return lambda x, _: layer(x)
 
 
 def _stage(work: list[FrameWork], block: ResBlock, size: int | None, clip: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -17,7 +20,7 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList()
         dim = config.ch
         for i, mult in enumerate(config.ch_mult):
-            level = nn.Module()
+            level: Any = nn.Module()
             level.block = nn.ModuleList()
             for _ in range(config.num_res_blocks):
                 level.block.append(ResBlock(dim, config.ch * mult, ops))
@@ -25,7 +28,7 @@ class Encoder(nn.Module):
             if i < len(config.ch_mult) - 1:
                 level.downsample = Downsample(dim, ops)
             self.down.append(level)
-        self.mid = nn.Module()
+        self.mid: Any = nn.Module()
         self.mid.block_1 = ResBlock(dim, dim, ops)
         self.mid.attn_1 = AttentionBlock(dim, ops)
         self.mid.block_2 = ResBlock(dim, dim, ops)
@@ -37,7 +40,8 @@ class Encoder(nn.Module):
         last res block of each level before its downsample, then the first convolution."""
         first = h = self.conv_in(images)
         features = []
-        for level in self.down:
+        levels: Iterable[Any] = self.down
+        for level in levels:
             for block in level.block:
                 h = block(h)
             features.append(h)

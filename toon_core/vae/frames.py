@@ -69,7 +69,7 @@ class JointNorm:
     def __init__(self, norm: torch.nn.GroupNorm, clip: Tensor, size: int | None) -> None:
         self.norm, self.clip = norm, clip
         self.whole = size is None or size >= clip.shape[1]
-        if not self.whole:
+        if size is not None and not self.whole:
             self.mean, self.rstd = self._statistics(size)
 
     def __call__(self, span: Span) -> Tensor:

@@ -1,0 +1,81 @@
+"""Write what is generated in the docs: the file tree of docs/architecture.md.
+
+    .venv/bin/python scripts/make_docs.py [--check]      (or: make docs)
+
+A module's line is the first sentence of its docstring, so that it is said in one place. --check
+writes nothing and ends with 1 where the page is not what would be written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
+PACKAGES = ("toon_core", "nodes", "train")
+FOLDERS = {
+    "js/docs/": "Help pages of the nodes, which ComfyUI shows.",
+    "locales/": "Names and tooltips of the nodes in other languages.",
+    "workflows/": "Bundled workflows, also ComfyUI's templates.",
+    "weights/": "nano, trained, with its manifests.",
+    "cast/": "The project's own characters: puppets, key frames, clips (CC0).",
+    "benchmarks/": "Times, memory, and differences from the release, in figures.",
+    "scripts/": "Set-up, the demo, and what makes pictures, docs and workflows.",
+    "tests/": "Core, nodes, training, the real ComfyUI, the page; `tests/parity/` compares with "
+    "recorded outputs of the released code.",
+}
+
+
+def sentence(module: Path) -> str:
+    """The first sentence of a module's docstring; ValueError where it has none."""
+    text = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+    if not text:
+        raise ValueError(f"{module} has no docstring")
+    first = " ".join(text.split("\n\n")[0].split()).replace("architecture.md ", "")
+    return re.split(r"(?<=[^.]\.)\s+(?=[A-Z`])", first)[0].rstrip(".:") + "."
+
+
+def modules(folder: Path) -> list[tuple[str, str]]:
+    """Path and sentence of each module in a folder and below, a package before what it holds."""
+    rows = []
+    for path in sorted(folder.rglob("*.py"), key=lambda p: (p.parent.parts, p.name)):
+        name = path.relative_to(ROOT).as_posix()
+        if path.name == "__init__.py":
+            name = name.removesuffix("__init__.py")
+        if path.stat().st_size:
+            rows.append((name, sentence(path)))
+    return rows
+
+
+def tree() -> str:
+    lines = []
+    for package in PACKAGES:
+        for name, text in modules(ROOT / package):
+            depth = name.rstrip("/").count("/")
+            last = re.search(r"[^/]+/?$", name).group()
+            lines.append(f"{'  ' * depth}- `{last}`: {text}")
+    lines += [f"- `{name}`: {text}" for name, text in FOLDERS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def page(text: str) -> str:
+    """The page with the tree of now."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{tree()}\n{END}{rest.split(END)[1]}"
+
+
+def main(arguments: list[str]) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    wanted = page(text)
+    if "--check" not in arguments:
+        PAGE.write_text(wanted, encoding="utf-8")
+    elif text != wanted:
+        sys.exit("docs/architecture.md is not up to date: run `make docs`")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
