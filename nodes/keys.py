@@ -9,7 +9,7 @@ from torch import Tensor
 from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
 from ..toon_core.denoiser import Branches
 from ..toon_core.images import Fit, Mode
-from . import host, memory, tensors
+from . import finite, host, memory, tensors
 from .clips import Text
 from .noise import posterior_noise
 from .types import TOKENS_KEY, LoadedAutoencoder, LoadedConditioner
@@ -58,6 +58,8 @@ def token_branches(
         negative,
         grey=loaded.config.recipe.grey_uncond_image,
     )
+    for tokens in vars(branches).values():
+        finite.check(tokens, finite.TOWERS, dtype)
     return Branches(*(host.to_intermediate(t).float() for t in vars(branches).values()))
 
 
@@ -73,6 +75,8 @@ def key_latents(
     noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
     host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), fit.target))
     keys = encode_keys(loaded.module, *images, noise.to(device, dtype), scale_factor=1.0)
+    for made in (keys.concat, *keys.references):
+        finite.check(made, finite.ENCODER, dtype)
     return Keys(keys.concat.float(), keys.references)
 
 

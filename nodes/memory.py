@@ -27,9 +27,16 @@ def encode(loaded: LoadedAutoencoder, images: int, size: tuple[int, int]) -> flo
     return images * math.prod(size) * _pixel(loaded) * ENCODE
 
 
-def decode(loaded: LoadedAutoencoder, clips: int, frames: int, size: tuple[int, int]) -> float:
-    """Bytes for decoding with all frames at once."""
-    return clips * frames * math.prod(size) * _pixel(loaded) * DECODE
+def decode(
+    loaded: LoadedAutoencoder,
+    clips: int,
+    frames: int,
+    size: tuple[int, int],
+    streamed: bool = False,
+) -> float:
+    """Bytes for decoding with all frames at once, or `streamed`, a frame at a time."""
+    factor = DECODE_STREAMED if streamed else DECODE
+    return clips * frames * math.prod(size) * _pixel(loaded) * factor
 
 
 def _pixel(loaded: LoadedAutoencoder) -> float:
