@@ -1,10 +1,12 @@
-"""Live memory of every part of the official model, in the units of nodes/memory.py.
+"""Live memory of every part of the official model and of nano, in the units of nodes/memory.py.
 
     python benchmarks/node_memory.py
 
-Runs the official configuration on fake tensors: no weights, no arithmetic, but every allocation
-is seen, and the peak of what is alive at once is counted. Attention counts as its fused kernel,
-which ComfyUI's supported devices all have. Weights are not counted.
+Runs both configurations on fake tensors: no weights, no arithmetic, but every allocation is seen,
+and the peak of what is alive at once is counted: by itself, and with what a GPU may want beside
+it, a copy of each convolution's input and output, since cuDNN turns half precision to channels-last
+and back. Attention counts as its fused kernel, which every device has for queries, keys and values
+of one width. Weights are not counted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,8 +25,9 @@ from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from toon_core.config import SketchConfig, ToonConfig  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
-from toon_core.presets import official_512, official_sketch  # noqa: E402
+from toon_core.presets import nano, nano_sketch, official_512, official_sketch  # noqa: E402
 from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
 from toon_core.vae.autoencoder import stack_references  # noqa: E402
 
@@ -32,11 +36,12 @@ DTYPE = torch.bfloat16
 
 
 class Peak(TorchDispatchMode):
-    """Bytes of the storages that operations make, alive at once at most."""
+    """Bytes of the storages that operations make, alive at once at most; `turned` with copies of
+    each convolution's input and output."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.alive, self.most = 0, 0
+        self.alive, self.most, self.turned = 0, 0, 0
         self.seen: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -45,6 +50,8 @@ class Peak(TorchDispatchMode):
         for key, storage in _storages(out).items():
             if key not in given and key not in self.seen:
                 self._watch(key, storage)
+        if func.overloadpacket is torch.ops.aten.convolution:
+            self.turned = max(self.turned, self.alive + args[0].nbytes + out.nbytes)
         return out
 
     def _watch(self, key: int, storage: torch.UntypedStorage) -> None:
@@ -52,6 +59,7 @@ class Peak(TorchDispatchMode):
         self.seen.add(key)
         self.alive += size
         self.most = max(self.most, self.alive)
+        self.turned = max(self.turned, self.alive)
         weakref.finalize(storage, self._gone, key, size)
 
     def _gone(self, key: int, size: int) -> None:
@@ -65,53 +73,57 @@ def _storages(tree: object) -> dict[int, torch.UntypedStorage]:
 
 
 class FusedAttention(TorchFunctionMode):
-    """Fake tensors would take the plain form, with all scores in memory."""
+    """Fake tensors would take the plain form, with all scores in memory; ValueError where a CPU
+    would, too."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is torch.nn.functional.scaled_dot_product_attention:
+            widths = [x.shape[-1] for x in args[:3]]
+            if len(set(widths)) > 1:
+                raise ValueError(f"q, k and v are {widths} wide: no fused kernel on a CPU")
             return torch.empty_like(args[0])
         return func(*args, **(kwargs or {}))
 
 
-def peak(run: Callable[[], object]) -> int:
+def peak(run: Callable[[], object]) -> Peak:
     with torch.inference_mode(False), torch.no_grad(), FusedAttention(), Peak() as mode:
         run()
-    return mode.most
+    return mode
 
 
-def rows() -> list[tuple[str, float, float]]:
-    """(name, GiB, elements per unit) of each part; units as in nodes/memory.py."""
-    model = ToonModel(official_512()).eval()
-    sketch = SketchEncoder(official_sketch()).eval()
-    config, size = model.config, DTYPE.itemsize
+def rows(config: ToonConfig, sketch_config: SketchConfig) -> list[tuple[str, Peak, int]]:
+    """(name, peak, bytes in a unit of nodes/memory.py for one element in each) of each part."""
+    model = ToonModel(config).eval()
+    sketch = SketchEncoder(sketch_config).eval()
+    size, width, ch = DTYPE.itemsize, config.unet.context_dim, config.vae.ch
     h, w, clip = HEIGHT // 8, WIDTH // 8, (FRAMES, HEIGHT // 8, WIDTH // 8)
     x = torch.zeros(1, 8, *clip, dtype=DTYPE)
-    t, tokens = torch.zeros(1), torch.zeros(1, 333, 1024, dtype=DTYPE)
+    t, tokens = torch.zeros(1), torch.zeros(1, 333, width, dtype=DTYPE)
     keys = torch.zeros(2, 3, HEIGHT, WIDTH, dtype=DTYPE)
     maps = model.vae.encode_with_features(keys[:1])[1]
     references = stack_references(maps, maps)
     hint = sketch.hint(torch.zeros(1, 1, FRAMES, HEIGHT, WIDTH, dtype=DTYPE))
-    latent = FRAMES * h * w
-    pixels = HEIGHT * WIDTH
+    latent, pixels = FRAMES * h * w, HEIGHT * WIDTH
+    tower = 257 * config.resampler.embedding_dim
     z = x[:, :4]
     parts = [
         ("UNet, a clip", lambda: model.unet(x, t, tokens), latent * config.unet.model_channels),
-        ("encode, two images", lambda: model.vae.encode_with_features(keys), 2 * pixels * 128),
-        ("decode", lambda: model.vae.decode(z, references), FRAMES * pixels * 128),
+        ("encode, two images", lambda: model.vae.encode_with_features(keys), 2 * pixels * ch),
+        ("decode", lambda: model.vae.decode(z, references), FRAMES * pixels * ch),
         (
             "decode, a frame at a time",
             lambda: model.vae.decode(z, references, frames_at_once=1),
-            FRAMES * pixels * 128,
+            FRAMES * pixels * ch,
         ),
-        ("sketch encoder", lambda: sketch(z, hint, t, tokens), latent * 320),
-        ("towers, an image", lambda: towers(model, 1), 257 * 1280),
-        ("towers, four images", lambda: towers(model, 4), 4 * 257 * 1280),
+        (
+            "sketch encoder",
+            lambda: sketch(z, hint, t, tokens),
+            latent * sketch_config.model_channels,
+        ),
+        ("towers, an image", lambda: towers(model, 1), tower),
+        ("towers, four images", lambda: towers(model, 4), 4 * tower),
     ]
-    out = []
-    for name, run, units in parts:
-        most = peak(run)
-        out.append((name, most / 2**30, most / size / units))
-    return out
+    return [(name, peak(run), units * size) for name, run, units in parts]
 
 
 def towers(model: ToonModel, images: int) -> torch.Tensor:
@@ -123,8 +135,19 @@ def towers(model: ToonModel, images: int) -> torch.Tensor:
 def main() -> None:
     torch.set_default_dtype(DTYPE)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        for name, gigabytes, elements in rows():
-            print(f"{name:28} {gigabytes:6.2f} GiB  {elements:6.1f} elements per unit")
+        for title, config, sketch in (
+            ("official", official_512(), official_sketch()),
+            ("nano", with_nearness(nano()), nano_sketch()),
+        ):
+            print(f"{title:27}   GiB  elements per unit  convolutions turned")
+            for name, found, unit in rows(config, sketch):
+                elements, turned = found.most / unit, found.turned / unit
+                print(f"  {name:25} {found.most / 2**30:6.3f}  {elements:17.1f}  {turned:19.1f}")
+
+
+def with_nearness(config: ToonConfig) -> ToonConfig:
+    """As nano's file is."""
+    return replace(config, vae=replace(config.vae, reference_nearness=True))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..toon_core import pipeline
-from . import host, memory, recipe, tensors
+from . import finite, host, memory, recipe, tensors
 from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
 
 LOW_MEMORY = ["auto", "on", "off"]
@@ -39,7 +40,7 @@ class ToonDecode(io.ComfyNode):
                     options=LOW_MEMORY,
                     default="auto",
                     tooltip="Work one frame at a time: the same picture with less memory. auto "
-                    "does so when all frames together would not fit.",
+                    "does so when all frames together would not fit; off only after they did not.",
                 ),
             ],
             outputs=[
@@ -62,6 +63,7 @@ class ToonDecode(io.ComfyNode):
         replace_middle_frames: str,
         low_memory: str,
     ) -> io.NodeOutput:
+        host.say()
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         r, taken = recipe.followed(
@@ -69,7 +71,8 @@ class ToonDecode(io.ComfyNode):
         )
         if taken:
             host.say(f"The model's own: {taken}")
-        frames = _decode(toon_vae, clip, z, r.replace_middle_frames, low_memory)
+        frames = _Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
+        finite.check(frames, finite.DECODER, toon_vae.module.dtype)
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
 
@@ -83,16 +86,41 @@ def _check(clip: Clip, z: Tensor, loaded: LoadedAutoencoder) -> None:
             "Toon Load Model to Toon Encode Keys and Toon Decode."
         )
     if not torch.isfinite(z).all():
-        raise ValueError("The LATENT holds NaN or infinite values: check the sampler's settings.")
+        raise ValueError(
+            "The LATENT holds NaN or infinite values, which the denoiser (UNet) made while it was "
+            "sampled. Try weight_dtype = bf16 or fp32 in Toon Load Model; else a lower cfg."
+        )
 
 
-def _decode(loaded, clip: Clip, z: Tensor, replace_middle: bool, low_memory: str) -> Tensor:
-    device, dtype = loaded.patcher.load_device, loaded.module.dtype
-    needed = memory.decode(loaded, z.shape[0], z.shape[2], clip.fit.target)
-    streamed = needed * memory.DECODE_STREAMED / memory.DECODE
-    host.load([loaded.patcher], streamed if low_memory == "on" else needed)
-    one = low_memory == "on" or (low_memory == "auto" and host.free_memory(device) < needed)
-    references = [r.to(device, dtype) for r in clip.references]
-    at_once = 1 if one else None
-    z = z.to(device, dtype)
-    return pipeline.decode(loaded.module, z, references, replace_middle, at_once, host.progress())
+class _Decoding:
+    """One call of the node."""
+
+    def __init__(self, loaded: LoadedAutoencoder, clip: Clip, z: Tensor, twice: bool) -> None:
+        self.loaded, self.clip, self.z, self.twice = loaded, clip, z, twice
+        self.device, self.dtype = loaded.patcher.load_device, loaded.module.dtype
+        count = (z.shape[0], z.shape[2], clip.fit.target)
+        self.whole = memory.decode(loaded, *count)
+        self.streamed = memory.decode(loaded, *count, streamed=True)
+
+    def run(self, low_memory: str) -> Tensor:
+        if low_memory != "on":
+            host.load([self.loaded.patcher], self.whole, least=self.streamed)
+            if low_memory == "off" or host.free_memory(self.device) >= self.whole:
+                try:
+                    return self._frames(None)
+                except Exception as error:
+                    if not host.is_out_of_memory(error):
+                        raise
+                host.give_memory_back()  # not inside `except`: the error holds on to the tensors
+                host.say(
+                    "All frames together were too much for the memory, so they were decoded one "
+                    "at a time: the same picture, slower. low_memory = on does so at once.",
+                    level=logging.WARNING,
+                )
+        host.load([self.loaded.patcher], self.streamed)
+        return self._frames(1)
+
+    def _frames(self, at_once: int | None) -> Tensor:
+        references = [r.to(self.device, self.dtype) for r in self.clip.references]
+        z, module = self.z.to(self.device, self.dtype), self.loaded.module
+        return pipeline.decode(module, z, references, self.twice, at_once, host.progress())

@@ -80,10 +80,30 @@ def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: 
     return kind(module, load_device=load_device, offload_device=offload_device)
 
 
-def load(patchers: Sequence[Any], memory: float, *, whole: bool = False) -> None:
-    """Bring models to their device with `memory` bytes to spare for the work. whole: refuse
-    partial loading, for layers that are not from `comfy.ops`."""
-    mm.load_models_gpu(list(patchers), memory_required=memory, force_full_load=whole)
+def load(
+    patchers: Sequence[Any], memory: float, *, least: float | None = None, whole: bool = False
+) -> None:
+    """Bring models to their device with `memory` bytes to spare for the work. least: of these the
+    bytes without which it cannot be done: only for them weights stay off the device, while for the
+    rest other models go. whole: refuse partial loading, for layers that are not from `comfy.ops`.
+    """
+    mm.load_models_gpu(
+        list(patchers),
+        memory_required=memory,
+        minimum_memory_required=least,
+        force_full_load=whole,
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an accelerator had too little memory."""
+    known = getattr(mm, "is_oom", lambda e: isinstance(e, mm.OOM_EXCEPTION))
+    return known(error)
+
+
+def give_memory_back() -> None:
+    """To the device, what torch keeps for later."""
+    mm.soft_empty_cache()
 
 
 def tower_dtype(device: torch.device) -> torch.dtype:

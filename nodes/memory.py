@@ -1,7 +1,8 @@
 """How much memory each model's work takes, so that ComfyUI can make room for it.
 
-The factors are live elements at the peak, measured with benchmarks/node_memory.py on the official
-configuration and given in units that carry over to other sizes and widths.
+The factors are live elements at the peak, counted with benchmarks/node_memory.py on the official
+configuration and given in units that carry over to other sizes and widths: nano's autoencoder has
+the same. Counted are also the copies that a GPU's convolutions may make of their input and output.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import comfy.model_management as mm
 from ..toon_core.config import SketchConfig
 from .types import LoadedAutoencoder
 
-ENCODE = 5.5  # elements for each pixel of each image and each base channel
-DECODE = 7.0  # the same for the decoder, all frames at once
+ENCODE = 7.5  # elements for each pixel of each image and each base channel
+DECODE = 9.5  # the same for the decoder, all frames at once
 DECODE_STREAMED = 4.6  # per-frame work a frame at a time
 SKETCH = 24.0  # for each latent place, frame and base channel
 TOWERS = 14.0  # for each image, token and channel of the image tower; the text tower takes less
@@ -26,9 +27,16 @@ def encode(loaded: LoadedAutoencoder, images: int, size: tuple[int, int]) -> flo
     return images * math.prod(size) * _pixel(loaded) * ENCODE
 
 
-def decode(loaded: LoadedAutoencoder, clips: int, frames: int, size: tuple[int, int]) -> float:
-    """Bytes for decoding with all frames at once."""
-    return clips * frames * math.prod(size) * _pixel(loaded) * DECODE
+def decode(
+    loaded: LoadedAutoencoder,
+    clips: int,
+    frames: int,
+    size: tuple[int, int],
+    streamed: bool = False,
+) -> float:
+    """Bytes for decoding with all frames at once, or `streamed`, a frame at a time."""
+    factor = DECODE_STREAMED if streamed else DECODE
+    return clips * frames * math.prod(size) * _pixel(loaded) * factor
 
 
 def _pixel(loaded: LoadedAutoencoder) -> float:

@@ -17,7 +17,7 @@ from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
-from . import host, notices, recipe
+from . import finite, host, notices, recipe
 from .model import check_tokens, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
@@ -115,7 +115,7 @@ class _Run:
         branches = len(Branches(*self.tokens).used(self.guidance))
         one = self.inner.memory_required(self.shape) + self._sketch_memory()
         models = [self.patcher, *self.patcher.get_nested_additional_models()]
-        host.load(models, one * branches)
+        host.load(models, one * branches, least=one)
         batched = host.free_memory(device) > 1.5 * one * branches
         draw, shape = sampling_draws(seed, self.shape), self.shape
         callback = latent_preview.prepare_callback(self.patcher, len(table))
@@ -127,12 +127,26 @@ class _Run:
                 moved(draw(shape), device),
                 table,
                 lambda: moved(draw(shape), device),
-                lambda i, n, x0, x: (host.stop_if_cancelled(), callback(i, x0, x, n)),
+                self._after_step(callback),
                 temperature,
             )
         finally:
             self.patcher.cleanup()
         return host.to_intermediate(self.inner.process_latent_out(samples.float()))
+
+    def _after_step(self, preview):
+        """Waits for the device after the first step and after the last, to look for NaN."""
+
+        def after(i: int, total: int, x0: Tensor, x: Tensor) -> None:
+            host.stop_if_cancelled()
+            if i in (0, total - 1):
+                stored, used = self.inner.get_dtype(), self.inner.compute_dtype
+                dtype = stored if stored.itemsize == 1 else used
+                drawn = " with Toon Apply Sketch" if self._sketches else ""
+                finite.check(x, finite.DENOISER, dtype, f"at step {i + 1} of {total}{drawn}")
+            preview(i, x0, x, total)
+
+        return after
 
     def _sketch_memory(self) -> float:
         sketches = self._sketches

@@ -10,7 +10,7 @@ from torch import nn
 from toon_core.ops import Ops
 from toon_core.vae.autoencoder import Autoencoder, stack_references
 from toon_core.vae.frames import Span
-from toon_core.vae.references import Nearness, ReferenceAttention
+from toon_core.vae.references import Nearness, ReferenceAttention, places
 from train.vae_start import start_decoder
 
 HEADS, WIDTH, H, W = 2, 4, 5, 7
@@ -48,6 +48,17 @@ def test_it_adds_the_cosines_of_how_far_places_are_apart(attentions, rand):
             for f, amount in enumerate(amounts, start=1)
         ]
         torch.testing.assert_close(added[0, head], sum(waves), atol=1e-4, rtol=1e-4)
+
+
+def test_narrower_values_are_averaged_as_they_are(attentions, rand):
+    """Which torch's kernels without a map of scores do not take."""
+    near, _ = attentions
+    x, keys = rand(1, 6, H, W), rand(1, 6, 2, H, W)
+    weights = scores(near, x, keys).softmax(-1)
+    values = near.to_v(places(keys)).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+    wanted = near.to_out((weights @ values).transpose(1, 2).flatten(2)).transpose(1, 2)
+    found = near(x, Span(1, 2, 3), keys) - x
+    torch.testing.assert_close(found, wanted.unflatten(-1, (H, W)), atol=1e-5, rtol=1e-5)
 
 
 def test_it_starts_with_every_second_head_looking_at_its_own_place():

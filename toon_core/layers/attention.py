@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 
 from ..ops import Ops
 from .context import Context, KeyValue
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v for (b n (heads d)) tensors."""
+    """softmax(q k^T / sqrt(d)) v for (b n (heads d)) tensors; v may be narrower than q and k.
+
+    It is then filled up with zeros: torch's kernels that keep no map of scores take q, k and v of
+    one width only, the others' memory grows with the square of the places.
+    """
     q, k, v = (rearrange(x, "b n (m d) -> b m n d", m=heads) for x in (q, k, v))
-    return rearrange(scaled_dot_product_attention(q, k, v), "b m n d -> b n (m d)")
+    width = v.shape[-1]
+    if width < q.shape[-1]:
+        v = pad(v, (0, q.shape[-1] - width))
+    out = scaled_dot_product_attention(q, k, v)[..., :width]
+    return rearrange(out, "b m n d -> b n (m d)")
 
 
 def attend_frames(q: Tensor, kv: KeyValue, heads: int) -> Tensor:

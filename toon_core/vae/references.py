@@ -74,8 +74,8 @@ class ReferenceAttention(nn.Module):
 class Nearness(nn.Module):
     """Adds sum_f a_f (cos(w_f dy) + cos(w_f dx)) to attention scores, a_f learned for every head,
     w_f = pi / 2^f, as further channels of queries and keys: cos(w (p - p')) =
-    cos(wp) cos(wp') + sin(wp) sin(wp'). So it costs no map of scores, and reads the same at every
-    size.
+    cos(wp) cos(wp') + sin(wp) sin(wp'). So fused attention takes it as it takes any queries and
+    keys, without a map of scores, and it means the same at every size.
     """
 
     COUNT = 6  # frequencies; half the longest wave is 64 places
