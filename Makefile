@@ -1,4 +1,4 @@
-.PHONY: setup demo test lint
+.PHONY: setup demo test lint soak
 
 setup:
 	@bash scripts/setup.sh
@@ -12,3 +12,6 @@ test: setup
 lint: setup
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
+
+soak: setup
+	@OMP_NUM_THREADS=1 .venv/bin/python benchmarks/soak.py
