@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint docs
+.PHONY: help setup demo test test-fast fuzz soak lint docs
 
 PYTHON := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
@@ -18,6 +18,12 @@ test: setup  ## every test
 
 test-fast: setup  ## core and nodes, without a server or a browser, in under a minute
 	@$(PYTEST) tests/core tests/nodes tests/test_floors.py -m "not slow and not server and not browser and not chrome"
+
+fuzz: setup  ## malformed and hostile files, inputs, media and options: every case
+	@OMP_NUM_THREADS=1 $(PYTHON) tests/fuzz
+
+soak: setup  ## 200 runs and 50 cancels in one server, without growth
+	@OMP_NUM_THREADS=1 $(PYTHON) benchmarks/soak.py
 
 lint: setup  ## ruff, mypy, and whether the generated docs are up to date
 	@$(PYTHON) -m ruff check .

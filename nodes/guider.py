@@ -14,6 +14,11 @@ class ThreeBranchGuider(comfy.samplers.CFGGuider):
     """v_u + g_img (v_i - v_u) + g (v_c - v_i). The weights add up to 1, so that it is the same
     on the x0-predictions that ComfyUI works with."""
 
+    UNREAD = (
+        *("sampler_cfg_function", "sampler_pre_cfg_function"),
+        "sampler_calc_cond_batch_function",
+    )
+
     def __init__(self, model: Any, cfg_scale: float, cfg_image: float) -> None:
         super().__init__(model)
         self.cfg_scale, self.cfg_image = cfg_scale, cfg_image

@@ -73,6 +73,14 @@ def listed(node: type, **values: str | None) -> bool | str:
     return True
 
 
+def is_core(function: Any) -> bool:
+    """Whether a function comes from ComfyUI itself and not from a node pack."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    root = Path(folder_paths.__file__).resolve().parent
+    place = Path(code.co_filename).resolve() if code else Path()
+    return any(place.is_relative_to(root / name) for name in ("comfy", "comfy_extras", "nodes.py"))
+
+
 def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: torch.device):
     """ComfyUI's care for a module: loading, partial loading, eviction."""
     kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)

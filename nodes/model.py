@@ -20,6 +20,7 @@ from ..toon_core.config import ToonConfig, UNetConfig
 from ..toon_core.preview import Preview
 from ..toon_core.schedule import Schedule
 from ..toon_core.unet.model import VideoUNet
+from . import guard
 from .model_sampling import ToonModelSampling
 from .sketch_patch import sketches_of
 from .types import TOKENS_KEY
@@ -40,6 +41,7 @@ class NativeUNet(VideoUNet):
 
     def __init__(self, config: UNetConfig, dtype=None, device=None, operations=None) -> None:
         super().__init__(config, ops=operations, dtype=dtype, device=device)
+        self.in_channels = config.in_channels  # guidance nodes of ComfyUI read it
 
     def forward(
         self,
@@ -52,6 +54,8 @@ class NativeUNet(VideoUNet):
         **_: Any,
     ) -> Tensor:
         options = transformer_options or {}
+        if watch := options.get(guard.KEY):
+            watch.see(options)
         kind = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
         wrappers = comfy.patcher_extension.get_all_wrappers(kind, options)
         run = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._run, self, wrappers)
@@ -115,6 +119,8 @@ class ToonVideoModel(comfy.model_base.BaseModel):
     def __init__(self, model_config: ToonModelConfig, device=None) -> None:
         kind = comfy.model_base.ModelType.V_PREDICTION
         super().__init__(model_config, kind, device=device, unet_model=NativeUNet)
+        # Nodes that patch layers read it; what they put in is named when it runs.
+        model_config.unet_config["model_channels"] = model_config.toon.unet.model_channels
         self.toon = model_config.toon
         temperature = self.toon.recipe.temperature
         self.model_sampling = ToonModelSampling(Schedule(self.toon.schedule), temperature)

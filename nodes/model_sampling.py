@@ -31,6 +31,11 @@ class ToonModelSampling(
     multiplied with `temperature`."""
 
     def __init__(self, schedule: Schedule, temperature: float = 1.0) -> None:
+        if not isinstance(schedule, Schedule):
+            raise ValueError(
+                "A node rebuilds this MODEL's schedule as another model's: remove it. Toon Set "
+                "Schedule has what this schedule can be set to, the noise's temperature among it."
+            )
         super().__init__()
         self.schedule, self.temperature = schedule, temperature
         alpha_bar = torch.from_numpy(schedule.alphas_cumprod).clamp(min=TERMINAL_ALPHA_BAR)
@@ -116,6 +121,7 @@ def sampling_of(model) -> ToonModelSampling:
     if not isinstance(sampling, ToonModelSampling):
         raise ValueError(
             "This MODEL has another schedule than ToonCrafter's: connect the MODEL of Toon Load "
-            "Model, without a ModelSampling patch of another kind."
+            "Model, without a ModelSampling patch of another kind; Toon Set Schedule has what can "
+            "be set."
         )
     return sampling

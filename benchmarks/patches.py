@@ -1,0 +1,82 @@
+"""Every patch, guider, sampler and scheduler of ComfyUI on the native MODEL, measured on nano.
+
+    python benchmarks/patches.py [--only NODE ...] [--print]
+
+Writes docs/patches/VERSION.json of the ComfyUI it ran in ($TOONTWEEN_COMFYUI, or that of
+`make setup`), and docs/patches.md of all such files. --print: only prints the rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import patch_trials as trials  # noqa: E402
+from patch_bench import Bench, Outcome, started, version  # noqa: E402
+from patch_page import page  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER, PAGE = ROOT / "docs" / "patches", ROOT / "docs" / "patches.md"
+STEPS = 12  # of samplers and schedulers
+
+
+def tables(bench: Bench, only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(table, row), as they are made."""
+
+    @cache
+    def kept(settings: str) -> Outcome:
+        changes = json.loads(settings)
+        if "latent_image" in changes:
+            changes["latent_image"] = trials.masked(bench)
+        bench.sample(**{**changes, "steps": 1})  # its time should not hold a first call's work
+        return bench.sample(**changes)
+
+    def base(**settings: Any) -> Outcome:
+        return kept(json.dumps(settings, sort_keys=True, default=lambda _: "masked"))
+
+    for node in only or bench.patches():
+        for row in trials.patch_rows(bench, node, base):
+            yield "patches", row
+    if only:
+        return
+    reference, short = base(steps=50), base(steps=STEPS)
+    made: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
+        "conditioning": lambda: trials.conditioning_rows(bench, base()),
+        "guiders": lambda: trials.guider_rows(bench, base()),
+        "samplers": lambda: trials.sampler_rows(bench, reference, short, STEPS),
+        "schedulers": lambda: trials.scheduler_rows(bench, reference, short, STEPS),
+        "weights": lambda: trials.weight_rows(bench, base()),
+    }
+    for name, rows in made.items():
+        for row in rows():
+            yield name, row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--print", action="store_true")
+    args = parser.parse_args()
+    bench = started()
+    logging.disable(logging.WARNING)
+    found: dict[str, Any] = {"comfyui": version()}
+    for table, row in tables(bench, args.only):
+        found.setdefault(table, []).append(row)
+        print(json.dumps({table: row}), flush=True)
+    if not (args.print or args.only):
+        FOLDER.mkdir(exist_ok=True)
+        text = json.dumps(found, indent=1) + "\n"
+        (FOLDER / f"{found['comfyui']}.json").write_text(text, encoding="utf-8")
+        PAGE.write_text(page(FOLDER), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
