@@ -1,4 +1,4 @@
-.PHONY: setup demo test lint
+.PHONY: setup demo test fuzz lint
 
 setup:
 	@bash scripts/setup.sh
@@ -8,6 +8,9 @@ demo: setup
 
 test: setup
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+fuzz: setup
+	@OMP_NUM_THREADS=1 .venv/bin/python tests/fuzz
 
 lint: setup
 	@.venv/bin/python -m ruff check .
