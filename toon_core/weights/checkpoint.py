@@ -28,16 +28,11 @@ from .errors import (
 )
 from .files import read_tensors
 from .keys import PREFIXES, TOWERS, Part, harmless, outside, split
+from .numbers import FLOATS, WANTED
 
 PART_HINT = (
     "It is a result of train.autoencoder, from which a model is made: give it to train.pretrain or "
     "train.cache as autoencoder=, and load what train.pretrain writes."
-)
-
-# What weights can be, fp8 as it is stored. Whole numbers would be taken for very wrong weights.
-FLOATS = frozenset(
-    {torch.float64, torch.float32, torch.float16, torch.bfloat16}
-    | {torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz}
 )
 
 log = logging.getLogger("toon.weights")
@@ -124,8 +119,7 @@ class Checkpoint:
             raise WrongShapes(self.path, wrong, self.expect, note)
         whole = [f"{prefix}{k} is {v.dtype}" for k, v in state.items() if v.dtype not in FLOATS]
         if whole:
-            note = "a quantised or damaged copy; its numbers must be fp32, fp16, bf16 or fp8"
-            raise WrongTypes(self.path, whole, self.expect, note)
+            raise WrongTypes(self.path, whole, self.expect, WANTED)
 
 
 def read(

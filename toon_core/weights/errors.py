@@ -144,6 +144,10 @@ class WrongTypes(KeysError):
     said = "tensors of the wrong number type"
 
 
+class WrongValues(KeysError):
+    said = "tensors hold NaN or infinite values"
+
+
 def _listed(names: tuple[str, ...], most: int = 5, longest: int = 300) -> str:
     """The first few, as many as there is room for."""
     told: list[str] = []
