@@ -122,7 +122,7 @@ def _header_length(path: Path) -> int:
 def _promised_size(path: Path) -> int | None:
     """The size that the header speaks of; None for a header that cannot be read."""
     length = _header_length(path)
-    if length > path.stat().st_size:
+    if 8 + length > path.stat().st_size:
         return 8 + length
     try:
         with path.open("rb") as file:
