@@ -8,6 +8,7 @@ from .cast import ToonLoadCast
 from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
+from .inputs import guard
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
 from .native import ToonDDIMSampler, ToonGuideBranches, ToonMakeNoise, ToonScheduleSigmas
 from .patches import ToonRescaleGuidance, ToonSetSchedule
@@ -32,6 +33,8 @@ NODES: list[type[io.ComfyNode]] = [
     ToonCompareClips,
     ToonScoreClip,
 ]
+for node in NODES:
+    guard(node)
 
 
 class ToonExtension(ComfyExtension):

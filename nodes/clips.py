@@ -123,9 +123,13 @@ def _given(conditioning: Any, width: int, name: str) -> Tensor | None:
 
 
 def _text(tokens: Tensor, width: int, name: str) -> Tensor:
+    if len(tokens) != 1:
+        raise ValueError(f"{name} is a batch of {len(tokens)}: give one text for all clips.")
     if tokens.shape[-1] != width or tokens.shape[1] < TEXT_TOKENS:
         raise ValueError(
             f"{name} gives {tokens.shape[1]} tokens of width {tokens.shape[-1]}, and this model "
             f"takes 77 of width {width}: {GET_CLIP}"
         )
+    if not torch.isfinite(tokens).all():
+        raise ValueError(f"{name} holds NaN or infinite values: check the node it comes from.")
     return host.to_intermediate(tokens[:, :TEXT_TOKENS])

@@ -52,7 +52,7 @@ class Files:
         try:
             path = self.find(name)
             status = path and path.stat()
-        except (ValueError, OSError):
+        except (TypeError, ValueError, OSError):  # TypeError: a prompt's null
             return f"{name} missing"
         return f"{name} {status.st_mtime_ns} {status.st_size}" if status else name
 

@@ -36,6 +36,12 @@ OUR_ENCODER = (
 )
 
 
+NOT_FINITE = (
+    "The CONDITIONING's {} hold NaN or infinite values: check the nodes between Toon Encode Keys "
+    "and the sampler."
+)
+
+
 class NativeUNet(VideoUNet):
     """The core's UNet under ComfyUI's calling convention, with the sketches of a patched MODEL."""
 
@@ -132,8 +138,10 @@ class ToonVideoModel(comfy.model_base.BaseModel):
     def concat_cond(self, **kwargs: Any) -> Tensor:
         """The key latents beside the noisy ones."""
         noise, keys = kwargs["noise"], kwargs.get("concat_latent_image")
-        if keys is None:
+        if not isinstance(keys, Tensor) or keys.ndim != 5 or keys.shape[1] != noise.shape[1]:
             raise ValueError(OUR_ENCODER)
+        if not torch.isfinite(keys).all():
+            raise ValueError(NOT_FINITE.format("key frames"))
         if keys.shape[2:] != noise.shape[2:]:
             raise ValueError(
                 f"The latent is {_size(noise)}, but the keys were encoded for {_size(keys)}: "
@@ -145,7 +153,7 @@ class ToonVideoModel(comfy.model_base.BaseModel):
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
         check_tokens(kwargs.get("cross_attn"), kwargs.get(TOKENS_KEY), self.toon.unet.context_dim)
         conds = super().extra_conds(**kwargs)
-        conds["fs"] = comfy.conds.CONDRegular(torch.tensor([float(kwargs["fs"])]))
+        conds["fs"] = comfy.conds.CONDRegular(torch.tensor([_frame_rate(kwargs.get("fs"))]))
         return conds
 
     def memory_required(self, input_shape: Sequence[float], cond_shapes: Any = None) -> float:
@@ -163,11 +171,20 @@ def check_tokens(tokens: Tensor | None, made: int | None, width: int) -> None:
     """ValueError unless Toon Encode Keys made these tokens, and for a model of this width."""
     if tokens is None or made is None or tokens.shape[1] != made:
         raise ValueError(OUR_ENCODER)
+    if not torch.isfinite(tokens).all():
+        raise ValueError(NOT_FINITE.format("tokens"))
     if tokens.shape[-1] != width:
         raise ValueError(
             f"The conditioning is {tokens.shape[-1]} wide and this model takes {width}: connect "
             "the conditioner of the same Toon Load Model to Toon Encode Keys."
         )
+
+
+def _frame_rate(fs: Any) -> float:
+    """ValueError for a CONDITIONING whose frame rate is missing or no number."""
+    if type(fs) not in (int, float) or not math.isfinite(fs):
+        raise ValueError(OUR_ENCODER)
+    return float(fs)
 
 
 def _size(latent: Tensor) -> str:

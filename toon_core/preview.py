@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import ranges
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
@@ -13,5 +15,6 @@ class Preview:
     bias: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        ranges.check(self)
         if {len(row) for row in (*self.factors, self.bias)} != {3}:
             raise ValueError("preview: each row of factors, and bias, must be three numbers")

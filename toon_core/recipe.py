@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from . import ranges
+
 Spacing = Literal["uniform", "uniform_trailing"]
 
 # Lowest and highest value of each number, both allowed.
@@ -43,3 +45,6 @@ class Recipe:
     sketch_scale: float = 0.6
     replace_middle_frames: bool = True  # a second decode for two frames (8.6)
     grey_uncond_image: bool = True  # the unconditional image is mid grey, fully encoded (8.4)
+
+    def __post_init__(self) -> None:
+        ranges.check(self, LIMITS)

@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import ScheduleConfig
+from .config import SCALE_LENGTH, ScheduleConfig
 from .recipe import Spacing
-
-SCALE_LENGTH = 1400  # of the released table; indices from 1000 on are never used
 
 
 def zero_terminal_snr(betas: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,18 @@ from ..model import build_part
 from ..sketch.encoder import SketchEncoder
 from .configure import PART_KEY, Config, configuration, fitted
 from .detect import Kind, detect
-from .errors import Expected, MissingKeys, SurplusKeys, WrongModel, WrongShapes
+from .errors import (
+    Expected,
+    MissingKeys,
+    SurplusKeys,
+    UnknownConfig,
+    WrongModel,
+    WrongShapes,
+    WrongTypes,
+)
 from .files import read_tensors
 from .keys import PREFIXES, TOWERS, Part, harmless, outside, split
+from .numbers import FLOATS, WANTED
 
 PART_HINT = (
     "It is a result of train.autoencoder, from which a model is made: give it to train.pretrain or "
@@ -68,20 +76,32 @@ class Checkpoint:
         """Give a part's tensors to a module built on the meta device, strictly.
 
         dtype None keeps each tensor's own. Nothing is copied while device and dtype stay.
-        MissingKeys, SurplusKeys or WrongShapes, with the names as they are in the file.
         """
-        state = self.part(name)
-        self._check(name, self._expected(name), state)
-        moved = {k: v.to(device=device, dtype=dtype) for k, v in state.items()}
+        moved = {k: v.to(device=device, dtype=dtype) for k, v in self.part(name).items()}
         module.load_state_dict(moved, strict=True, assign=True)
 
-    def _expected(self, name: Part | None) -> dict[str, Tensor]:
-        """Names and shapes of torch's own layers: a host's may have none before they are filled."""
-        if isinstance(self.config, SketchConfig):
-            return SketchEncoder(self.config, device="meta").state_dict()
-        return build_part(self.config, name, device="meta").state_dict()
+    def check(self) -> None:
+        """Compare every part with the configuration, by building it on the meta device.
 
-    def _check(self, name: Part | None, expected: Mapping[str, Any], state: Mapping) -> None:
+        UnknownConfig where that cannot be done; MissingKeys, SurplusKeys, WrongShapes or
+        WrongTypes, with the names as they are in the file.
+        """
+        parts = (None,) if isinstance(self.config, SketchConfig) else PREFIXES
+        for name in parts:
+            self._compare(name, self.part(name), self._built(name))
+
+    def _built(self, name: Part | None) -> dict[str, Tensor]:
+        """Names and shapes of torch's own layers: a host's may have none before they are filled."""
+        try:
+            if isinstance(self.config, SketchConfig):
+                return SketchEncoder(self.config, device="meta").state_dict()
+            part = build_part(self.config, name, device="meta")
+        except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
+            what = f"the configuration of {name or 'the sketch encoder'} cannot be built ({error})"
+            raise UnknownConfig(self.path, what, expect=self.expect) from error
+        return {} if part is None else part.state_dict()
+
+    def _compare(self, name: Part | None, state: Mapping, expected: Mapping) -> None:
         prefix = "" if name is None else PREFIXES[name]
         missing = [prefix + k for k in expected if k not in state]
         if missing:
@@ -97,6 +117,9 @@ class Checkpoint:
         if wrong:
             note = "a CLIP of another width" if name in TOWERS else ""
             raise WrongShapes(self.path, wrong, self.expect, note)
+        whole = [f"{prefix}{k} is {v.dtype}" for k, v in state.items() if v.dtype not in FLOATS]
+        if whole:
+            raise WrongTypes(self.path, whole, self.expect, WANTED)
 
 
 def read(
@@ -105,7 +128,8 @@ def read(
     config: ToonConfig | SketchConfig | None = None,
     expect: Expected | None = None,
 ) -> Checkpoint:
-    """Read and recognise a file of any released layout or of our own; loads no tensor data.
+    """Read and recognise a file of any released layout or of our own, and compare names, shapes
+    and types of all its parts with its configuration; loads no tensor data.
 
     config overrides what the file says of itself; expect ("toon" or "sketch") refuses the other
     kind. WeightsError names the file, what it looks like, and what to get instead.
@@ -124,4 +148,6 @@ def read(
     if kind != "sketch" and outside(kept):
         raise SurplusKeys(path, outside(kept), "toon")
     log.info("%s: %s, %d tensors", path.name, kind, len(kept))
-    return Checkpoint(path=path, kind=kind, config=config, tensors=kept, metadata=metadata)
+    checkpoint = Checkpoint(path=path, kind=kind, config=config, tensors=kept, metadata=metadata)
+    checkpoint.check()
+    return checkpoint

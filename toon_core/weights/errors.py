@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-Expected = Literal["toon", "sketch"]
+Expected = Literal["toon", "sketch", "lora"]
+
+LONGEST_PATH, LONGEST_NAME, LONGEST_PROBLEM = 200, 90, 420  # characters in a message
 
 ADVICE: dict[Expected | None, str] = {
     "toon": (
@@ -17,6 +19,10 @@ ADVICE: dict[Expected | None, str] = {
     "sketch": (
         "Get sketch_encoder.ckpt (Doubiiu/ToonCrafter on Hugging Face) and put it into "
         "ComfyUI/models/controlnet."
+    ),
+    "lora": (
+        "Take a file that `train.rectify` wrote with lora=..., or download it again, into "
+        "ComfyUI/models/loras."
     ),
 }
 ADVICE[None] = f"For a model: {ADVICE['toon']} For sketches: {ADVICE['sketch']}"
@@ -42,12 +48,23 @@ class WeightsError(ValueError):
         self.path = Path(path)
         self.problem = problem
         self.advice = f"{hint} {ADVICE[expect]}".strip()
-        super().__init__(f"{path}: {problem}. {self.advice}")
+        told = f"{shown(path, LONGEST_PATH)}: {shown(problem, LONGEST_PROBLEM)}"
+        super().__init__(f"{told}. {self.advice}")
 
     def __reduce__(self):
         """As it is, since Exception's own would call __init__ with the message alone: a worker's
         error reaches its parent."""
         return _restored, (type(self), self.args, vars(self))
+
+
+def shown(text: object, longest: int = LONGEST_NAME) -> str:
+    """A stranger's text for a message: on one line, without what steers a terminal, cut in the
+    middle."""
+    text = str(text)
+    if len(text) > longest:
+        half = (longest - 3) // 2
+        text = f"{text[:half]}...{text[-half:]}"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _restored(kind: type[WeightsError], args: tuple, state: dict) -> WeightsError:
@@ -57,7 +74,7 @@ def _restored(kind: type[WeightsError], args: tuple, state: dict) -> WeightsErro
 
 
 class FileMissing(WeightsError):
-    """Nothing, or a folder, is at the path."""
+    """Nothing at the path that can be opened, or no file: a folder, a pipe, a device."""
 
 
 class FileEmpty(WeightsError):
@@ -123,6 +140,20 @@ class WrongShapes(KeysError):
     said = "tensors of the wrong shape"
 
 
-def _listed(names: tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+class WrongTypes(KeysError):
+    said = "tensors of the wrong number type"
+
+
+class WrongValues(KeysError):
+    said = "tensors hold NaN or infinite values"
+
+
+def _listed(names: tuple[str, ...], most: int = 5, longest: int = 300) -> str:
+    """The first few, as many as there is room for."""
+    told: list[str] = []
+    for name in names[:most]:
+        if told and sum(map(len, told)) + min(len(name), 2 * LONGEST_NAME) > longest:
+            break
+        told.append(shown(name, 2 * LONGEST_NAME))
+    more = f" and {len(names) - len(told)} more" if len(names) > len(told) else ""
+    return ", ".join(told) + more

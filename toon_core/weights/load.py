@@ -13,7 +13,7 @@ from ..config import SketchConfig, ToonConfig
 from ..model import ToonModel
 from ..sketch.encoder import SketchEncoder
 from .checkpoint import Checkpoint, read
-from .errors import Expected, SurplusKeys
+from .errors import Expected
 from .keys import PREFIXES, TOWERS, Part
 
 log = logging.getLogger("toon.weights")
@@ -62,8 +62,6 @@ def _load_toon(
         if module is not None:
             wanted = _one_dtype(checkpoint, name, dtype, ops)
             checkpoint.fill(module, name, device=device, dtype=wanted)
-        elif surplus := checkpoint.part(name):
-            raise SurplusKeys(checkpoint.path, [PREFIXES[name] + k for k in surplus], "toon")
     model.unet.dtype = dtype or checkpoint.dtype("unet")
     if model.text is not None:
         make_tower_buffers(model, device)
