@@ -8,7 +8,7 @@ from .cast import ToonLoadCast
 from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
-from .inputs import guard
+from .inputs import check_before_running
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
 from .native import ToonDDIMSampler, ToonGuideBranches, ToonMakeNoise, ToonScheduleSigmas
 from .patches import ToonRescaleGuidance, ToonSetSchedule
@@ -34,7 +34,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonScoreClip,
 ]
 for node in NODES:
-    guard(node)
+    check_before_running(node)
 
 
 class ToonExtension(ComfyExtension):

@@ -22,7 +22,7 @@ Test = Callable[[Any], bool]
 LOADER, SKETCH_LOADER = "of Toon Load Model", "of Toon Load Sketch Encoder"
 
 
-def guard(node: type[io.ComfyNode]) -> None:
+def check_before_running(node: type[io.ComfyNode]) -> None:
     """Let a node check its inputs first. ValueError naming the input, what came and what to do."""
     run = node.execute.__func__
 
