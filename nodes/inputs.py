@@ -39,12 +39,12 @@ def check(node: type[io.ComfyNode], values: dict[str, Any]) -> None:
         if field.id not in values:
             continue
         value, kind = values[field.id], str(field.io_type)
-        if value is None and field.optional:
-            continue
         if kind in ("INT", "FLOAT"):
             _number(field, value, kind)
         elif kind == "COMBO":
             _choice(field, value)
+        elif value is None and field.optional:
+            continue
         elif kind in KINDS and not KINDS[kind][0](value):
             raise ValueError(
                 f"{field.id} is {_came(value)}, not {KINDS[kind][1]}: connect that, or check the "

@@ -153,7 +153,7 @@ class ToonVideoModel(comfy.model_base.BaseModel):
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
         check_tokens(kwargs.get("cross_attn"), kwargs.get(TOKENS_KEY), self.toon.unet.context_dim)
         conds = super().extra_conds(**kwargs)
-        conds["fs"] = comfy.conds.CONDRegular(torch.tensor([_frame_rate(kwargs.get("fs"))]))
+        conds["fs"] = comfy.conds.CONDRegular(torch.tensor([frame_rate(kwargs.get("fs"))]))
         return conds
 
     def memory_required(self, input_shape: Sequence[float], cond_shapes: Any = None) -> float:
@@ -180,7 +180,7 @@ def check_tokens(tokens: Tensor | None, made: int | None, width: int) -> None:
         )
 
 
-def _frame_rate(fs: Any) -> float:
+def frame_rate(fs: Any) -> float:
     """ValueError for a CONDITIONING whose frame rate is missing or no number."""
     if type(fs) not in (int, float) or not math.isfinite(fs):
         raise ValueError(OUR_ENCODER)

@@ -18,7 +18,7 @@ from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import ddim
 from . import finite, host, notices, recipe
-from .model import check_tokens, native
+from .model import check_tokens, frame_rate, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
 from .sketch_patch import Sketches, sketches_of
@@ -105,6 +105,7 @@ class _Run:
             check_tokens(tokens, values.get(TOKENS_KEY), inner.toon.unet.context_dim)
         self.tokens = [c and c[0] for c in found]
         self.values = found[0][1]
+        self.fs = frame_rate(self.values.get("fs"))
         carried = {"model": notices.of_model(patcher), "latent": latent}
         carried |= {n: f[1] for n, f in zip(names, found, strict=True) if f}
         if told := notices.ignored(carried):
@@ -164,7 +165,7 @@ class _Run:
         noise = torch.empty(self.shape, device=device)
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
         tokens = [t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens]
-        fs = torch.full((clips,), float(self.values["fs"]), device=device)
+        fs = torch.full((clips,), self.fs, device=device)
         control = self._sketches and self._sketches.control(device, dtype)
         return Denoiser(
             self.inner.diffusion_model.predict,

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..toon_core.images import Fit
 from ..toon_core.sketch.control import bright_lines, place
 from ..toon_core.sketch.encoder import misfit
+from ..toon_core.weights.errors import shown
 from . import host, recipe, tensors
 from .model import ToonVideoModel, native
 from .sketch_patch import OPTION, Sketches, sketches_of
@@ -85,7 +86,8 @@ class ToonApplySketch(io.ComfyNode):
 def frame_numbers(text: str, count: int, total: int) -> list[int]:
     """Numbers of `count` sketches from "3, 7, 11". ValueError names what does not fit."""
     parts = [p for p in re.split(r"[,;\s]+", text.strip()) if p]
-    if not all(re.fullmatch(r"\d+", p) for p in parts):
+    text = shown(text)
+    if not all(re.fullmatch(r"\d{1,6}", p) for p in parts):
         raise ValueError(f'frames = "{text}": expected numbers such as "7" or "3, 7, 11".')
     numbers = [int(p) for p in parts]
     if not numbers and count == total:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-MOST_ITEMS = 64  # of a tuple
+MOST_ITEMS = 64  # of a tuple, which also has one at least
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is Literal:
         return isinstance(value, str) and value in args
     if origin is tuple:
-        fits = isinstance(value, tuple) and len(value) <= MOST_ITEMS
+        fits = isinstance(value, tuple) and 1 <= len(value) <= MOST_ITEMS
         return fits and all(_fits(item, args[0]) for item in value)
     if kind is float:
         return type(value) in (int, float) and _finite(value)
@@ -83,5 +83,5 @@ def _told(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, args))
     if origin is tuple:
-        return f"a list of at most {MOST_ITEMS}, each {_told(args[0])}"
+        return f"a list of 1 to {MOST_ITEMS}, each {_told(args[0])}"
     return _WORDS.get(kind, f"a {kind.__name__}" if isinstance(kind, type) else str(kind))

@@ -22,10 +22,8 @@ ROOT = Path(__file__).parents[2]
 for folder in (ROOT, ROOT / "tests/comfy", ROOT / "tests/train"):
     sys.path.append(str(folder))
 
-from case import Case  # noqa: E402
+from case import AREAS, Case  # noqa: E402
 from runner import run  # noqa: E402
-
-AREAS = ("weights", "inputs")
 
 
 def main() -> int:

@@ -10,6 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+AREAS = tuple(
+    sorted(
+        path.stem
+        for path in Path(__file__).parent.glob("*.py")
+        if "\ndef cases()" in path.read_text(encoding="utf-8")
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:

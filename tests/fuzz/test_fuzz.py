@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from case import Case
+from case import AREAS, Case
 from runner import Outcome, run
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("area", ["weights", "inputs"])
+@pytest.mark.parametrize("area", AREAS)
 def test_tenth(area: str) -> None:
     command = [sys.executable, ROOT / "tests/fuzz", area, "--tenth"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -144,3 +145,58 @@ def test_configuration_that_cannot_be_read(refuse, text, sketch_state, tmp_path:
 def test_model_without_zero_terminal_snr(refuse, full_ckpt):
     path = full_ckpt("pruned", alphas_cumprod=torch.linspace(1, 0.005, 1000))
     refuse(path, errors.WrongModel, "without zero terminal SNR")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("unet.num_res_blocks", "x", "UNetConfig.num_res_blocks = 'x' must be a whole number"),
+        ("unet.num_res_blocks", 10**9, "from 1 to 16"),
+        ("unet.num_head_channels", -1, "UNetConfig.num_head_channels = -1"),
+        ("unet.channel_mult", [], "channel_mult"),
+        ("vae.norm_groups", 0, "VAEConfig.norm_groups"),
+        ("vae.references", 1, "VAEConfig.references = 1 must be true or false"),
+        ("schedule.timesteps", 10**9, "ScheduleConfig.timesteps"),
+        ("schedule.linear_start", float("nan"), "ScheduleConfig.linear_start = nan"),
+        ("recipe.steps", "many", "Recipe.steps = 'many'"),
+        ("recipe.spacing", "cosine", "Recipe.spacing = 'cosine'"),
+        ("scale_factor", {}, "ToonConfig.scale_factor = {}"),
+        ("scale_factor", 0, "ToonConfig.scale_factor = 0"),
+        ("unet", 3, "configuration cannot be read"),
+    ],
+)
+def test_fields_of_the_wrong_type_or_size(
+    refuse, tiny_config, tiny_state, place, value, words, ckpt
+):
+    path = configured(ckpt, tiny_config, tiny_state, place, value)
+    refuse(path, errors.FileCorrupt, words)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "kind", "words"),
+    [
+        ("unet.num_res_blocks", 16, errors.MissingKeys, "asks for 34 blocks"),
+        ("unet.transformer_depth", 16, errors.MissingKeys, "unet.transformer_depth asks for 16"),
+        ("vae.num_res_blocks", 16, errors.MissingKeys, "vae.num_res_blocks asks for 16"),
+        ("resampler.depth", 64, errors.MissingKeys, "resampler.depth asks for 64"),
+        ("clip.text_layers", 64, errors.MissingKeys, "clip.text_layers asks for 64"),
+        ("vae.ch_mult", [1] * 60, errors.MissingKeys, "vae.ch_mult asks for 60"),
+        ("vae.norm_groups", 7, errors.UnknownConfig, "the configuration of vae cannot be built"),
+        ("vae.z_channels", 5, errors.WrongShapes, "unet.in_channels"),
+    ],
+)
+def test_more_than_the_tensors_hold(
+    refuse, tiny_config, tiny_state, place, value, kind, words, ckpt
+):
+    """Before it is built, which would take as long as the file asks for."""
+    path = configured(ckpt, tiny_config, tiny_state, place, value)
+    refuse(path, kind, words)
+
+
+def configured(ckpt, config, state, place: str, value: object) -> Path:
+    values = config.to_dict()
+    *part, field = place.split(".")
+    (values[part[0]] if part else values)[field] = value
+    path = ckpt({})
+    torch.save({"state_dict": state, CONFIG_KEY: json.dumps(values)}, path)
+    return path
