@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.presets import RELEASED
-from . import host, keys, recipe
+from . import alpha, host, keys, recipe, remarks
 from .clips import encoders
 from .types import (
     CLIP_KEY,
@@ -35,7 +36,11 @@ class ToonEncodeKeys(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, fit: str) -> bool | str:
+    def validate_inputs(cls, fit: str, fill: str | None = None) -> bool | str:
+        try:
+            fill is None or alpha.colour(fill)
+        except ValueError as error:
+            return str(error)
         return host.listed(cls, fit=fit)
 
     @classmethod
@@ -57,7 +62,13 @@ class ToonEncodeKeys(io.ComfyNode):
         clip_vision: Any = None,
         positive_text: Any = None,
         negative_text: Any = None,
+        first_mask: Tensor | None = None,
+        last_mask: Tensor | None = None,
+        fill: str = alpha.FILL,
     ) -> io.NodeOutput:
+        host.say()
+        first_image = _filled(first_image, first_mask, fill, "first_image")
+        last_image = _filled(last_image, last_mask, fill, "last_image")
         first, last = keys.pair(first_image, last_image)
         own_size = fit in keys.OWN_SIZE
         if own_size and (width or height):
@@ -70,19 +81,29 @@ class ToonEncodeKeys(io.ComfyNode):
         placed = keys.fit_of(first, (r.height, r.width), fit)
         if taken:
             host.say(f"The model's own: {taken}")
+        fits = keys.both_fits(placed, last)
+        for remark in remarks.fits(*fits):
+            host.say(remark, level=logging.WARNING)
         show = host.progress(steps=2)
         text, image = encoders(conditioner, clip, clip_vision, positive_text, negative_text)
         branches = keys.token_branches(conditioner, text, image, first, prompt, negative_prompt)
         show(0.5)
-        encoded = keys.key_latents(toon_vae, placed, first, last, r.frames, seed)
+        encoded = keys.key_latents(toon_vae, fits, first, last, r.frames, seed)
         show(1.0)
         latents = host.to_intermediate(encoded.concat)
         shared = {"concat_latent_image": latents, "fs": r.fps}
         references = [host.to_intermediate(r) for r in encoded.references]
-        carried = Clip(references=references, fit=placed, shape=tuple(latents.shape))
+        carried = Clip(references=references, fit=fits[0], shape=tuple(latents.shape))
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
         tokens = (branches.cond, branches.uncond, branches.image)
         return io.NodeOutput(*(keys.conditioning(t, shared) for t in tokens), latent)
+
+
+def _filled(images: Tensor, mask: Tensor | None, fill: str, name: str) -> Tensor:
+    made, part = alpha.filled(images, mask, fill, name)
+    if part > 0:
+        host.say(remarks.transparent(name, part, fill), level=logging.WARNING)
+    return made
 
 
 def _inputs() -> list:
@@ -180,6 +201,22 @@ def _inputs() -> list:
             optional=True,
             tooltip="Text from another node, in place of the negative prompt; without any text "
             "encoder also in place of the empty prompt of image_only.",
+        ),
+        io.Mask.Input(
+            "first_mask",
+            optional=True,
+            tooltip="Where first_image is transparent: the MASK of its Load Image, which drops "
+            "transparency from the image itself. These places get the colour of fill.",
+        ),
+        io.Mask.Input(
+            "last_mask", optional=True, tooltip="Where last_image is transparent; as first_mask."
+        ),
+        io.String.Input(
+            "fill",
+            default=alpha.FILL,
+            optional=True,
+            tooltip="The colour behind transparent places of the keys, by the masks or by an "
+            "alpha channel: a name like white, or #rrggbb.",
         ),
     ]
 

@@ -41,6 +41,12 @@ def fit_of(first: Tensor, size: tuple[int, int], choice: str) -> Fit:
     return Fit(source, size, choice)
 
 
+def both_fits(fit: Fit, last: Tensor) -> tuple[Fit, Fit]:
+    """The first key's fit and the last's, each of which knows the other."""
+    first_size, last_size = fit.source, tuple(last.shape[-2:])
+    return fit.beside(last_size), fit.of(last_size).beside(first_size)
+
+
 def token_branches(
     loaded: LoadedConditioner, text: Text, image: Any, first: Tensor, prompt: str, negative: str
 ) -> Branches:
@@ -64,16 +70,21 @@ def token_branches(
 
 
 def key_latents(
-    loaded: LoadedAutoencoder, fit: Fit, first: Tensor, last: Tensor, length: int, seed: int
+    loaded: LoadedAutoencoder,
+    fits: tuple[Fit, Fit],
+    first: Tensor,
+    last: Tensor,
+    length: int,
+    seed: int,
 ) -> Keys:
     """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
     latent format scales them."""
     device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
-    last_fit = fit.of(tuple(last.shape[-2:]))
-    images = [f.apply(x).to(device, dtype) for f, x in ((fit, first), (last_fit, last))]
-    h, w = (side // config.downsample for side in fit.target)
+    images = [f.apply(x).to(device, dtype) for f, x in zip(fits, (first, last), strict=True)]
+    target = fits[0].target
+    h, w = (side // config.downsample for side in target)
     noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
-    host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), fit.target))
+    host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
     keys = encode_keys(loaded.module, *images, noise.to(device, dtype), scale_factor=1.0)
     for made in (keys.concat, *keys.references):
         finite.check(made, finite.ENCODER, dtype)

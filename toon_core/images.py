@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -43,10 +44,13 @@ def resize_and_crop(images: Tensor, size: Size, antialias: bool = True) -> Tenso
 
     `antialias` was off in the release before torchvision 0.17 and on since.
     """
-    h, w = images.shape[-2:]
-    short = min(size)
-    scaled = (short, int(short * w / h)) if h <= w else (int(short * h / w), short)
-    return centre(resize(images, scaled, antialias), size)
+    return centre(resize(images, _released(images.shape[-2:], size), antialias), size)
+
+
+def _released(source: Size, size: Size) -> Size:
+    """`source` with its shorter side at the shorter side of `size`."""
+    (h, w), short = source, min(size)
+    return (short, int(short * w / h)) if h <= w else (int(short * h / w), short)
 
 
 def centre(images: Tensor, size: Size) -> Tensor:
@@ -72,7 +76,8 @@ class Fit:
     around, which `undo` removes. stretch: aspect not kept, which `undo` restores.
 
     `keys` is set where the target was derived from the key frames' size (`nearest`): these are not
-    scaled, and another picture is scaled as they would be had they its size.
+    scaled, and another picture is scaled as they would be had they its size. `other`: the size of
+    another picture in the same clip, whose bars `undo` removes, too.
     """
 
     source: Size
@@ -80,6 +85,7 @@ class Fit:
     mode: Mode = "crop"
     antialias: bool = True
     keys: Size | None = None
+    other: Size | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in ("crop", "pad", "stretch"):
@@ -102,15 +108,18 @@ class Fit:
         """The same fit for another picture, of this size."""
         return replace(self, source=source)
 
+    def beside(self, other: Size) -> Fit:
+        """The same fit in a clip with another picture, of this size."""
+        return replace(self, other=other)
+
     def apply(self, images: Tensor) -> Tensor:
         """(b c h w) of `source` size -> (b c *target)."""
         if self.mode == "stretch":
             return resize(images, self.target, self.antialias)
         if self.mode == "pad":
             return centre(resize(images, self._inside, self.antialias), self.target)
-        if self.keys and min(self.keys) >= MULTIPLE:
-            return centre(resize_and_crop(images, self.keys, self.antialias), self.target)
-        return resize_and_crop(images, self.target, self.antialias)
+        images = resize_and_crop(images, self._cropped, self.antialias)
+        return centre(images, self.target)
 
     def undo(self, frames: Tensor) -> Tensor:
         """(n c *target) -> frames with the source's aspect ratio; of the source's size where the
@@ -119,9 +128,39 @@ class Fit:
             return frames
         if self.mode == "stretch":
             return resize(frames, self._same_area, self.antialias)
-        h, w = self._inside
+        h, w = self.kept
         top, left = (_bars(have, want)[0] for have, want in zip((h, w), self.target, strict=True))
         return frames[..., top : top + h, left : left + w]
+
+    @property
+    def scaled(self) -> Size:
+        """The whole picture's size in the frame's pixels."""
+        whole = {"stretch": self.target, "pad": self._inside}
+        return whole.get(self.mode) or _released(self.source, self._cropped)
+
+    @property
+    def kept(self) -> Size:
+        """The size of what `undo` keeps of the frame and the picture fills, before a stretch is
+        undone. It is in the middle, as every picture is."""
+        sizes = [self.scaled, self._cropped if self.mode == "crop" else self.target, self.target]
+        if self.mode == "pad" and self.other:
+            sizes.append(self.of(self.other)._inside)
+        return tuple(map(min, *sizes))
+
+    @property
+    def cut(self) -> float:
+        """The part of the picture, 0 to 1, that does not come back out of `undo`."""
+        return 1 - math.prod(self.kept) / math.prod(self.scaled)
+
+    @property
+    def bars(self) -> float:
+        """The part of the frames, 0 to 1, that is bars and stays when `undo` is done."""
+        return 1 - math.prod(self.kept) / math.prod(self.target) if self.mode == "crop" else 0.0
+
+    @property
+    def _cropped(self) -> Size:
+        """What the release's fit crops to, before the keys' own size is cut to multiples."""
+        return self.keys if self.keys and min(self.keys) >= MULTIPLE else self.target
 
     @property
     def _inside(self) -> Size:

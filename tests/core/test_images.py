@@ -99,3 +99,34 @@ def test_a_picture_of_another_size_lies_where_the_keys_lie(mode: str, factor: in
     assert (there - fit.apply(key)).abs().max() < 0.05
     back = fit.of((100 * factor, 130 * factor)).undo(there)
     assert back.shape == fit.undo(fit.apply(key)).shape
+
+
+@pytest.mark.parametrize(
+    "sizes", [((100, 100), (108, 192)), ((300, 90), (64, 64)), ((7, 9), (9, 7))]
+)
+@pytest.mark.parametrize("nearest", [False, True])
+def test_bars_of_both_keys_are_cut(sizes, nearest: bool) -> None:
+    first, last = sizes
+    fit = Fit.nearest(first, "pad") if nearest else Fit(first, (128, 192), "pad")
+    fits = fit.beside(last), fit.of(last).beside(first)
+    clip = [f.undo(f.apply(torch.ones(1, 3, *f.source))) for f in fits]
+    assert clip[0].shape == clip[1].shape and tuple(clip[0].shape[-2:]) == fits[0].kept
+    assert all(frame.min() > 0.99 for frame in clip)
+    alone = fits[0].scaled, fits[1].scaled
+    assert fits[0].kept == tuple(min(pair) for pair in zip(*alone, strict=True))
+
+
+@pytest.mark.parametrize("source", ODD[:-2])
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("nearest", [False, True])
+def test_how_much_is_cut_and_how_much_is_bars(source, mode: str, nearest: bool) -> None:
+    """By counting: white places that come back, of as many as the scaled picture has."""
+    fit = Fit.nearest(source, mode) if nearest else Fit(source, (128, 192), mode)
+    frame = fit.apply(torch.ones(1, 1, *source))
+    white = float((frame > 0.5).sum())
+    h, w = fit.scaled
+    assert fit.cut == pytest.approx(1 - white / (h * w), abs=0.02)
+    kept = fit.undo(frame)
+    assert fit.bars == pytest.approx(float((kept < 0.5).float().mean()), abs=0.02)
+    if mode != "crop":
+        assert fit.cut == fit.bars == 0

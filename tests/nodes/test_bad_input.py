@@ -62,7 +62,7 @@ def with_nan() -> torch.Tensor:
     ("image", "message"),
     [
         (with_nan(), "first_image holds NaN"),
-        (torch.ones(1, 64, 64, 4), "first_image has an alpha channel"),
+        (torch.full((1, 64, 64, 4), float("nan")), "first_image holds NaN"),
         (torch.ones(1, 64, 64, 1), "expected 3 colour channels, got 1"),
         (torch.ones(64, 64, 3), "expected an IMAGE batch"),
         (torch.ones(0, 64, 64, 3), "expected an IMAGE batch"),
