@@ -1,14 +1,20 @@
 """Run a bundled workflow in the real ComfyUI, without a window, and keep what it made.
 
-    python scripts/demo.py [WORKFLOW.json] [--model FILE] [--lora FILE]
+    python scripts/demo.py [WORKFLOW.json] [--first A.png --last B.png] [--prompt TEXT]
+                           [--model FILE] [--lora FILE] [--output FOLDER] [--gpu]
 
-Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/. --model and --lora
-are weights of one's own (`train/`), which Toon Load Model then loads instead of its first choice.
+Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/, NAME being the
+workflow's or those of the key frames. --first and --last are key frames of one's own, in place of
+the workflow's: pictures of any size; all of them is used, and transparent parts become white.
+--prompt says what happens between them. --model and --lora are weights of one's own (`train/`),
+which Toon Load Model then loads instead of its first choice. What the nodes say of a run is
+printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import html
 import io
 import json
 import shutil
@@ -23,6 +29,7 @@ import av
 from contact_sheet import contact_sheet
 from graph_to_prompt import prompt_from_graph
 from headless import Event, Headless, Run
+from own_keys import give_keys, read_picture, write_prompt
 from PIL import Image
 from tqdm import tqdm
 
@@ -33,23 +40,34 @@ KEYS = ROOT / "cast" / "keys"
 
 
 class Bars:
-    """Progress in the terminal: a bar for every node that counts its steps."""
+    """Progress in the terminal: a bar for every node that counts its steps, and at the end of each
+    node what it said."""
 
     def __init__(self, prompt: dict[str, Any]) -> None:
         self._titles = {key: node["_meta"]["title"] for key, node in prompt.items()}
         self._bar: tqdm | None = None
         self._node: str | None = None
+        self._said: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         if event.kind == "progress" and event.data["max"] > 1:
             self._show(event.data)
-        elif event.kind.startswith("execution_"):
+        elif event.kind == "text":
+            self._said[event.data.node] = html.unescape(event.data.text).strip()
+        elif event.kind == "executing" or event.kind.startswith("execution_"):
             self.close()
+            self._tell()
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
         self._bar = self._node = None
+
+    def _tell(self) -> None:
+        for node, text in self._said.items():
+            for line in filter(None, text.splitlines()):
+                print(f"  {self._titles.get(node, node)}: {line}", flush=True)
+        self._said.clear()
 
     def _show(self, progress: dict[str, Any]) -> None:
         if progress["node"] != self._node:
@@ -131,19 +149,30 @@ def collect(server: Headless, run: Run) -> tuple[bytes, list[Image.Image]]:
     return movie, frames
 
 
-def play(
-    workflow: Path, device: tuple[str, ...], model: Path | None, lora: Path | None
-) -> tuple[bytes, list[Image.Image]]:
-    graph = json.loads(workflow.read_text())
-    copy_keys(graph, COMFY / "base" / "input")
+def play(options: argparse.Namespace) -> tuple[bytes, list[Image.Image]]:
+    workflow, inputs = options.workflow, COMFY / "base" / "input"
+    graph = json.loads(workflow.read_text(encoding="utf-8"))
+    copy_keys(graph, inputs)
     print("Starting ComfyUI ...", flush=True)
     start = time.monotonic()
-    with (
-        use_weights(graph, COMFY / "base" / "models", model, lora),
-        Headless(COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log", options=device) as server,
-    ):
+    device = () if options.gpu else ("--cpu",)
+    with ExitStack() as used:
+        used.enter_context(
+            use_weights(graph, COMFY / "base" / "models", options.model, options.lora)
+        )
+        place = (COMFY / "ComfyUI", COMFY / "base", COMFY / "demo.log")
+        server = used.enter_context(Headless(*place, options=device))
         prompt = prompt_from_graph(graph, server.get("/object_info"))
-        print(f"  ready after {time.monotonic() - start:.0f} s; running {workflow.name}")
+        try:
+            if options.first:
+                used.enter_context(give_keys(prompt, inputs, options.first, options.last))
+            if options.prompt is not None:
+                write_prompt(prompt, options.prompt)
+        except ValueError as error:
+            raise SystemExit(f"{shown(workflow)}: {error}") from None
+        print(
+            f"  ready after {time.monotonic() - start:.0f} s; running {workflow.name}", flush=True
+        )
         run = server.run(prompt, on_event=Bars(prompt))
         if run.status != "success":
             raise SystemExit(f"The workflow failed. {explain(run)}\nLog: {server.log}")
@@ -157,25 +186,36 @@ def shown(path: Path) -> str:
 def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workflow", nargs="?", type=Path, default=WORKFLOW)
+    parser.add_argument("--first", type=Path, help="the first key frame, a picture of your own")
+    parser.add_argument("--last", type=Path, help="the last key frame")
+    parser.add_argument("--prompt", help="what happens between them, in English")
     parser.add_argument("--output", type=Path, default=ROOT / "output")
     parser.add_argument("--model", type=Path, help="a model file of your own")
     parser.add_argument("--lora", type=Path, help="a LoRA file of your own")
     parser.add_argument("--gpu", action="store_true", help="let ComfyUI use the GPU")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.first is None) != (options.last is None):
+        parser.error("--first and --last belong together: give both key frames, or neither")
+    return options
 
 
 def main(arguments: list[str]) -> None:
     options = read_options(arguments)
     if not (COMFY / "ComfyUI").is_dir():
         raise SystemExit("No ComfyUI here yet: run `make setup` first.")
-    for file in (options.workflow, options.model, options.lora):
+    keys = [options.first, options.last] if options.first else []
+    for file in (options.workflow, options.model, options.lora, *keys):
         if file is not None and not file.is_file():
             raise SystemExit(f"There is no file {file}.")
+    try:
+        for key in keys:
+            read_picture(key)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     start = time.monotonic()
-    device = () if options.gpu else ("--cpu",)
-    movie, frames = play(options.workflow, device, options.model, options.lora)
+    movie, frames = play(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    name = options.workflow.stem
+    name = "_".join(key.stem for key in keys) or options.workflow.stem
     video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"
     video.write_bytes(movie)
     size = "{} x {}".format(*frames[0].size)

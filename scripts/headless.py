@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import websocket
 
-PREVIEW_WITH_METADATA = 4  # ComfyUI's number of the binary event
+TEXT, PREVIEW_WITH_METADATA = 3, 4  # ComfyUI's numbers of the binary events
 LAST_EVENTS = ("execution_success", "execution_error", "execution_interrupted")
 
 
@@ -36,8 +36,16 @@ class Preview(NamedTuple):
     image: bytes
 
 
+class Said(NamedTuple):
+    """What a node shows in its text box, as HTML: which node, and all of the text."""
+
+    node: str
+    text: str
+
+
 class Event(NamedTuple):
-    """A message of the websocket. `data` is a Preview where `kind` is "preview"."""
+    """A message of the websocket. `data` is a Preview where `kind` is "preview", and Said where it
+    is "text"."""
 
     kind: str
     data: Any
@@ -203,7 +211,7 @@ def _events_of(socket_: websocket.WebSocket, prompt_id: str) -> Iterator[Event]:
         if not message:
             raise RuntimeError("ComfyUI closed the connection in the middle of a run")
         if isinstance(message, bytes):
-            yield Event("preview", _preview(message))
+            yield _binary(message)
             continue
         message = json.loads(message)
         kind, data = message["type"], message["data"]
@@ -213,9 +221,11 @@ def _events_of(socket_: websocket.WebSocket, prompt_id: str) -> Iterator[Event]:
                 return
 
 
-def _preview(message: bytes) -> Preview:
-    (number,) = struct.unpack_from(">I", message)
-    if number != PREVIEW_WITH_METADATA:  # the older form: a picture's format, then the picture
-        return Preview(None, message[8:])
-    (length,) = struct.unpack_from(">I", message, 4)
-    return Preview(json.loads(message[8 : 8 + length])["node_id"], message[8 + length :])
+def _binary(message: bytes) -> Event:
+    number, length = struct.unpack_from(">II", message)
+    first, rest = message[8 : 8 + length], message[8 + length :]
+    if number == TEXT:
+        return Event("text", Said(first.decode(), rest.decode()))
+    if number == PREVIEW_WITH_METADATA:
+        return Event("preview", Preview(json.loads(first)["node_id"], rest))
+    return Event("preview", Preview(None, message[8:]))  # a picture's format, then the picture

@@ -11,7 +11,8 @@ import demo
 import pytest
 from contact_sheet import contact_sheet
 from graph_to_prompt import prompt_from_graph
-from headless import Event, Run
+from headless import Event, Run, Said
+from own_keys import give_keys, write_prompt
 from PIL import Image
 from place import comfyui_folder, make_base
 
@@ -52,6 +53,17 @@ def test_bars_count_the_steps_of_each_node(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().err
     assert "Sampler: 100%" in shown and "3/3" in shown
     assert "Decoder: 100%" in shown and "2/2" in shown
+
+
+def test_what_nodes_say_is_printed_after_their_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = demo.Bars({"7": {"_meta": {"title": "Keys"}}})
+    bars(Event("text", Said("7", "one")))
+    bars(Event("text", Said("7", "one\n&lt;two&gt;")))
+    assert capsys.readouterr().out == ""
+    bars(Event("executing", {"node": "8"}))
+    assert capsys.readouterr().out == "  Keys: one\n  Keys: <two>\n"
+    bars(Event("execution_success", {}))
+    assert capsys.readouterr().out == ""
 
 
 def test_failure_is_told_in_the_servers_words(server: Headless) -> None:
@@ -98,6 +110,67 @@ def test_the_demo_as_a_program(
     shown = capsys.readouterr()
     assert str(video) in shown.out and str(sheet) in shown.out
     assert "Toon Sample: 100%" in shown.err
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> tuple[Path, Path]:
+    """A square transparent picture, and a wide one in another format."""
+    first, last = tmp_path / "cat.png", tmp_path / "dog.webp"
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(first)
+    Image.new("RGB", (128, 64), (0, 0, 255)).save(last)
+    return first, last
+
+
+def converted(server: Headless, workflow: Path) -> dict[str, Any]:
+    return prompt_from_graph(json.loads(workflow.read_text("utf-8")), server.get("/object_info"))
+
+
+def test_own_keys_in_the_bundled_workflow(server: Headless, own: tuple[Path, Path]) -> None:
+    prompt = converted(server, demo.WORKFLOW)
+    inputs = server.base / "input"
+    with give_keys(prompt, inputs, *own):
+        write_prompt(prompt, "a cat")
+        kinds = {node["class_type"]: node["inputs"] for node in prompt.values()}
+        assert "ToonLoadCast" not in kinds and kinds["ToonEncodeKeys"]["prompt"] == "a cat"
+        kinds["ToonSample"]["steps"] = 1
+        run = server.run(prompt)
+    assert run.status == "success", demo.explain(run)
+    assert not list(inputs.glob("demo_*"))
+    _, frames = demo.collect(server, run)
+    assert len(frames) == 16 and frames[0].size == (128, 64)  # where both have picture
+    said = "\n".join(said.text for said in run.of_kind("text"))
+    assert "first_image is transparent in 100%" in said and "the clip is cut to 128x64" in said
+
+
+def test_workflows_that_take_no_own_keys(server: Headless, own: tuple[Path, Path]) -> None:
+    """Something else in them would still be the example's; or nothing takes keys."""
+    sketches = converted(server, demo.WORKFLOW.with_name("sketch_guided_nano.json"))
+    other = "takes something from Toon Example Keys, too"
+    for prompt, message in ((sketches, other), (movie(3), "has no Toon Encode Keys")):
+        with (
+            pytest.raises(ValueError, match=message),
+            give_keys(prompt, server.base / "input", *own),
+        ):
+            pass
+    assert not list((server.base / "input").glob("demo_*"))
+    with pytest.raises(ValueError, match="has no Toon Encode Keys"):
+        write_prompt(movie(3), "a cat")
+
+
+def test_options_that_cannot_be_are_refused_at_once(
+    own: tuple[Path, Path], tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    (tmp_path / "ComfyUI").mkdir()
+    monkeypatch.setattr(demo, "COMFY", tmp_path)
+    first, missing, text = str(own[0]), str(tmp_path / "no.png"), tmp_path / "text.png"
+    text.write_text("no picture")
+    with pytest.raises(SystemExit):
+        demo.main(["--first", first])
+    assert "--first and --last belong together" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"There is no file .*no\.png"):
+        demo.main(["--first", first, "--last", missing])
+    with pytest.raises(SystemExit, match=r"text\.png cannot be read as a picture"):
+        demo.main(["--first", first, "--last", str(text)])
 
 
 def test_conversion_is_the_pages_own(server: Headless, browser: Browser) -> None:
