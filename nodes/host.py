@@ -149,13 +149,15 @@ def stop_if_cancelled() -> None:
     mm.throw_exception_if_processing_interrupted()
 
 
-_said: dict[str, tuple[str, list[str]]] = {}  # by node: the last prompt it ran in, its lines there
+# By node: the last prompt it ran in, and its lines there with their level.
+_said: dict[str, tuple[str, list[tuple[int, str]]]] = {}
 
 
 def say(text: str = "", *, level: int = logging.INFO) -> None:
     """To the user of the node that runs: a line in the log, and one in the text box on the node.
 
-    A node's lines of one run are shown one below the other; the next run's take their place.
+    A node's lines of one run are shown one below the other, warnings first, since the page's box
+    is two lines high where it does not grow; the next run's take their place.
     Without text nothing is said, and what an earlier run said goes: for the start of a node that
     does not always say something. Where no page waits for the run there is only the log.
     """
@@ -167,10 +169,10 @@ def say(text: str = "", *, level: int = logging.INFO) -> None:
     node = str(running.node_id)
     prompt, lines = _said.get(node, ("", []))
     stale = prompt != running.prompt_id and bool(lines)
-    lines = [*(lines if prompt == running.prompt_id else []), *([text] if text else [])]
+    lines = [*(lines if prompt == running.prompt_id else []), *([(level, text)] if text else [])]
     _said[node] = (running.prompt_id, lines)
     if text or stale:
-        _show_on_node(node, lines)
+        _show_on_node(node, [line for _, line in sorted(lines, key=lambda said: -said[0])])
 
 
 def _show_on_node(node: str, lines: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ NOTICEABLE = 0.005  # of a picture or a frame; what rounding takes is less
 
 
 def transparent(name: str, part: float, fill: str) -> str:
-    return f"{name} is transparent in {_percent(part)} of it, filled with {fill} (fill)."
+    return f"{name}: {_percent(part)} transparent, filled with {fill}."
 
 
 def fits(first: Fit, last: Fit) -> list[str]:
@@ -26,13 +26,12 @@ def _cropped(name: str, fit: Fit) -> list[str]:
     said = []
     if fit.cut > NOTICEABLE:
         said.append(
-            f"{name}, {_size(fit.source)}: {_percent(fit.cut)} of it is cut off in cropping to "
-            f"{_size(fit.target)}. fit = pad keeps all of it."
+            f"{name}: {_percent(fit.cut)} cut off by the crop from {_size(fit.source)} to "
+            f"{_size(fit.target)}; fit = pad keeps it."
         )
     if fit.bars > NOTICEABLE:
         said.append(
-            f"{name}, {_size(fit.source)}: bars fill {_percent(fit.bars)} of the "
-            f"{_size(fit.target)} frames and stay in the clip. fit = pad cuts them off."
+            f"{name}: bars fill {_percent(fit.bars)} of its frame; fit = pad cuts them off again."
         )
     return said
 
@@ -43,19 +42,18 @@ def _padded(first: Fit, last: Fit) -> list[str]:
     if not lost:
         return []
     return [
-        f"The keys are of two shapes, {_size(first.source)} and {_size(last.source)}: the clip is "
-        f"cut to {_size(first.kept)}, where both have picture, without {' and '.join(lost)}."
+        f"Keys of two shapes: the clip is {_size(first.kept)}, where both have picture; cut off: "
+        f"{', '.join(lost)}."
     ]
 
 
 def _stretched(first: Fit, last: Fit) -> list[str]:
     (h, w), (last_h, last_w) = first.source, last.source
-    change = (last_w * h) / (last_h * w)
-    if abs(change - 1) < 2 * NOTICEABLE:
+    if abs((last_w * h) / (last_h * w) - 1) < 2 * NOTICEABLE:
         return []
     return [
-        f"The keys are of two shapes, {_size(first.source)} and {_size(last.source)}: last_image "
-        "is stretched to the shape of first_image. fit = pad keeps its own."
+        "Keys of two shapes: last_image is stretched to that of first_image; fit = pad keeps its "
+        "own."
     ]
 
 

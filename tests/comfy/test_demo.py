@@ -139,7 +139,7 @@ def test_own_keys_in_the_bundled_workflow(server: Headless, own: tuple[Path, Pat
     _, frames = demo.collect(server, run)
     assert len(frames) == 16 and frames[0].size == (128, 64)  # where both have picture
     said = "\n".join(said.text for said in run.of_kind("text"))
-    assert "first_image is transparent in 100%" in said and "the clip is cut to 128x64" in said
+    assert "first_image: 100% transparent" in said and "the clip is 128x64" in said
 
 
 def test_workflows_that_take_no_own_keys(server: Headless, own: tuple[Path, Path]) -> None:

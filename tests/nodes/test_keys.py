@@ -52,7 +52,7 @@ def test_alpha_is_filled(toon: Comfy, fill: str | None, rgb: Any) -> None:
     for run in (encoded(toon, alpha, picture(2), **options), masked(toon, half(), **options)):
         same(run, wanted)
         assert run.said("4")[-1] == (
-            f"first_image is transparent in 50% of it, filled with {fill or 'white'} (fill)."
+            f"first_image: 50% transparent, filled with {fill or 'white'}."
         )
 
 
@@ -85,7 +85,7 @@ def test_load_images_own_mask(toon: Comfy) -> None:
     flat[:, :, 32:] = torch.tensor([200, 30, 30]) / 255
     run = toon.run(prompt, keep=["4"])
     same(run, encoded(toon, flat, picture(2)))
-    assert "transparent in 50%" in run.said("4")[-1]
+    assert "first_image: 50% transparent" in run.said("4")[-1]
 
 
 @pytest.mark.parametrize(
@@ -115,22 +115,22 @@ def test_fill_that_is_no_colour_is_refused_at_once(toon: Comfy, fill: str) -> No
             "crop",
             (72, 128),
             (72, 128),
-            ["Both keys, 128x72: 43% of it is cut off in cropping to 64x64"],
+            ["Both keys: 43% cut off by the crop from 128x72 to 64x64"],
         ),
         (
             "crop",
             (128, 96),
             (64, 64),
-            ["first_image, 96x128: 25% of it is cut off in cropping to 64x64"],
+            ["first_image: 25% cut off by the crop from 96x128 to 64x64"],
         ),
         (
             "pad",
             (64, 64),
             (72, 128),
-            ["128x72: the clip is cut to 64x36, where both have picture, without 44% of first"],
+            ["the clip is 64x36, where both have picture; cut off: 44% of first_image."],
         ),
         ("pad", (72, 128), (144, 256), []),
-        ("stretch", (64, 64), (72, 128), ["last_image is stretched to the shape of first_image"]),
+        ("stretch", (64, 64), (72, 128), ["last_image is stretched to that of first_image"]),
         ("stretch", (72, 128), (144, 256), []),
     ],
 )
@@ -148,8 +148,8 @@ def test_what_a_fit_takes_stands_on_the_node(
 def test_bars_of_the_frame_stand_on_the_node(toon: Comfy) -> None:
     """The release's crop of an upright picture into a wide frame."""
     run = encoded(toon, picture(1, (128, 64)), picture(2, (64, 128)), width=128)
-    assert "first_image, 64x128: bars fill 50% of the 128x64 frames" in run.said("4")[-1]
-    assert "50% of it is cut off" in run.said("4")[-1]
+    assert "first_image: bars fill 50% of its frame" in run.said("4")[-1]
+    assert "first_image: 50% cut off" in run.said("4")[-1]
 
 
 def test_no_bars_of_either_key_stay_in_the_clip(toon: Comfy) -> None:

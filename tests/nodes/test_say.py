@@ -29,7 +29,7 @@ def speaker(comfy: Comfy) -> Iterator[dict[str, Any]]:
         def run(self, texts: str) -> tuple[str]:
             host.say()
             for text in texts.split():
-                host.say(text, level=logging.WARNING)
+                host.say(text, level=logging.INFO if text.startswith("i") else logging.WARNING)
             return (texts,)
 
     comfy.nodes.NODE_CLASS_MAPPINGS["TestSay"] = TestSay
@@ -53,6 +53,10 @@ def test_lines_of_a_run_are_listed_and_those_before_go(
     assert [r.getMessage() for r in caplog.records if r.name == "toon.nodes"] == [
         f"node 1: {text}" for text in ("one", "two", "three")
     ]
+
+
+def test_warnings_come_first(comfy: Comfy, speaker: dict[str, Any]) -> None:
+    assert said(comfy, speaker, "i1 w1 i2 w2")[-1] == "w1\nw2\ni1\ni2"
 
 
 def test_a_text_is_no_html(comfy: Comfy, speaker: dict[str, Any]) -> None:
