@@ -8,9 +8,9 @@ from PIL import Image
 
 from train import prepare as module
 from train.data.filters.base import FilterConfig
-from train.data.media import image_files
 from train.data.options import PrepareConfig
 from train.data.search import clip_id, search
+from train.data.sequence import image_files
 from train.data.store import read_index
 from train.prepare import prepare
 
