@@ -52,7 +52,8 @@ from train.data.shards import found_shards
 from train.data.source import make_windows
 from train.data.store import INDEX
 from train.data.windows import ClipWindows, WindowConfig
-from train.engine.command import errors_told
+from train.engine.claim import check_out, claimed
+from train.engine.command import GO_ON, errors_told
 from train.engine.config import parse
 from train.engine.launch import device_of
 from train.engine.stop import ignore_signals
@@ -130,6 +131,11 @@ def build(config: CacheConfig) -> dict[str, Any]:
     """Fill the cache; its facts. ValueError on bad options, or where `out` holds another one."""
     _check(config)
     device = device_of(config.device)
+    with claimed(Path(config.out), config.data):
+        return _built(config, device)
+
+
+def _built(config: CacheConfig, device: torch.device) -> dict[str, Any]:
     sources = {"train": make_windows(config, "train", config.count, config.sketch != "none")}
     if config.held_out:
         sources["test"] = make_windows(config, "test", config.held_out)
@@ -157,8 +163,7 @@ def _check(config: CacheConfig) -> None:
 
 def _check_out(data: Path, out: Path) -> None:
     """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
-    if out.resolve() == data.resolve():
-        raise ValueError(f"out={out} is data={data}, which is read: choose another out folder")
+    check_out(out, data)
     clips = [*found_shards(out), *out.glob(INDEX)]
     if clips and not (out / FACTS).is_file():
         raise ValueError(
@@ -234,7 +239,7 @@ def main(arguments: list[str]) -> None:
     config = parse(CacheConfig, arguments, __doc__)
     if config.threads:
         torch.set_num_threads(config.threads)
-    with errors_told():
+    with errors_told(GO_ON):
         facts = build(config)
     log.info("%s: %d windows with %s", config.out, facts["count"], ", ".join(facts["parts"]))
 

@@ -23,7 +23,8 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from train.data.natural import NaturalConfig, load_pictures, render_clip
-from train.engine.command import errors_told
+from train.engine.claim import claimed
+from train.engine.command import GO_ON, errors_told
 from train.engine.config import parse
 from train.eval.clips import write_frames
 from train.eval.store import write_json
@@ -49,6 +50,12 @@ class RenderConfig:
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
     out = Path(config.out)
+    with claimed(out):
+        _render(config, out)
+    return out
+
+
+def _render(config: RenderConfig, out: Path) -> None:
     _check(config, out / MANIFEST)
     missing = [i for i in range(config.clips) if not (out / clip_name(i)).is_dir()]
     pictures = load_pictures() if missing else {}
@@ -61,7 +68,6 @@ def render(config: RenderConfig) -> Path:
         (unfinished / "fps.txt").write_text(f"{config.fps}\n", encoding="utf-8")
         os.replace(unfinished, out / clip_name(number))
     shutil.rmtree(out / "unfinished", ignore_errors=True)
-    return out
 
 
 def clip_name(number: int) -> str:
@@ -80,7 +86,7 @@ def _check(config: RenderConfig, manifest: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with errors_told():
+    with errors_told(GO_ON):
         out = render(parse(RenderConfig, arguments, __doc__))
     log.info("%s: done", out)
 

@@ -1,4 +1,4 @@
-"""What every entry does with errors that are a matter for the user."""
+"""What every entry does with errors that are a matter for the user, and with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ import torch
 from safetensors import SafetensorError
 
 from train.data.filters.base import ModelError
+from train.data.names import printable
 from train.engine.estimate import LESS
 
 log = logging.getLogger("toon.train")
 
 TOLD = (ValueError, OSError, ModelError, SafetensorError)
+LONGEST = 1000  # characters of a message
+GO_ON = "stopped; what is done is kept, and the same command goes on from there"
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def errors_told(stopped: str = "stopped") -> Iterator[None]:
     """Bad input and what the machine refuses become `error: ...` on stderr and exit code 1; where
-    in the code it was is in the log at debug level."""
+    in the code it was is in the log at debug level. Ctrl-C is `stopped` and exit code 130."""
     try:
         yield
+    except KeyboardInterrupt:
+        print(f"\n{stopped}", file=sys.stderr)
+        sys.exit(130)
     except torch.OutOfMemoryError as error:
         log.debug("where it was", exc_info=True)
         sys.exit(f"error: out of memory ({str(error).split('. ')[0]}): {LESS} would help")
     except TOLD as error:
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: {error or type(error).__name__}")
+        sys.exit(f"error: {printable(str(error), LONGEST) or type(error).__name__}")
