@@ -21,6 +21,7 @@ import numpy as np
 
 from train.data.frames import UNREADABLE, FrameCache, decode_frame, decode_grey
 from train.data.motion import Motion
+from train.data.names import printable
 
 log = logging.getLogger("toon.data")
 
@@ -87,9 +88,24 @@ def from_line(line: str, source: str) -> Record:
             raise ValueError(f"unknown field {min(surplus)!r}")
         places = {name: _as_tuples(place) for name, place in entry["places"].items()}
         missing = tuple(entry["no_model"])
-        return Record(**{**entry, "no_model": missing, "places": Places(**places)})
+        record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
+        _check(record)
+        return record
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{source}: no line of train.prepare ({error})") from error
+
+
+def _check(record: Record) -> None:
+    """ValueError for what would lead out of the store, or is of another kind."""
+    for name in (record.id, record.shard):
+        if name and Path(name).name != name:
+            raise ValueError(f"{printable(name, 80)!r} is no name of a clip or shard")
+    for f in fields(Record):
+        value, kind = getattr(record, f.name), type(f.default)
+        if kind in (bool, int, float, str) and not isinstance(value, (kind, int)):
+            raise ValueError(f"{f.name} is no {kind.__name__}")
+    if record.kept and len(record.places.frames) != record.frames:
+        raise ValueError(f"{record.frames} frames in {len(record.places.frames)} places")
 
 
 def _as_tuples(value: Any) -> Any:
@@ -104,8 +120,11 @@ def read_index(root: Path) -> list[Record]:
             f"data={root}: no {INDEX} there; make one with "
             f"`python -m train.prepare data=FOLDER out={root}`"
         )
-    with open(file, encoding="utf-8") as lines:
-        return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)]
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: no text in UTF-8, so no index of train.prepare") from error
+    return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1) if line]
 
 
 def select_split(records: Iterable[Record], name: str) -> list[Record]:
