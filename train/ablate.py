@@ -26,7 +26,7 @@ from train.ablation.together import finish_all
 from train.data.splits import SplitConfig
 from train.engine.claim import claimed
 from train.engine.command import GO_ON, errors_told
-from train.engine.config import load_yaml, parse
+from train.engine.config import at_least, load_yaml, parse
 from train.engine.files import write_text
 from train.heldout import HeldoutConfig, write_heldout
 from train.natural import render
@@ -46,8 +46,7 @@ FREE_OF_RUNS = ("threads", "workers", "keep", "save_every", "log_every")
 def ablate(config: AblateConfig) -> Path | None:
     """All of it, or what is left of it; the report, None after a dry run. ValueError for options
     that cannot work or cost too much, before any training."""
-    if config.jobs < 1:
-        raise ValueError(f"jobs={config.jobs}: expected 1 or more, runs at a time")
+    at_least(config, 1, "jobs")
     places = Places(config)
     with claimed(places.out, config.data):
         return _ablated(config, places)

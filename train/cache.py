@@ -54,7 +54,7 @@ from train.data.store import INDEX
 from train.data.windows import ClipWindows, WindowConfig
 from train.engine.claim import check_out, claimed
 from train.engine.command import GO_ON, errors_told
-from train.engine.config import parse
+from train.engine.config import at_least, parse
 from train.engine.launch import device_of
 from train.engine.stop import ignore_signals
 from train.pretrain import load_autoencoder
@@ -153,9 +153,8 @@ def _check(config: CacheConfig) -> None:
         raise ValueError("give base=MODEL.safetensors, or autoencoder= a train.autoencoder result")
     if config.precision not in PRECISIONS:
         raise ValueError(f"precision={config.precision}: expected {' or '.join(PRECISIONS)}")
-    for name, least in {"count": 1, "shard_items": 1, "held_out": 0}.items():
-        if getattr(config, name) < least:
-            raise ValueError(f"{name}={getattr(config, name)}: expected {least} or more")
+    at_least(config, 1, "count", "shard_items", "height", "width", "frames")
+    at_least(config, 0, "held_out", "seed", "workers", "threads")
     if (Path(config.data) / FACTS).is_file():
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
     _check_out(Path(config.data), Path(config.out))

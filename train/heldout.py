@@ -31,7 +31,7 @@ from train.data.splits import SplitConfig, large_windows
 from train.data.store import Record, Store, stable_hash
 from train.engine.claim import LOCK, claimed
 from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.config import at_least, parse
 
 log = logging.getLogger("toon.heldout")
 
@@ -114,6 +114,8 @@ def _save(image: Tensor, path: Path) -> None:
 
 def write_heldout(config: HeldoutConfig) -> list[Window]:
     """Write the whole test set; returns its windows in the order of choice."""
+    at_least(config, 1, "count", "per_clip", "stride")
+    at_least(config, 0, "height", "width")
     out = Path(config.out)
     with claimed(out, config.data):
         return _written(config, out)

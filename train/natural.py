@@ -25,7 +25,7 @@ from tqdm import tqdm
 from train.data.natural import NaturalConfig, load_pictures, render_clip
 from train.engine.claim import claimed
 from train.engine.command import GO_ON, errors_told
-from train.engine.config import parse
+from train.engine.config import at_least, parse
 from train.eval.clips import write_frames
 from train.eval.store import write_json
 
@@ -49,6 +49,8 @@ class RenderConfig:
 
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
+    at_least(config, 1, "clips", "frames", "size", "fps")
+    at_least(config, 0, "seed")
     out = Path(config.out)
     with claimed(out):
         _render(config, out)

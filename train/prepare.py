@@ -36,15 +36,20 @@ from train.data.store import INDEX, Record, Store, read_index
 from train.data.worker import FULL, filter_models, load_chain, process, start_worker
 from train.engine.claim import check_out, claimed
 from train.engine.command import GO_ON, errors_told
-from train.engine.config import parse
+from train.engine.config import at_least, parse
 
 log = logging.getLogger("toon.prepare")
 Paths = dict[str, Path]
+READERS = 2  # another number where they read clips otherwise: the work is done anew
 
 
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
+    at_least(config, 1, "size", "max_fps", "max_frames", "least_frames", "shard_mb")
+    at_least(config, 0, "workers", "longest_minutes")
+    at_least(config.split, 1, "length")
+    at_least(config.split, 0, "test_share", "least_large")
     _check_out(data, out)
     with claimed(out, data), _room_in(out):
         return _filled(config, out, data)
@@ -115,7 +120,7 @@ def _options(config: PrepareConfig) -> str:
     for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
-    return json.dumps([options, filter_models(config.filters)])
+    return json.dumps([READERS, options, filter_models(config.filters)])
 
 
 def _limit(config: PrepareConfig) -> float:

@@ -46,7 +46,8 @@ def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> Iterat
             images = (premultiplied(_video_image(frame), size) for frame in decoded)
             yield from _segments(images, fps / step, size, max_frames)
     except (av.error.FFmpegError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be decoded as video ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: cannot be decoded as video ({reason})") from error
 
 
 def _video_image(frame) -> Image.Image:

@@ -114,7 +114,11 @@ def _opened(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
 def _has_more(root: Path) -> bool:
     """Whether numbered pictures at the top of `data` are not all there is: then they are no clip,
     lest two of them hide a folder full of clips."""
-    return any(inner.is_dir() or moves(inner) for inner in _inside(root))
+    place = (root.resolve(),)
+    return any(
+        not all(reason for _, reason in _walk(inner, place)) if inner.is_dir() else moves(inner)
+        for inner in _inside(root)
+    )
 
 
 def _inside(folder: Path) -> list[Path]:

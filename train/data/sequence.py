@@ -35,7 +35,9 @@ def frame_files(folder: Path) -> list[Path]:
     if not files:
         raise ValueError(f"{folder}: holds no numbered images")
     names = [re.split(r"(\d+)", file.stem) for file in files]
-    by_words = {tuple(name[::2]): file.name for name, file in zip(names, files, strict=True)}
+    by_words: dict[tuple[str, ...], str] = {}
+    for name, file in zip(names, files, strict=True):
+        by_words.setdefault(tuple(name[::2]), file.name)
     if len(by_words) > 1:
         raise ValueError(_several(folder, list(by_words.values())))
     numbers = [tuple(map(int, name[1::2])) for name in names]

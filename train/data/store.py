@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def from_line(line: str, source: str) -> Record:
         record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
         _check(record)
         return record
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{source}: no line of train.prepare ({error})") from error
 
 
@@ -102,10 +103,17 @@ def _check(record: Record) -> None:
             raise ValueError(f"{printable(name, 80)!r} is no name of a clip or shard")
     for f in fields(Record):
         value, kind = getattr(record, f.name), type(f.default)
-        if kind in (bool, int, float, str) and not isinstance(value, (kind, int)):
+        allowed = (int, float) if kind is float else kind
+        if kind in (bool, int, float, str) and not isinstance(value, allowed):
             raise ValueError(f"{f.name} is no {kind.__name__}")
-    if record.kept and len(record.places.frames) != record.frames:
-        raise ValueError(f"{record.frames} frames in {len(record.places.frames)} places")
+    if not isfinite(record.fps):
+        raise ValueError(f"fps is {record.fps}")
+    p = record.places
+    if record.kept and len(p.frames) != record.frames:
+        raise ValueError(f"{record.frames} frames in {len(p.frames)} places")
+    for place in (p.span, p.json, p.motion or (0, 0), *p.frames, *p.sketches):
+        if [type(n) for n in place] != [int, int] or min(place) < 0:
+            raise ValueError(f"{str(place)[:40]} is no place in a shard")
 
 
 def _as_tuples(value: Any) -> Any:

@@ -30,9 +30,20 @@ def errors_told(stopped: str = "stopped") -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"\n{stopped}", file=sys.stderr)
         sys.exit(130)
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: out of memory ({str(error).split('. ')[0]}): {LESS} would help")
+        reason = printable(str(error).split(". ")[0].splitlines()[0], LONGEST)
+        sys.exit(f"error: out of memory ({reason}): {LESS} would help")
     except TOLD as error:
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: {printable(str(error), LONGEST) or type(error).__name__}")
+        sys.exit(f"error: {_message(error) or type(error).__name__}")
+
+
+def _message(error: Exception) -> str:
+    """Short, and nothing in it that a terminal would obey."""
+    text = str(error)
+    if "Traceback (most recent call last)" in text:  # a loader process's, whose error ends it
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return printable(text, LONGEST)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from train.data.names import printable
 from train.data.windows import WindowConfig
@@ -117,8 +117,10 @@ def load_yaml(file: Path) -> DictConfig:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
     except RAISED as error:
         raise ValueError(f"{file}: {_reason(error)}") from error
+    except AssertionError:  # OmegaConf's, of a number alone
+        found = None
     if not isinstance(found, DictConfig):
-        raise ValueError(f"{file}: holds a list, expected lines as `lr: 0.001`")
+        raise ValueError(f"{file}: holds no options; expected lines as `lr: 0.001`")
     return found
 
 
@@ -142,9 +144,12 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
         _check_values(OmegaConf.to_container(options))
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), *given)
-    except RAISED as error:
+    except (ConfigKeyError, ConfigAttributeError) as error:
         known = ", ".join(f.name for f in fields(schema))
         raise ValueError(f"{_reason(error)} (known keys: {known})") from error
+    except RAISED as error:
+        key = getattr(error, "full_key", None)
+        raise ValueError(f"{key}: {_reason(error)}" if key else _reason(error)) from error
     _check_values(OmegaConf.to_container(merged))
     return merged
 
@@ -178,6 +183,14 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(own, f"{name}.{key}" if name else str(key))
     if not inner:
         yield name, value
+
+
+def at_least(config: object, least: float, *names: str) -> None:
+    """ValueError where one of these options is less."""
+    for name in names:
+        value = getattr(config, name)
+        if value < least:
+            raise ValueError(f"{name}={value}: expected {least} or more")
 
 
 def write(config: object, path: Path) -> None:

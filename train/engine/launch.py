@@ -16,7 +16,7 @@ from accelerate.utils import (
 )
 
 from train.engine import attention
-from train.engine.config import RunConfig
+from train.engine.config import RunConfig, at_least
 from train.engine.optimizers import OPTIMIZERS
 
 AT_LEAST_1 = (
@@ -63,10 +63,8 @@ def device_of(name: str) -> torch.device:
 
 
 def _check(config: RunConfig) -> None:
-    for name in (*AT_LEAST_1, *AT_LEAST_0):
-        value, least = getattr(config, name), int(name in AT_LEAST_1)
-        if value < least:
-            raise ValueError(f"{name}={value}: expected {least} or more")
+    at_least(config, 1, *AT_LEAST_1)
+    at_least(config, 0, *AT_LEAST_0)
     for name, value in {"ema": config.ema, **dict(enumerate(config.betas))}.items():
         if not 0 <= value < 1:
             option = "ema" if name == "ema" else "betas"
