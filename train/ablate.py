@@ -24,8 +24,9 @@ from train.ablation import budget, reconstruction, rectification, running, sketc
 from train.ablation.plan import AblateConfig, Places, Run, plan
 from train.ablation.together import finish_all
 from train.data.splits import SplitConfig
-from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.claim import claimed
+from train.engine.command import GO_ON, errors_told
+from train.engine.config import at_least, load_yaml, parse
 from train.engine.files import write_text
 from train.heldout import HeldoutConfig, write_heldout
 from train.natural import render
@@ -45,9 +46,13 @@ FREE_OF_RUNS = ("threads", "workers", "keep", "save_every", "log_every")
 def ablate(config: AblateConfig) -> Path | None:
     """All of it, or what is left of it; the report, None after a dry run. ValueError for options
     that cannot work or cost too much, before any training."""
-    if config.jobs < 1:
-        raise ValueError(f"jobs={config.jobs}: expected 1 or more, runs at a time")
+    at_least(config, 1, "jobs")
     places = Places(config)
+    with claimed(places.out, config.data):
+        return _ablated(config, places)
+
+
+def _ablated(config: AblateConfig, places: Places) -> Path | None:
     _keep_options(config, places.out / "ablation.yaml")
     runs = plan(config, places)
     natural = running.rendering(config, places)
@@ -69,7 +74,7 @@ def _keep_options(config: AblateConfig, file: Path) -> None:
     given = OmegaConf.to_container(OmegaConf.structured(config))
     wanted = {key: value for key, value in given.items() if key not in FREE}
     if file.is_file():
-        before = OmegaConf.to_container(OmegaConf.load(file))
+        before = OmegaConf.to_container(load_yaml(file))
         changed = sorted(k for k in wanted if _decisive(wanted[k]) != _decisive(before.get(k)))
         if changed:
             raise ValueError(
@@ -126,7 +131,7 @@ def report(config: AblateConfig, places: Places, runs: list[Run]) -> Path:
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     config = parse(AblateConfig, arguments, __doc__)
-    with errors_told():
+    with errors_told(GO_ON):
         ablate(config)
 
 

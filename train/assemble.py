@@ -20,14 +20,13 @@ from typing import Any
 
 import torch
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 import toon_core
 from toon_core.model import ToonModel
 from toon_core.recipe import Recipe
 from toon_core.weights.save import save
 from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.config import merge, parse
 from train.engine.result import RUN_KEY, manifest_of, write_manifest
 from train.preview import cast_keys, fitted
 
@@ -80,10 +79,7 @@ def with_autoencoder(model: ToonModel, path: str, dtype: torch.dtype) -> ToonMod
 
 def _changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """ValueError for an unknown field or a value of another type."""
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(recipe), changes))
-    except OmegaConfBaseException as error:
-        raise ValueError(f"recipe={changes}: {str(error).splitlines()[0]}") from error
+    return OmegaConf.to_object(merge(recipe, OmegaConf.create(changes)))
 
 
 def told_once(runs: dict[str, Any], told: set[str] | None = None) -> dict[str, Any]:

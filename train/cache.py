@@ -52,8 +52,9 @@ from train.data.shards import found_shards
 from train.data.source import make_windows
 from train.data.store import INDEX
 from train.data.windows import ClipWindows, WindowConfig
-from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.claim import check_out, claimed
+from train.engine.command import GO_ON, errors_told
+from train.engine.config import at_least, parse
 from train.engine.launch import device_of
 from train.engine.stop import ignore_signals
 from train.pretrain import load_autoencoder
@@ -130,6 +131,11 @@ def build(config: CacheConfig) -> dict[str, Any]:
     """Fill the cache; its facts. ValueError on bad options, or where `out` holds another one."""
     _check(config)
     device = device_of(config.device)
+    with claimed(Path(config.out), config.data):
+        return _built(config, device)
+
+
+def _built(config: CacheConfig, device: torch.device) -> dict[str, Any]:
     sources = {"train": make_windows(config, "train", config.count, config.sketch != "none")}
     if config.held_out:
         sources["test"] = make_windows(config, "test", config.held_out)
@@ -147,9 +153,8 @@ def _check(config: CacheConfig) -> None:
         raise ValueError("give base=MODEL.safetensors, or autoencoder= a train.autoencoder result")
     if config.precision not in PRECISIONS:
         raise ValueError(f"precision={config.precision}: expected {' or '.join(PRECISIONS)}")
-    for name, least in {"count": 1, "shard_items": 1, "held_out": 0}.items():
-        if getattr(config, name) < least:
-            raise ValueError(f"{name}={getattr(config, name)}: expected {least} or more")
+    at_least(config, 1, "count", "shard_items", "height", "width", "frames")
+    at_least(config, 0, "held_out", "seed", "workers", "threads")
     if (Path(config.data) / FACTS).is_file():
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
     _check_out(Path(config.data), Path(config.out))
@@ -157,8 +162,7 @@ def _check(config: CacheConfig) -> None:
 
 def _check_out(data: Path, out: Path) -> None:
     """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
-    if out.resolve() == data.resolve():
-        raise ValueError(f"out={out} is data={data}, which is read: choose another out folder")
+    check_out(out, data)
     clips = [*found_shards(out), *out.glob(INDEX)]
     if clips and not (out / FACTS).is_file():
         raise ValueError(
@@ -234,7 +238,7 @@ def main(arguments: list[str]) -> None:
     config = parse(CacheConfig, arguments, __doc__)
     if config.threads:
         torch.set_num_threads(config.threads)
-    with errors_told():
+    with errors_told(GO_ON):
         facts = build(config)
     log.info("%s: %d windows with %s", config.out, facts["count"], ", ".join(facts["parts"]))
 

@@ -31,7 +31,8 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from train.data.store import INDEX
-from train.engine.command import errors_told
+from train.engine.claim import claimed
+from train.engine.command import GO_ON, errors_told
 from train.engine.files import file_digest
 from train.eval.bench import open_bench, score_parallel, score_share
 from train.eval.clips import read_testset, shorter_side
@@ -108,8 +109,22 @@ def evaluate(
 
     ValueError for a bad test set, an unknown system or two of one name, before long work.
     """
-    started, specs = time.monotonic(), _specs(systems)
+    specs = _specs(systems)
     state = _processes(settings.device)
+    first = state is None or state.is_main_process
+    with claimed(settings.out, testset) if first else nullcontext():
+        return _evaluated(specs, testset, settings, limit, workers, state)
+
+
+def _evaluated(
+    specs: list[Spec],
+    testset: Path,
+    settings: Settings,
+    limit: int | None,
+    workers: int,
+    state: PartialState | None,
+) -> dict[str, object] | None:
+    started = time.monotonic()
     with state.main_process_first() if state else nullcontext():
         folders = read_testset(_as_folders(testset, settings.out), limit)
     for spec in specs:
@@ -169,7 +184,7 @@ def _specs(systems: Sequence[str]) -> list[Spec]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     specs = options.system or DEFAULT_SYSTEMS
-    with errors_told():
+    with errors_told(GO_ON):
         settings = Settings(
             out=options.out,
             sampling=read_sampling(options.recipe, options.seed),

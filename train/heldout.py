@@ -29,8 +29,9 @@ from train.data.picking import measured
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
 from train.data.store import Record, Store, stable_hash
+from train.engine.claim import LOCK, claimed
 from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.config import at_least, parse
 
 log = logging.getLogger("toon.heldout")
 
@@ -113,10 +114,18 @@ def _save(image: Tensor, path: Path) -> None:
 
 def write_heldout(config: HeldoutConfig) -> list[Window]:
     """Write the whole test set; returns its windows in the order of choice."""
-    out, store = Path(config.out), Store(config.data)
+    at_least(config, 1, "count", "per_clip", "stride")
+    at_least(config, 0, "height", "width")
+    out = Path(config.out)
+    with claimed(out, config.data):
+        return _written(config, out)
+
+
+def _written(config: HeldoutConfig, out: Path) -> list[Window]:
+    store = Store(config.data)
     if bool(config.height) != bool(config.width):
         raise ValueError(f"height={config.height} width={config.width}: give both or none")
-    if out.exists() and any(out.iterdir()):
+    if any(path.name != LOCK for path in out.iterdir()):
         raise ValueError(f"out={out}: the folder is not empty; give a new one")
     windows = choose_windows(store, config)
     if len(windows) < config.count:

@@ -23,8 +23,9 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from train.data.natural import NaturalConfig, load_pictures, render_clip
-from train.engine.command import errors_told
-from train.engine.config import parse
+from train.engine.claim import claimed
+from train.engine.command import GO_ON, errors_told
+from train.engine.config import at_least, parse
 from train.eval.clips import write_frames
 from train.eval.store import write_json
 
@@ -48,7 +49,15 @@ class RenderConfig:
 
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
+    at_least(config, 1, "clips", "frames", "size", "fps")
+    at_least(config, 0, "seed")
     out = Path(config.out)
+    with claimed(out):
+        _render(config, out)
+    return out
+
+
+def _render(config: RenderConfig, out: Path) -> None:
     _check(config, out / MANIFEST)
     missing = [i for i in range(config.clips) if not (out / clip_name(i)).is_dir()]
     pictures = load_pictures() if missing else {}
@@ -61,7 +70,6 @@ def render(config: RenderConfig) -> Path:
         (unfinished / "fps.txt").write_text(f"{config.fps}\n", encoding="utf-8")
         os.replace(unfinished, out / clip_name(number))
     shutil.rmtree(out / "unfinished", ignore_errors=True)
-    return out
 
 
 def clip_name(number: int) -> str:
@@ -80,7 +88,7 @@ def _check(config: RenderConfig, manifest: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with errors_told():
+    with errors_told(GO_ON):
         out = render(parse(RenderConfig, arguments, __doc__))
     log.info("%s: done", out)
 

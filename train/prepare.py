@@ -16,6 +16,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
@@ -25,7 +26,6 @@ from tqdm import tqdm
 from train.data.archive import unpack
 from train.data.assembly import assemble, restore
 from train.data.contact import write_sheet
-from train.data.filters.base import ModelError
 from train.data.names import printable
 from train.data.options import PrepareConfig
 from train.data.outcome import FOLDER, Outcome, read_outcome, work_file, write_outcome
@@ -33,17 +33,43 @@ from train.data.pool import Lost, run_jobs
 from train.data.search import Found, cannot_be_opened, search
 from train.data.shards import found_shards, write_atomic
 from train.data.store import INDEX, Record, Store, read_index
-from train.data.worker import filter_models, load_chain, process, start_worker
-from train.engine.config import parse
+from train.data.worker import FULL, filter_models, load_chain, process, start_worker
+from train.engine.claim import check_out, claimed
+from train.engine.command import GO_ON, errors_told
+from train.engine.config import at_least, parse
 
 log = logging.getLogger("toon.prepare")
 Paths = dict[str, Path]
+READERS = 2  # another number where they read clips otherwise: the work is done anew
 
 
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
+    at_least(config, 1, "size", "max_fps", "max_frames", "least_frames", "shard_mb")
+    at_least(config, 0, "workers", "longest_minutes")
+    at_least(config.split, 1, "length")
+    at_least(config.split, 0, "test_share", "least_large")
     _check_out(data, out)
+    with claimed(out, data), _room_in(out):
+        return _filled(config, out, data)
+
+
+@contextmanager
+def _room_in(out: Path) -> Iterator[None]:
+    """A full disk is told of with its place, which not every error of it has."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(
+            f"out={out}: {error.strerror}. Make room there and start the same command again: what "
+            "is done is kept"
+        ) from error
+
+
+def _filled(config: PrepareConfig, out: Path, data: Path) -> Store:
     for step, reason in load_chain(config.filters).missing.items():
         log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data
@@ -65,8 +91,7 @@ def prepare(config: PrepareConfig) -> Store:
 
 def _check_out(data: Path, out: Path) -> None:
     """Shards in `out` are replaced: ValueError where something else of the user's is there."""
-    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise ValueError(f"out={out} lies in data={data}, whose clips are read: choose another out")
+    check_out(out, data)
     if data.is_file() and data.resolve().is_relative_to(out.resolve()):
         raise ValueError(f"data={data} lies in out={out}, which is for shards: choose another out")
     ours = (out / INDEX).is_file() or (out / FOLDER).is_dir()
@@ -95,7 +120,7 @@ def _options(config: PrepareConfig) -> str:
     for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
-    return json.dumps([options, filter_models(config.filters)])
+    return json.dumps([READERS, options, filter_models(config.filters)])
 
 
 def _limit(config: PrepareConfig) -> float:
@@ -210,10 +235,8 @@ def _report(config: PrepareConfig, records: list[Record]) -> None:
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     config = parse(PrepareConfig, arguments, __doc__)
-    try:
+    with errors_told(GO_ON):
         prepare(config)
-    except (ValueError, ModelError, OSError) as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -26,13 +26,14 @@ from toon_core.model import ToonModel
 from train.denoising import DenoiserObjective, DenoiserRecipe, DenoisingConfig
 from train.engine import config as options
 from train.engine import loop
+from train.engine.claim import claimed
 from train.engine.command import errors_told
 from train.engine.config import parse
 from train.engine.launch import start
 from train.engine.result import provenance, refuse_own_source, save_model, write_manifest
 from train.lora import add_adapters, save_adapters
 from train.scale import FromBase
-from train.trainable import Bypass, select
+from train.trainable import VARIANTS, Bypass, select
 
 log = logging.getLogger("toon.train")
 
@@ -65,6 +66,12 @@ class RectifyObjective(DenoiserObjective):
 
 class RectifyRecipe(DenoiserRecipe):
     def __init__(self, config: RectifyConfig, device: torch.device) -> None:
+        if config.lora < 0 or config.lora_alpha < 0:
+            raise ValueError(
+                f"lora={config.lora} lora_alpha={config.lora_alpha}: expected 0 or more"
+            )
+        if config.variant not in VARIANTS:
+            raise ValueError(f"variant={config.variant}: expected one of {', '.join(VARIANTS)}")
         model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
         model.requires_grad_(False)
         if config.lora:
@@ -88,16 +95,16 @@ class RectifyRecipe(DenoiserRecipe):
 
 def export_base(config: RectifyConfig) -> None:
     """Variant I trains nothing: its result is the base, with a manifest that says so."""
-    config = config.resolved()
+    config, out = config.resolved(), Path(config.out)
     if not start(config).is_main_process or config.dry_run:
         return
-    model, out = toon_core.load(config.base, dtype=torch.float32, expect="toon"), Path(config.out)
     path = out / RectifyRecipe.result
-    refuse_own_source(config, path)
-    out.mkdir(parents=True, exist_ok=True)
-    options.write(config, out / "config.yaml")
-    facts = {"step": 0, "seconds": 0, "batch": config.batch}
-    save_model(model, path, "denoiser", config, facts)
+    with claimed(out, config.data):
+        refuse_own_source(config, path)
+        model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
+        options.write(config, out / "config.yaml")
+        facts = {"step": 0, "seconds": 0, "batch": config.batch}
+        save_model(model, path, "denoiser", config, facts)
     log.info("variant I: %s is the base as it is", path)
 
 

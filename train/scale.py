@@ -13,7 +13,7 @@ from toon_core import presets
 from toon_core.config import ToonConfig
 from toon_core.official import read_model
 from toon_core.weights.checkpoint import read
-from train.engine.config import RunConfig
+from train.engine.config import RunConfig, load_yaml
 
 if TYPE_CHECKING:
     from typing import Self
@@ -65,7 +65,7 @@ class FromBase(ScaledConfig):
 def shape(config: Any) -> ToonConfig:
     """That of the options `preset` and `shape`."""
     if config.shape:
-        return read_model(OmegaConf.to_container(OmegaConf.load(config.shape)))
+        return read_model(OmegaConf.to_container(load_yaml(Path(config.shape))))
     if config.preset not in PRESETS:
         raise ValueError(f"preset={config.preset}: expected one of {', '.join(PRESETS)}, or shape=")
     return PRESETS[config.preset]()

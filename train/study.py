@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.engine.command import errors_told
+from train.engine.command import GO_ON, errors_told
 from train.eval.study_page import Study, make
 from train.eval.study_tally import tally
 from train.eval.systems import read_sampling
@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    with errors_told():
+    with errors_told(GO_ON):
         if options.tally:
             print(tally(options.tally, options.answers))
             return

@@ -53,7 +53,7 @@ def page(chrome, tmp_path_factory):
     leaving = replace(table, title="1 of these clips: something leaves", truth={"motion": 0.0})
     coded = {"nano": {"psnr": entry(33.0)}}
     content = Page(
-        title="Report of </script> clips",
+        title="Report of <!--<script> </script> clips",
         notes=["Two clips."],
         table=table,
         paper=[Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=2)],
@@ -86,7 +86,7 @@ def rows_of(page):
 
 
 def test_the_table_marks_the_best_and_sorts(page):
-    assert page.title() == "Report of </script> clips"
+    assert page.title() == "Report of <!--<script> </script> clips"
     assert page.locator("#table .best").all_inner_texts() == ["0.95", "30.0"]
     assert "no model" in page.locator("#table").inner_text()
     assert rows_of(page) == ["nano", "fade"]

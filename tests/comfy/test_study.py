@@ -27,7 +27,7 @@ def made(tmp_path_factory) -> Path:
             levels = torch.tensor([base + 10 * i + clip for i in range(4)])
             frames = (levels.view(4, 1, 1, 1) / 255).expand(4, 3, 16, 24)
             write_frames(frames, folder / system / f"clip{clip}")
-        (folder / "truth" / f"clip{clip}" / "prompt.txt").write_text("a </script> cat")
+        (folder / "truth" / f"clip{clip}" / "prompt.txt").write_text("a <!--<script> cat")
     good, bad = folder / "good", folder / "bad"
     options = f"--testset {folder / 'truth'} --system {good} --system {bad} --size 16 --out"
     study.main([*options.split(), str(folder / "out")])

@@ -3,8 +3,13 @@
 import gc
 import operator
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from train.data.pool import Lost, run_jobs
@@ -49,3 +54,47 @@ def test_what_a_job_raises_is_raised():
 def test_without_workers_jobs_run_here():
     assert dict(run_jobs(os.getpid, {"a": ()}, 0)) == {"a": os.getpid()}
     assert dict(run_jobs(os.getpid, {}, 2)) == {}
+
+
+WAITING = """
+import time
+from train.data.pool import run_jobs
+if __name__ == "__main__":
+    print("begun", flush=True)
+    list(run_jobs(time.sleep, {"a": (600,), "b": (600,)}, 2))
+"""
+
+
+@pytest.mark.parametrize("way", ["kill", "interrupt"])
+def test_workers_end_with_the_one_that_started_them(tmp_path, way):
+    """Ctrl-C reaches them, too, in a terminal; a kill nobody but the one that is killed."""
+    (tmp_path / "main.py").write_text(WAITING)
+    root = str(Path(__file__).parents[2])
+    command, environment = (
+        [sys.executable, tmp_path / "main.py"],
+        {**os.environ, "PYTHONPATH": root},
+    )
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as main:
+        workers = _children(main.pid, 3)  # one is multiprocessing's own
+        if way == "kill":
+            main.kill()
+        else:
+            for process in (*workers, psutil.Process(main.pid)):
+                process.send_signal(signal.SIGINT)
+        begin, said = time.monotonic(), main.communicate(timeout=60)[1]
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive and len(gone) == 3 and time.monotonic() - begin < 30
+    assert said.count("Traceback") == (way == "interrupt"), said
+    assert main.returncode != 0
+
+
+def _children(pid: int, count: int) -> list[psutil.Process]:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = psutil.Process(pid).children(recursive=True)
+        busy = [process for process in found if sum(process.cpu_times()[:2]) > 0.02]
+        if len(found) >= count and len(busy) >= count - 1:
+            time.sleep(1)  # a worker is ready shortly after
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no workers were started")

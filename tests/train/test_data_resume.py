@@ -1,5 +1,7 @@
 """A run that is killed goes on; the same input gives the same bytes; a bad file ends nothing."""
 
+import errno
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from train.data import worker
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.data.pool import Lost
-from train.data.store import Store, read_index
+from train.data.store import INDEX, Record, Store, from_line, read_index, to_line
 from train.prepare import prepare
 
 FILTERS = FilterConfig(sketch="xdog", text=0.0)
@@ -227,3 +229,34 @@ def test_an_out_with_shards_of_someone_else_is_refused(tmp_path, lottie_folder):
     with pytest.raises(ValueError, match=r"holds train-000000.tar, which train.prepare did not"):
         prepare(options(lottie_folder, tmp_path))
     assert shard.read_text() == "of a cache"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shard": "../../x.tar"}, "is no name of a clip or shard"),
+        ({"id": "../x"}, "is no name of a clip or shard"),
+        ({"frames": 10**9}, "1000000000 frames in 0 places"),
+        ({"fps": "fast"}, "fps is no float"),
+        ({"places": {"json": [-1, 4]}}, r"\(-1, 4\) is no place in a shard"),
+    ],
+)
+def test_an_index_leads_nowhere_else(change, said):
+    line = json.dumps({**json.loads(to_line(Record(id="walk"))), **change})
+    with pytest.raises(ValueError, match=f"index.jsonl, line 3: no line of train.prepare .*{said}"):
+        from_line(line, "index.jsonl, line 3")
+
+
+def test_an_index_that_is_no_text_is_named(tmp_path):
+    (tmp_path / INDEX).write_bytes(b"\xff\n")
+    with pytest.raises(ValueError, match="index.jsonl: no text in UTF-8"):
+        read_index(tmp_path)
+
+
+def test_a_full_disk_is_named_with_what_to_do(tmp_path, lottie_folder, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(worker, "_add", full)
+    with pytest.raises(OSError, match="out=.*No space left on device. Make room there and start"):
+        prepare(options(lottie_folder, tmp_path))

@@ -8,9 +8,9 @@ from PIL import Image
 
 from train import prepare as module
 from train.data.filters.base import FilterConfig
-from train.data.media import image_files
 from train.data.options import PrepareConfig
 from train.data.search import clip_id, search
+from train.data.sequence import image_files
 from train.data.store import read_index
 from train.prepare import prepare
 
@@ -179,3 +179,26 @@ def test_a_pipe_is_passed_over(tmp_path):
     assert [path.name for path in found.clips.values()] == ["frames"]
     assert found.refused["clip"][1] == "read: no regular file"
     assert [file.name for file in image_files(folder)] == ["0.png", "1.png"]
+
+
+def test_two_stills_at_the_top_hide_no_clip(tmp_path, write_lottie):
+    for number in (1, 2):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"cover{number}.jpg")
+    assert list(search(tmp_path).clips.values()) == [tmp_path]
+    write_lottie(tmp_path / "walk.json")
+    found = search(tmp_path)
+    assert list(found.clips) == ["walk"]
+    assert [reason[:20] for _, reason in found.refused.values()] == ["read: 2 files, no cl"]
+
+
+def test_a_link_to_a_folder_elsewhere_is_not_followed(tmp_path):
+    write_frames(tmp_path / "elsewhere" / "walk")
+    write_frames(tmp_path / "data" / "run")
+    (tmp_path / "data" / "out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "walk").symlink_to(tmp_path / "elsewhere" / "walk")
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "data" / "run")
+    found = search(tmp_path / "data")
+    assert sorted(found.clips) == ["again", "run"]
+    reasons = {name: reason for name, (_, reason) in found.refused.items()}
+    assert reasons.keys() == {"out", "walk"}
+    assert all("a link to a folder outside data" in reason for reason in reasons.values())

@@ -105,9 +105,9 @@ def test_frames_that_cannot_be_read_are_told_of_once(store, tmp_path, caplog):
             shard.write(bytes(size))
     items = [windows[i] for i in range(20)]
     assert lost.id not in {item["name"] for item in items}
+    told = [r.message for r in caplog.records if lost.id in r.message]
     again = windows_of(Store(tmp_path / "store"), frames=4)
     assert torch.equal(again[7]["video"], items[7]["video"]), "whatever was read before"
-    told = [r.message for r in caplog.records if lost.id in r.message]
     assert told and len(told) == len(set(told))
 
 

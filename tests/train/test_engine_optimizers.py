@@ -48,6 +48,19 @@ def test_a_run_that_skips_every_update_stops(scaled, tmp_path, monkeypatch):
         train(out=str(tmp_path), steps=30, judge=False)
 
 
+def test_weights_that_no_result_can_hold_are_not_saved(tmp_path):
+    options = {"out": str(tmp_path), "save_every": 1, "warmup": 0, "judge": False}
+    with pytest.raises(ValueError, match="step 1: its weights are not finite.*good.*: none yet"):
+        train(steps=3, lr=1e30, **options)
+    assert not list(tmp_path.rglob("*.pt"))
+    assert train(steps=3, lr=1e-3, **options).step == 3
+    with pytest.raises(ValueError, match="step_00000003.pt.*If it fails here again.*delete it"):
+        train(steps=5, lr=1e-3, bad_step=3, **options)
+    with pytest.raises(ValueError, match="step 4: its weights are not finite"):
+        train(steps=4, lr=1e30, **options)
+    assert not list(tmp_path.glob("*.safetensors")), "an end with such weights has no result"
+
+
 def test_the_8_bit_optimizer_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ValueError, match="pip install bitsandbytes"):

@@ -1,5 +1,6 @@
 """From the clips' scores to a report: means, intervals, what is absent, tables and sheets."""
 
+import json
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from train.eval.networks import Networks
 from train.eval.report import summarise
 from train.eval.scores import Scored
 from train.eval.sheets import KEY, draw_sheet, pick
+from train.eval.store import script_json
 from train.eval.tables import Table, markdown
 
 
@@ -81,3 +83,15 @@ def test_sheet_groups_and_marked_keys() -> None:
     starts = np.flatnonzero(row)
     assert len(starts) == 8  # two pixels left and right of the first and of the last frame
     assert starts[3] - starts[0] == starts[7] - starts[4] == 127
+
+
+def test_names_are_text_in_markdown_and_in_scripts() -> None:
+    [psnr] = [
+        m for m in Measure(networks=Networks(models=Path("none"))).columns() if m.key == "psnr"
+    ]
+    name = "a|b <img src=x>\n`*[c]"
+    table = Table(title="", metrics=[psnr], summary={name: {"psnr": interval([1.0])}}, clips=1)
+    row = markdown(table).splitlines()[2]
+    assert row.startswith(r"| a\|b \<img src=x\>\\n\`\*\[c\] | ")
+    assert script_json([name, "<!--<script>"]).count("<") == 0
+    assert json.loads(script_json([name, "<!--<script>"])) == [name, "<!--<script>"]

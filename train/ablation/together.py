@@ -14,6 +14,7 @@ from types import FrameType
 
 from train.ablation import running
 from train.ablation.plan import Places, Run
+from train.data.pool import end_with_parent
 from train.engine.command import errors_told
 
 Busy = dict[str, SpawnProcess]  # by the run's name
@@ -50,6 +51,7 @@ def _begun(run: Run, places: Places) -> SpawnProcess:
 
 def _finish(run: Run, places: Places) -> None:
     logging.basicConfig(level=logging.INFO, format=f"{run.name}: %(message)s")
+    end_with_parent()
     with errors_told():
         running.finish(run, places)
 

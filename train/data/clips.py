@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from train.data.lottie import read_lottie
-from train.data.media import IMAGE_SUFFIXES, image_files, read_animation, read_sequence, read_video
+from train.data.lottie import check_lottie, part_length, read_lottie
+from train.data.media import read_animation, read_sequence, read_video
 from train.data.names import prompt_file, prompt_of
+from train.data.sequence import IMAGE_SUFFIXES, image_files, is_animated
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 ANIMATION_SUFFIXES = (".gif", ".webp", ".apng", ".png")
@@ -17,6 +18,7 @@ KNOWN = (
     f".json (Lottie), {', '.join(VIDEO_SUFFIXES + ANIMATION_SUFFIXES)} or a folder of frames (two "
     f"or more of {', '.join(IMAGE_SUFFIXES)} whose names end in a number)"
 )
+MOVING = {*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES} - {*IMAGE_SUFFIXES}
 OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
 
 
@@ -25,7 +27,8 @@ class Clip:
     """A clip in memory: `frames` (f h w 4) are uint8 RGBA with alpha premultiplied into RGB.
 
     `alpha` is False where the clip fills its frame, so that no background can be put behind it.
-    `start` is its first frame in the source, `given` whether its prompt came in a file.
+    `start` is its first frame in the source, `full` whether it has all the frames that a part may
+    have, so that others may follow; `given` whether its prompt came in a file.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Clip:
     frames: np.ndarray
     alpha: bool
     start: int = 0
+    full: bool = False
     given: bool = False
 
 
@@ -49,6 +53,21 @@ def reader_of(path: Path) -> Callable | None:
     return read_animation if suffix in ANIMATION_SUFFIXES else None
 
 
+def moves(path: Path) -> bool:
+    """Whether a file is a video or an animation: by its kind, or its content where that may be
+    something else."""
+    suffix = path.suffix.lower()
+    if suffix in MOVING or not path.is_file():
+        return path.is_file()
+    if suffix != ".json":
+        return suffix in ANIMATION_SUFFIXES and is_animated(path)
+    try:
+        check_lottie(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def open_clip(
     path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
 ) -> Clip:
@@ -59,7 +78,8 @@ def open_clip(
 def open_segments(
     path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
 ) -> Iterator[Clip]:
-    """A clip in parts of at most `max_frames` frames at `max_fps` or a little around it.
+    """A clip in parts of at most `max_frames` frames (fewer of very wide pictures, `part_length`)
+    at `max_fps` or a little around it.
 
     Clips with alpha are fitted in whole into squares of `size` pixels; opaque ones keep their
     aspect, `size` is their short side. A Lottie file ends after one part.
@@ -68,6 +88,8 @@ def open_segments(
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
+    if not (path.is_dir() or path.is_file()):
+        raise ValueError(f"{path}: no regular file")  # which might be waited for, or have no end
     reader = reader_of(path)
     if reader is None:
         raise ValueError(f"{path}: no clip here; expected {KNOWN}")
@@ -75,6 +97,7 @@ def open_segments(
     for frames, fps in reader(path, size, max_fps, max_frames):
         if alpha is None:
             alpha = _is_cutout(frames, path)
+        height, width = frames.shape[1:3]
         yield Clip(
             name=name,
             prompt=prompt_of(path),
@@ -82,6 +105,7 @@ def open_segments(
             frames=_contain(frames, size) if alpha else _opaque(frames),
             alpha=alpha,
             start=start,
+            full=len(frames) >= part_length(width, height, size, max_frames),
             given=prompt_file(path).exists(),
         )
         start += len(frames)

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from train.data.buckets import bucket_of
+from train.data.clips import moves
 from train.data.frames import FrameCache, decode_frame
-from train.data.media import image_files, sequence_fps
 from train.data.names import prompt_of
+from train.data.sequence import frame_files, image_files, one_size, sequence_fps
 from train.data.store import Record, select_split, stable_hash, to_line
 
 log = logging.getLogger("toon.data")
@@ -22,8 +22,9 @@ class FolderStore:
     """Read like a `Store`: the clips of a folder, opaque, with no motion measured.
 
     A hash of its name holds a clip out; with fewer than `TEST_SHARE` clips both splits have all.
-    A clip whose texts cannot be read is left out with a warning. Raises ValueError where the folder
-    has no clip in that form, or none can be used.
+    A clip whose texts cannot be read, or whose pictures are of several sizes or sequences, is left
+    out with a warning; so are videos. Raises ValueError where the folder has no clip in that form,
+    or none can be used.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -38,6 +39,12 @@ class FolderStore:
                 f"data={root}: neither shards (index.jsonl) nor clips (<clip>/frame_000.png ...); "
                 f"`python -m train.prepare data={root} out=SHARDS` makes shards from other media"
             )
+        if videos := [path.name for path in sorted(self.root.iterdir()) if moves(path)]:
+            log.warning(
+                "data=%s: videos and animations are not read here (%d, %s ...): `python -m "
+                "train.prepare data=%s out=SHARDS` makes clips of them",
+                root, len(videos), videos[0], root,
+            )  # fmt: skip
         self._held_out = _held_out(self._files)
         self.records = self._readable([f for f in folders if f.name in self._files])
         self._cache = FrameCache()
@@ -46,25 +53,27 @@ class FolderStore:
         return self.__dict__ | {"_cache": FrameCache()}
 
     def _readable(self, folders: list[Path]) -> list[Record]:
-        """Those whose prompt.txt and fps.txt can be read, with a warning about each other one."""
-        records = []
+        """Those that can be read, with a warning about each other one."""
+        records, last = [], None
         for folder in folders:
             try:
                 records.append(self._record(folder))
             except (OSError, ValueError) as error:
                 log.warning("%s is left out: %s", folder, error)
+                last = error
         if not records:
-            raise ValueError(f"data={self.root}: none of its clips can be read; see the log")
+            raise ValueError(f"data={self.root}: none of its clips can be read: {last}")
         return records
 
     def _record(self, folder: Path) -> Record:
-        files = self._files[folder.name]
+        files = self._files[folder.name] = frame_files(folder)
+        width, height = one_size(files)
         return Record(
             id=folder.name,
             caption=prompt_of(folder),
             fps=sequence_fps(folder),
             frames=len(files),
-            bucket=_bucket(files[0]),
+            bucket=bucket_of(height, width),
             split=self._split(folder.name),
             group=folder.name,
         )
@@ -91,7 +100,7 @@ class FolderStore:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
         files = self._files[record.id]
         picked = files if indices is None else [files[i] for i in indices]
-        frames = [self._cache.get(file, lambda file=file: _read(file)) for file in picked]
+        frames = [self._cache.get(file, lambda file=file: decode_frame(file)) for file in picked]
         if len({frame.shape for frame in frames}) > 1:
             raise ValueError(f"{self.root / record.id}: its frames have different sizes")
         return np.stack(frames)
@@ -108,19 +117,3 @@ class FolderStore:
 def _held_out(names: Iterable[str]) -> set[str]:
     order = sorted(names, key=lambda name: stable_hash("folder", name))
     return set(order[: len(order) // TEST_SHARE])
-
-
-def _bucket(file: Path) -> str:
-    """By the file's header; a square's where it is broken, which reading it will tell."""
-    try:
-        with Image.open(file) as image:
-            return bucket_of(image.height, image.width)
-    except OSError:
-        return bucket_of(1, 1)
-
-
-def _read(file: Path) -> np.ndarray:
-    try:
-        return decode_frame(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: cannot be read as an image ({error})") from error

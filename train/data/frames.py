@@ -1,19 +1,26 @@
 """One frame as the bytes of a lossless WebP, and a store of decoded frames with a fixed budget."""
 
 import io
+import struct
 import zipfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
+from train.data.lottie import check_shape
+
 # What readers of images and arrays raise on bytes that are none, and files that cannot be opened.
 UNREADABLE = (
-    *(OSError, ValueError, SyntaxError, KeyError, EOFError),
+    *(OSError, ValueError, SyntaxError, KeyError, EOFError, OverflowError, struct.error),
     *(zlib.error, zipfile.BadZipFile, Image.DecompressionBombError),
 )
+FORMATS = ("PNG", "WEBP", "GIF", "JPEG", "TIFF", "BMP")
 BUDGET = 192 * 2**20  # bytes of decoded frames that one process keeps
 
 
@@ -29,22 +36,34 @@ def encode_frame(frame: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def decode_frame(data: bytes) -> np.ndarray:
-    """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
+@contextmanager
+def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+    """An image of `FORMATS`, closed when the block ends.
+
+    Left to itself Pillow goes by the content, and gives PostScript to Ghostscript. Whatever an
+    image does in the block is one ValueError, too, which names the file.
+    """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return premultiply(np.asarray(as_rgba(image)))
+        with Image.open(source, formats=FORMATS) as image:
+            check_shape(*image.size)
+            yield image
     except UNREADABLE as error:
-        raise ValueError(f"no readable image ({error})") from error
+        name = f"{source}: " if isinstance(source, Path) else ""
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        reason = f"it is none of {', '.join(FORMATS)}" if unknown else error
+        raise ValueError(f"{name}cannot be read as an image ({reason})") from error
+
+
+def decode_frame(source: Path | bytes) -> np.ndarray:
+    """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
+    with open_image(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+        return premultiply(np.asarray(as_rgba(image)))
 
 
 def decode_grey(data: bytes) -> np.ndarray:
     """Any image to (h w) uint8; ValueError where it is none."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("L"))
-    except UNREADABLE as error:
-        raise ValueError(f"no readable image ({error})") from error
+    with open_image(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L"))
 
 
 def as_rgba(image: Image.Image) -> Image.Image:

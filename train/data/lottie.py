@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,22 @@ if TYPE_CHECKING:  # the child need not wait for numpy
 
 TIMEOUT_S = 180
 LONGEST_SIDE = 10  # times the shorter one
+MOST_PIXELS = 8192 * 8192  # of a picture
+MOST_BYTES = 256 * 2**20  # of a file
+
+
+def check_shape(width: int, height: int) -> None:
+    """ValueError for a picture that no reader takes: it would be huge at its short side's size."""
+    if max(width, height) > LONGEST_SIDE * min(width, height):
+        raise ValueError(f"{width}x{height} pixels are too narrow, over {LONGEST_SIDE} to 1")
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are too many, over {MOST_PIXELS / 1e6:.0f} M")
+
+
+def part_length(width: int, height: int, size: int, max_frames: int) -> int:
+    """Frames of a part, of pictures whose short side is `size`: `max_frames`, and fewer where
+    they are wider than 2 to 1, so that no part has more pixels than such ones have."""
+    return max(1, min(max_frames, max_frames * 2 * size * size // (width * height)))
 
 
 def frame_step(fps: float, max_fps: float) -> int:
@@ -36,7 +53,7 @@ def read_lottie(
     Raises ValueError with the reason where the file cannot be rendered, and after the segment
     where frames are left: the file itself says how long it lasts, and may say anything.
     """
-    _check_json(path)
+    check_lottie(path)
     meta, frames = _rendered(path, size, max_fps, max_frames)
     yield frames, meta["fps"]
     if left := meta["left"]:
@@ -70,7 +87,10 @@ def _rendered(
     return meta, np.frombuffer(body, np.uint8).reshape(shape)[..., [2, 1, 0, 3]]
 
 
-def _check_json(path: Path) -> None:
+def check_lottie(path: Path) -> None:
+    """ValueError where a file is no Lottie animation by its outermost fields."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path}: over {MOST_BYTES >> 20} MB, too much for a Lottie animation")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -94,19 +114,22 @@ def _reason(done: subprocess.CompletedProcess) -> str:
 def _child(path: str, size: int, max_fps: float, max_frames: int) -> None:
     from rlottie_python import LottieAnimation
 
+    end = threading.Timer(TIMEOUT_S, os._exit, [1])  # who waits for it may have been killed
+    end.daemon = True
+    end.start()
+
     animation = LottieAnimation.from_file(path)
     count = animation.lottie_animation_get_totalframe()
     fps = animation.lottie_animation_get_framerate()
     width, height = animation.lottie_animation_get_size()
     if min(count, width, height) < 1 or fps <= 0:
         raise ValueError(f"rlottie reads {count} frames, {width}x{height}, {fps} fps")
-    if max(width, height) > LONGEST_SIDE * min(width, height):
-        raise ValueError(f"{width}x{height} is too narrow, over {LONGEST_SIDE} to 1")
+    check_shape(width, height)
     step = frame_step(fps, max_fps)
     every = range(0, count, step)
-    numbers = every[:max_frames]
     scale = size / min(width, height)
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
+    numbers = every[: part_length(width, height, size, max_frames)]
     meta = {"frames": len(numbers), "height": height, "width": width, "fps": fps / step}
     meta["left"] = len(every) - len(numbers)
     out = sys.stdout.buffer

@@ -1,26 +1,22 @@
 """Video (PyAV), animated GIF / WebP / APNG (Pillow) and folders of numbered images.
 
-Every reader yields segments of at most `max_frames` frames: (frames (f h w 4) uint8 RGBA with
+Every reader yields segments of at most `part_length` frames: (frames (f h w 4) uint8 RGBA with
 premultiplied alpha, short side `size`; fps). It raises ValueError with the reason where a file
 cannot be read, or not further.
 """
 
-import re
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from train.data.frames import as_rgba, premultiply
-from train.data.lottie import frame_step
+from train.data.frames import as_rgba, open_image, premultiply
+from train.data.lottie import check_shape, frame_step, part_length
+from train.data.sequence import DEFAULT_FPS, frame_files, one_size, sequence_fps
 
-DEFAULT_FPS = 24.0
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-LOOKED_AT = 16  # files of a kind that are opened to see whether they move
 Segment = tuple[np.ndarray, float]
 
 
@@ -39,17 +35,19 @@ def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> Iterat
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.video:
-                raise ValueError(f"{path}: the file has no video stream")
+                raise ValueError("it has no video stream")
             stream = container.streams.video[0]
+            check_shape(stream.width, stream.height)
             fps = float(stream.average_rate or DEFAULT_FPS)
             step = frame_step(fps, max_fps)
             decoded = islice(container.decode(stream), 0, None, step)
             images = (premultiplied(_video_image(frame), size) for frame in decoded)
-            yield from _segments(images, fps / step, max_frames, path)
-    except av.error.FFmpegError as error:
-        raise ValueError(f"{path}: cannot be decoded as video ({error})") from error
+            yield from _segments(images, fps / step, size, max_frames)
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: cannot be decoded as video ({reason})") from error
 
 
 def _video_image(frame) -> Image.Image:
@@ -66,100 +64,49 @@ def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> It
     times = np.arange(0, ends[-1] - 1e-6, tick)
     picks = np.searchsorted(ends, times + 1e-6, side="right")
     counts = np.bincount(picks, minlength=len(durations))
-    yield from _segments(_shown(path, size, counts), 1000 / tick, max_frames, path)
+    yield from _segments(_shown(path, size, counts), 1000 / tick, size, max_frames)
 
 
 def _animated(path: Path) -> Iterator[Image.Image]:
     """Its frames, decoded one after the other; ValueError where one cannot be."""
-    try:
-        with Image.open(path) as image:
-            for frame in ImageSequence.Iterator(image):
-                frame.load()  # a WebP's duration is known only then
-                yield frame
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
+    with open_image(path) as image:
+        for frame in ImageSequence.Iterator(image):
+            frame.load()  # a WebP's duration is known only then
+            yield frame
 
 
 def _shown(path: Path, size: int, counts: np.ndarray) -> Iterator[np.ndarray]:
     """Each frame so many times."""
-    for frame, count in zip(_animated(path), counts, strict=True):
-        if count:
-            yield from repeat(_converted(frame, size, path), count)
-
-
-def _converted(frame: Image.Image, size: int, path: Path) -> np.ndarray:
-    try:
-        return premultiplied(frame, size)
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as an animated image ({error})") from error
+    with open_image(path) as image:
+        for frame, count in zip(ImageSequence.Iterator(image), counts, strict=True):
+            if count:
+                yield from repeat(premultiplied(frame, size), count)
 
 
 def read_sequence(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
-    """A folder of images in the order of their names; `fps.txt` beside them gives the rate."""
-    fps = sequence_fps(path)
+    """A folder of images in the order of their numbers; `fps.txt` beside them gives the rate."""
+    fps, files = sequence_fps(path), frame_files(path)
+    one_size(files)
     step = frame_step(fps, max_fps)
-    images = (_still(file, size) for file in image_files(path)[::step])
-    yield from _segments(images, fps / step, max_frames, path)
+    images = (_still(file, size) for file in files[::step])
+    yield from _segments(images, fps / step, size, max_frames)
 
 
 def _still(file: Path, size: int) -> np.ndarray:
-    try:
-        with Image.open(file) as image:
-            return premultiplied(image, size)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{file}: cannot be read as an image ({error})") from error
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The numbered still frames of a folder, sorted by name; one file a name.
-
-    A kind of file (.webp) of which some are animated is no frames: each file is its own clip.
-    """
-    kinds: dict[str, list[Path]] = defaultdict(list)
-    for file in sorted(folder.iterdir()):
-        kind = file.suffix.lower()
-        named = kind in IMAGE_SUFFIXES and re.fullmatch(r"(?!sketch|\.).*\d", file.stem)
-        if named and file.is_file():  # to open a pipe would be to wait for ever
-            kinds[kind].append(file)
-    frames = sorted(f for files in kinds.values() if not _any_moves(files) for f in files)
-    return list({file.stem: file for file in frames}.values())
-
-
-def _any_moves(files: list[Path]) -> bool:
-    return any(map(_is_animated, files[:: -(-len(files) // LOOKED_AT)]))
-
-
-def _is_animated(file: Path) -> bool:
-    try:
-        with Image.open(file) as image:
-            return getattr(image, "n_frames", 1) > 1
-    except Exception:  # whatever a broken file does to Pillow: its reader tells
-        return False
-
-
-def sequence_fps(folder: Path) -> float:
-    """What `fps.txt` in a folder of frames says; `DEFAULT_FPS` without one."""
-    file = folder / "fps.txt"
-    if not file.exists():
-        return DEFAULT_FPS
-    text = file.read_text(encoding="utf-8").strip()
-    try:
-        fps = float(text)
-    except ValueError as error:
-        raise ValueError(f"{file}: holds {text!r}, expected one number") from error
-    if not 0 < fps < 1000:
-        raise ValueError(f"{file}: holds {text!r}, expected frames per second above 0")
-    return fps
+    with open_image(file) as image:
+        return premultiplied(image, size)
 
 
 def _segments(
-    images: Iterable[np.ndarray], fps: float, longest: int, path: Path
+    images: Iterable[np.ndarray], fps: float, size: int, max_frames: int
 ) -> Iterator[Segment]:
-    images, count = iter(images), 0
-    while frames := list(islice(images, longest)):
+    images = iter(images)
+    first = next(images, None)
+    if first is None:
+        raise ValueError("it holds no frames")
+    height, width = first.shape[:2]
+    images = chain([first], images)
+    while frames := list(islice(images, part_length(width, height, size, max_frames))):
         if len({frame.shape for frame in frames}) > 1:
-            raise ValueError(f"{path}: its frames have different sizes")
+            raise ValueError("its frames have different sizes")
         yield np.stack(frames), fps
-        count += len(frames)
-    if not count:
-        raise ValueError(f"{path}: holds no frames")

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+MOST_TEXT = 1 << 16  # bytes of a caption
 IGNORED = {"200d", "fe0f"}  # joiner and picture-style selector: no words of their own
 # Emoji of Unicode 15 and 16, which the tables of Python 3.11 do not know yet.
 NEWER_NAMES = {
@@ -26,9 +27,17 @@ NEWER_NAMES = {
 }
 
 
-def printable(name: str) -> str:
-    r"""A file's name as text that can be stored; a byte that is no UTF-8 becomes `\udcff`."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def printable(name: str, most: int | None = None) -> str:
+    r"""A file's name, or a text with one, as text that can be stored and shown: a byte that is no
+    UTF-8 becomes `\udcff`, a control character `\n`; cut to `most` characters."""
+    if most and len(name) > most:
+        name = f"{name[: most - 4]} ..."
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", _escape, text)
+
+
+def _escape(found: re.Match) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def prompt_from_name(name: str) -> str:
@@ -55,7 +64,22 @@ def prompt_file(path: Path) -> Path:
 
 def prompt_of(path: Path) -> str:
     """A clip's own caption, or the words of its name."""
-    file = prompt_file(path)
-    if file.exists():
-        return file.read_text(encoding="utf-8").strip()
+    text = own_text(prompt_file(path))
+    if text is not None:
+        return text
     return prompt_from_name(printable(path.name if path.is_dir() else path.stem))
+
+
+def own_text(file: Path) -> str | None:
+    """What a caption or a rate beside a clip says; None without such a file. ValueError where it
+    is no text."""
+    if not file.exists():
+        return None
+    if not file.is_file():  # a pipe would be waited for
+        raise ValueError(f"{file}: no regular file")
+    if file.stat().st_size > MOST_TEXT:
+        raise ValueError(f"{file}: over {MOST_TEXT >> 10} KB, too much for a caption or a number")
+    try:
+        return file.read_text(encoding="utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: no text in UTF-8; save it as that") from error

@@ -18,6 +18,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from train.data.frames import open_image
+
 Rng = np.random.Generator
 PICTURES = {
     "astronaut.png": "an astronaut",
@@ -65,7 +67,7 @@ def load_pictures() -> dict[str, Tensor]:
 
 
 def _read(name: str) -> Tensor:
-    with Image.open(_file(name)) as file:
+    with open_image(_file(name)) as file:
         picture = file.convert("RGB")
     scale = SIDE / min(picture.size)
     size = tuple(max(SIDE, round(side * scale)) for side in picture.size)

@@ -72,10 +72,12 @@ class Picker:
         found = [(r, good_windows(r, m, frames, config)) for r, m in measured(store, split)]
         windows = [(record, starts) for record, starts in found if starts]
         if not windows:
+            longest = max((record.frames for record in store.split(split)), default=0)
             raise NoWindow(
-                f"data={store.root}: no moving window of {frames} frames in split {split!r}: give "
-                "more clips, longer ones or fewer frames; of shards, split.seed or "
-                "split.test_share of train.prepare holds others out"
+                f"data={store.root}: no moving window of {frames} frames in split {split!r}, whose "
+                f"longest clip has {longest}: give more clips, longer ones or fewer frames; of "
+                "shards, split.seed or split.test_share of train.prepare holds others out; videos "
+                "become clips by train.prepare alone"
             )
         sizes = Counter(record.group for record, _ in windows)
         return cls(windows, np.array([sizes[record.group] ** -0.5 for record, _ in windows]))

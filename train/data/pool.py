@@ -1,6 +1,9 @@
 """Jobs in worker processes that may die or hang, each at the cost of its own job only."""
 
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +14,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -37,7 +41,8 @@ def run_jobs(
     No more jobs are handed out than processes run, so that a death leaves few to suspect. Those
     run again one by one, where the next death names its job; all others go on in a new pool.
     What a job raises is raised here. `start` is called in every process first; with 0 `workers`
-    the jobs run in this process.
+    the jobs run in this process. Where this process is killed, or leaves early, as by Ctrl-C, so
+    are they.
     """
     if workers == 0:
         yield from ((name, work(*arguments)) for name, arguments in jobs.items())
@@ -59,7 +64,9 @@ class _Pool:
 
     def __init__(self, work: Work, count: int, start: Work | None, limit: float) -> None:
         context = multiprocessing.get_context("spawn")
-        self.executor = ProcessPoolExecutor(count, mp_context=context, initializer=start)
+        self.executor = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_begin, initargs=(start,)
+        )
         self.work, self.count, self.limit, self.broken = work, count, limit, False
         self.running: dict[Future, tuple[str, tuple]] = {}
         self.begun: dict[str, float] = {}
@@ -82,6 +89,9 @@ class _Pool:
                     else:
                         yield name, future.result()
                 self._hand_out(waiting)
+        except BaseException:
+            self._kill()
+            raise
         finally:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
@@ -95,16 +105,48 @@ class _Pool:
         now = time.monotonic()
         names = [name for name, _ in self.running.values()]
         self.late |= {name for name in names if now - self.begun[name] >= self.limit}
-        for process in list(self.executor._processes.values()):
-            process.kill()  # the executor has no way of its own before Python 3.14
+        self._kill()
         return wait(self.running).done
+
+    def _kill(self) -> None:
+        for process in list((self.executor._processes or {}).values()):
+            process.kill()  # the executor has no way of its own before Python 3.14
 
     def _hand_out(self, waiting: deque[tuple[str, tuple]]) -> None:
         while waiting and len(self.running) < self.count and not self.broken:
             name, arguments = waiting[0]
             try:
-                self.running[self.executor.submit(self.work, *arguments)] = name, arguments
+                with _without_interrupts():
+                    future = self.executor.submit(self.work, *arguments)
+                self.running[future] = name, arguments
                 self.begun[name] = time.monotonic()
                 waiting.popleft()
             except BrokenExecutor:  # an idle process died: no job is to blame
                 self.broken = True
+
+
+def _begin(start: Work | None) -> None:
+    end_with_parent()
+    if start is not None:
+        start()
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, even by a kill, which nobody else
+    would tell it of."""
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes begun in here ignore Ctrl-C, which a terminal sends to them, too: this one ends
+    them. It is the main thread's matter."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

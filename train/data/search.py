@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.data.clips import ANIMATION_SUFFIXES, KNOWN, VIDEO_SUFFIXES, reader_of
-from train.data.media import IMAGE_SUFFIXES
+from train.data.clips import KNOWN, MOVING, moves, reader_of
 from train.data.names import printable
 
 SILENT = (".txt", ".md")  # captions and notes, which need no reason
-MOVING = {*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES} - {*IMAGE_SUFFIXES}
 NO_CLIP = f"no clip; expected {KNOWN}"
 
 
@@ -25,10 +23,11 @@ class Found:
 
 
 def search(root: str | Path) -> Found:
-    """Every clip under `root`; a folder of frames is one. ValueError where it is no folder.
+    """Every clip under `root`; a folder of frames is one, `root` itself where it has nothing else.
+    ValueError where it is no folder.
 
     Files of one kind that are no clips are refused together, `<folder>/*.psd`. Hidden files,
-    captions and notes are passed over.
+    captions and notes are passed over. Links to folders elsewhere are not followed.
 
     An id is the path below `root` without suffix and dots, so that two clips may want the same
     one (`ep.01` and `ep_01`): then each has a hash of its path behind it.
@@ -36,7 +35,7 @@ def search(root: str | Path) -> Found:
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
-    found = _gathered(_walk(root, frozenset()))
+    found = _gathered(_walk(root, ()))
     wanted: dict[str, list[Path]] = defaultdict(list)
     for path, _ in found:
         wanted[clip_id(path, root)].append(path)
@@ -84,28 +83,42 @@ def _gathered(found: Iterable[tuple[Path, str]]) -> list[tuple[Path, str]]:
     return entries
 
 
-def _walk(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
-    """(path, "") of every clip, and (path, reason) of what is none."""
+def _walk(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
+    """(path, "") of every clip, and (path, reason) of what is none; `above`: the folders it is in,
+    from the root on."""
     try:
         yield from _opened(path, above)
     except OSError as error:
         yield path, cannot_be_opened(error)
 
 
-def _opened(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, str]]:
+def _opened(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
     path.stat()  # a link to nothing ends here
+    place = path.resolve()
     if not (path.is_file() or path.is_dir()):
         yield path, "read: no regular file"  # a pipe, which would be waited for
-    elif reader_of(path):
+    elif place in above:
+        yield path, "read: a link to a folder above it"
+    elif path.is_dir() and above and not place.is_relative_to(above[0]):
+        yield path, "read: a link to a folder outside data; copy it there, or give it as data"
+    elif reader_of(path) and (above or not _has_more(path)):
         yield path, ""
         yield from _beside_frames(path) if path.is_dir() else ()
     elif not path.is_dir():
         yield path, NO_CLIP
-    elif path.resolve() in above:
-        yield path, "read: a link to a folder above it"
     else:
         for inner in _inside(path):
-            yield from _walk(inner, above | {path.resolve()})
+            yield from _walk(inner, (*above, place))
+
+
+def _has_more(root: Path) -> bool:
+    """Whether numbered pictures at the top of `data` are not all there is: then they are no clip,
+    lest two of them hide a folder full of clips."""
+    place = (root.resolve(),)
+    return any(
+        not all(reason for _, reason in _walk(inner, place)) if inner.is_dir() else moves(inner)
+        for inner in _inside(root)
+    )
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from train.data.frames import UNREADABLE, FrameCache, decode_frame, decode_grey
 from train.data.motion import Motion
+from train.data.names import printable
 
 log = logging.getLogger("toon.data")
 
@@ -87,9 +89,31 @@ def from_line(line: str, source: str) -> Record:
             raise ValueError(f"unknown field {min(surplus)!r}")
         places = {name: _as_tuples(place) for name, place in entry["places"].items()}
         missing = tuple(entry["no_model"])
-        return Record(**{**entry, "no_model": missing, "places": Places(**places)})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
+        _check(record)
+        return record
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{source}: no line of train.prepare ({error})") from error
+
+
+def _check(record: Record) -> None:
+    """ValueError for what would lead out of the store, or is of another kind."""
+    for name in (record.id, record.shard):
+        if name and Path(name).name != name:
+            raise ValueError(f"{printable(name, 80)!r} is no name of a clip or shard")
+    for f in fields(Record):
+        value, kind = getattr(record, f.name), type(f.default)
+        allowed = (int, float) if kind is float else kind
+        if kind in (bool, int, float, str) and not isinstance(value, allowed):
+            raise ValueError(f"{f.name} is no {kind.__name__}")
+    if not isfinite(record.fps):
+        raise ValueError(f"fps is {record.fps}")
+    p = record.places
+    if record.kept and len(p.frames) != record.frames:
+        raise ValueError(f"{record.frames} frames in {len(p.frames)} places")
+    for place in (p.span, p.json, p.motion or (0, 0), *p.frames, *p.sketches):
+        if [type(n) for n in place] != [int, int] or min(place) < 0:
+            raise ValueError(f"{str(place)[:40]} is no place in a shard")
 
 
 def _as_tuples(value: Any) -> Any:
@@ -104,8 +128,11 @@ def read_index(root: Path) -> list[Record]:
             f"data={root}: no {INDEX} there; make one with "
             f"`python -m train.prepare data=FOLDER out={root}`"
         )
-    with open(file, encoding="utf-8") as lines:
-        return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)]
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: no text in UTF-8, so no index of train.prepare") from error
+    return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1) if line]
 
 
 def select_split(records: Iterable[Record], name: str) -> list[Record]:

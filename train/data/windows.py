@@ -97,10 +97,13 @@ class ClipWindows(Dataset):
             try:
                 return self._drawn([self.seed, index, attempt][: 2 + (attempt > 0)])
             except ValueError as error:
-                if str(error) not in self._told:
+                last = str(error)
+                if last not in self._told:
                     log.warning("another clip is drawn wherever this one would be: %s", error)
-                self._told.add(str(error))
-        raise ValueError(f"item {index}: {ATTEMPTS} clips drawn, none can be read; see the log")
+                self._told.add(last)
+        raise ValueError(
+            f"item {index}: {ATTEMPTS} clips drawn, none can be read; the last one: {last}"
+        )
 
     def _drawn(self, seeds: list[int]) -> dict:
         rng = np.random.default_rng(seeds)

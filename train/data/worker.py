@@ -29,6 +29,8 @@ from train.data.store import Places, Record
 
 log = logging.getLogger("toon.prepare")
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or one's share of it
+LONGEST_REASON = 400  # characters
 STRIP = (64, 3)  # height of the pictures on the sheet, and how many of a piece
 load_chain = cache(chain.build)
 
@@ -89,7 +91,7 @@ def _guarded(source: _Source) -> None:
     except ValueError as error:
         _unreadable(source, f"read: {error}")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise
         _unreadable(source, f"read: {error}")
     except Exception as error:  # one file of a thousand must not end the run
@@ -104,7 +106,7 @@ def _unreadable(source: _Source, reason: str) -> None:
     record = Record(
         id=name,
         kept=False,
-        reason=printable(reason),
+        reason=printable(reason, LONGEST_REASON),
         source=printable(source.path.name),
         start=start,
     )
@@ -118,7 +120,7 @@ def _read(source: _Source) -> None:
     for clip in clips:
         whole = _piece(clip)
         for piece, reason in steps.run(whole, config.least_frames):
-            only = clip.start == 0 and len(piece) == len(clip.frames) < config.max_frames
+            only = clip.start == 0 and len(piece) == len(clip.frames) and not clip.full
             name = source.identity if only else f"{source.identity}-f{piece.start:06d}"
             _add(source, name, piece, reason)
         if clip.start == 0:

@@ -1,4 +1,4 @@
-"""What every entry does with errors that are a matter for the user."""
+"""What every entry does with errors that are a matter for the user, and with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,22 +11,39 @@ import torch
 from safetensors import SafetensorError
 
 from train.data.filters.base import ModelError
+from train.data.names import printable
 from train.engine.estimate import LESS
 
 log = logging.getLogger("toon.train")
 
 TOLD = (ValueError, OSError, ModelError, SafetensorError)
+LONGEST = 1000  # characters of a message
+GO_ON = "stopped; what is done is kept, and the same command goes on from there"
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def errors_told(stopped: str = "stopped") -> Iterator[None]:
     """Bad input and what the machine refuses become `error: ...` on stderr and exit code 1; where
-    in the code it was is in the log at debug level."""
+    in the code it was is in the log at debug level. Ctrl-C is `stopped` and exit code 130."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except KeyboardInterrupt:
+        print(f"\n{stopped}", file=sys.stderr)
+        sys.exit(130)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: out of memory ({str(error).split('. ')[0]}): {LESS} would help")
+        reason = printable(str(error).split(". ")[0].splitlines()[0], LONGEST)
+        sys.exit(f"error: out of memory ({reason}): {LESS} would help")
     except TOLD as error:
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: {error or type(error).__name__}")
+        sys.exit(f"error: {_message(error) or type(error).__name__}")
+
+
+def _message(error: Exception) -> str:
+    """Short, and nothing in it that a terminal would obey."""
+    text = str(error)
+    if "Traceback (most recent call last)" in text:  # a loader process's, whose error ends it
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return printable(text, LONGEST)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from train.data.names import printable
 from train.data.windows import WindowConfig
 from train.engine.files import write_text
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+MOST_BYTES = 1 << 20  # of a YAML file
+LONGEST = 300  # characters of what is wrong with it
 
 
 @dataclass(kw_only=True)
@@ -90,19 +96,101 @@ def parse(schema: type[T], arguments: list[str], description: str) -> T:
 
 
 def read(schema: type[T], file: str | None, overrides: list[str]) -> T:
-    """ValueError naming the option that is unknown, missing or of the wrong type."""
+    """ValueError naming the option that is unknown, missing, of the wrong type or not finite."""
+    given = [load_yaml(Path(file))] if file is not None else []
+    merged = merge(schema, *given, read_words(overrides))
+    missing = sorted(OmegaConf.missing_keys(merged))
+    if missing:
+        raise ValueError(f"{missing[0]} is needed: give {missing[0]}=...")
+    return OmegaConf.to_object(merged)
+
+
+def load_yaml(file: Path) -> DictConfig:
+    """The options in a YAML file; ValueError naming it, with the line, where they cannot be had."""
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file}: no regular file")
     try:
-        merged = OmegaConf.structured(schema)
-        if file is not None:
-            merged = OmegaConf.merge(merged, OmegaConf.load(file))
-        merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(overrides))
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ValueError(f"{missing[0]} is needed: give {missing[0]}=...")
-        return OmegaConf.to_object(merged)
-    except (OmegaConfBaseException, OSError) as error:
-        known = ", ".join(schema.__dataclass_fields__)
-        raise ValueError(f"{str(error).splitlines()[0]} (known keys: {known})") from error
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{file}: over {MOST_BYTES >> 20} MB, too much for options")
+        found = OmegaConf.create(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
+    except RAISED as error:
+        raise ValueError(f"{file}: {_reason(error)}") from error
+    except AssertionError:  # OmegaConf's, of a number alone
+        found = None
+    if not isinstance(found, DictConfig):
+        raise ValueError(f"{file}: holds no options; expected lines as `lr: 0.001`")
+    return found
+
+
+def read_words(words: Sequence[str]) -> DictConfig:
+    """`key=value ...`; ValueError with the word that cannot be read."""
+    found = OmegaConf.create()
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"{printable(word, 80)}: expected key=value")
+        try:
+            found = OmegaConf.merge(found, OmegaConf.from_dotlist([word]))
+        except RAISED as error:
+            raise ValueError(f"{printable(word, 80)}: {_reason(error)}") from error
+    return found
+
+
+def merge(schema: Any, *given: DictConfig) -> DictConfig:
+    """Options over the defaults of a dataclass; ValueError for one that it has not, or cannot be,
+    and for what would be filled in from elsewhere (`${oc.env:NAME}`): options are written out."""
+    for options in given:
+        _check_values(OmegaConf.to_container(options))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), *given)
+    except (ConfigKeyError, ConfigAttributeError) as error:
+        known = ", ".join(f.name for f in fields(schema))
+        raise ValueError(f"{_reason(error)} (known keys: {known})") from error
+    except RAISED as error:
+        key = getattr(error, "full_key", None)
+        raise ValueError(f"{key}: {_reason(error)}" if key else _reason(error)) from error
+    _check_values(OmegaConf.to_container(merged))
+    return merged
+
+
+RAISED = (yaml.YAMLError, OmegaConfBaseException, RecursionError, ValueError, TypeError, KeyError)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return printable(f"line {mark.line + 1}: {error.problem or 'no YAML'}", LONGEST)
+    lines = str(error).splitlines() or [type(error).__name__]
+    return printable(lines[0], LONGEST)
+
+
+def _check_values(options: Any) -> None:
+    """ValueError for a reference, or a number that is not finite."""
+    for name, value in _leaves(options):
+        if isinstance(value, str) and "${" in value:
+            raise ValueError(f"{name}={printable(value, 80)}: give the value itself")
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"{name}={value}: expected a finite number")
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    inner = value if isinstance(value, dict) else {}
+    inner = dict(enumerate(value)) if isinstance(value, (list, tuple)) else inner
+    for key, own in inner.items():
+        yield from _leaves(own, f"{name}.{key}" if name else str(key))
+    if not inner:
+        yield name, value
+
+
+def at_least(config: object, least: float, *names: str) -> None:
+    """ValueError where one of these options is less."""
+    for name in names:
+        value = getattr(config, name)
+        if value < least:
+            raise ValueError(f"{name}={value}: expected {least} or more")
 
 
 def write(config: object, path: Path) -> None:

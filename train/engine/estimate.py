@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 
 from train.engine.batches import Piece, collate
 from train.engine.config import RunConfig
+from train.engine.sharding import local
 from train.engine.trained import Trained
 from train.engine.watch import Most, free, present, watched
 
@@ -90,7 +90,7 @@ def _too_much(parts: Parts, config: RunConfig, there: int) -> str:
 
 def _moments(parts: Parts, config: RunConfig) -> int:
     trained = [p for t in parts.values() for p in t.parameters]
-    return MOMENT_BYTES[config.optimizer] * sum(_local(p).numel() for p in trained)
+    return MOMENT_BYTES[config.optimizer] * sum(local(p).numel() for p in trained)
 
 
 def _average(parts: Parts) -> int:
@@ -157,12 +157,8 @@ def _device(parts: Parts) -> torch.device:
     return next(p.device for t in parts.values() for p in t.module.parameters())
 
 
-def _local(x: Tensor) -> Tensor:
-    return x.to_local() if isinstance(x, DTensor) else x
-
-
 def _bytes(found: Iterable) -> int:
-    return sum(_local(x).nbytes for x in found if isinstance(x, Tensor))
+    return sum(local(x).nbytes for x in found if isinstance(x, Tensor))
 
 
 def _size(count: int) -> str:

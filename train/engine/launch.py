@@ -16,14 +16,18 @@ from accelerate.utils import (
 )
 
 from train.engine import attention
-from train.engine.config import RunConfig
+from train.engine.config import RunConfig, at_least
 from train.engine.optimizers import OPTIMIZERS
 
 AT_LEAST_1 = (
     *("height", "width", "frames", "steps", "batch", "accumulate"),
     *("save_every", "sample_every", "log_every"),
 )
-AT_LEAST_0 = ("minutes", "workers", "threads", "keep", "sheet_clips")
+AT_LEAST_0 = (
+    *("minutes", "workers", "threads", "keep", "sheet_clips", "seed", "warmup", "lr"),
+    *("weight_decay", "ema"),
+)
+MOST_SEED = 2**63 - 1
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
@@ -59,10 +63,16 @@ def device_of(name: str) -> torch.device:
 
 
 def _check(config: RunConfig) -> None:
-    for name in (*AT_LEAST_1, *AT_LEAST_0):
-        value, least = getattr(config, name), int(name in AT_LEAST_1)
-        if value < least:
-            raise ValueError(f"{name}={value}: expected {least} or more")
+    at_least(config, 1, *AT_LEAST_1)
+    at_least(config, 0, *AT_LEAST_0)
+    for name, value in {"ema": config.ema, **dict(enumerate(config.betas))}.items():
+        if not 0 <= value < 1:
+            option = "ema" if name == "ema" else "betas"
+            raise ValueError(f"{option}={getattr(config, option)}: expected 0 or more, below 1")
+    if not config.clip_norm > 0:
+        raise ValueError(f"clip_norm={config.clip_norm}: expected more than 0")
+    if config.seed > MOST_SEED:
+        raise ValueError(f"seed={config.seed}: expected {MOST_SEED} at most")
     if config.dtype not in PRECISIONS:
         raise ValueError(f"dtype={config.dtype}: expected one of {', '.join(PRECISIONS)}")
     if config.optimizer not in OPTIMIZERS:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from train.engine import config as options
 from train.engine.averaged import Averaged
 from train.engine.batches import Piece, Share, batches
 from train.engine.blocks import recompute
+from train.engine.claim import check_out, claimed
 from train.engine.config import RunConfig
 from train.engine.history import History
 from train.engine.journal import Journal, over_processes
@@ -42,6 +44,20 @@ def run(build: Build, config: RunConfig) -> Run:
     """
     config = config.resolved()
     accelerator = start(config)
+    with _own_folder(config, accelerator):
+        return _run(build, config, accelerator)
+
+
+def _own_folder(config: RunConfig, accelerator: Accelerator) -> AbstractContextManager:
+    """Of the first process, unless nothing is written."""
+    out = Path(config.out)
+    if accelerator.is_main_process and not config.dry_run:
+        return claimed(out, config.data)
+    check_out(out, config.data)
+    return nullcontext()
+
+
+def _run(build: Build, config: RunConfig, accelerator: Accelerator) -> Run:
     recipe = build(config, accelerator.device)
     if config.checkpointing:
         for objective in recipe.objectives.values():
@@ -103,9 +119,10 @@ class Run:
         self.done = self.step >= self.config.steps and exported(self.out, self.step)
 
     def save(self) -> None:
-        """OSError where it cannot be written."""
+        """OSError where it cannot be written, ValueError where the weights are no numbers."""
         if self._saved == self.step:
             return
+        self._check_weights()
         state = {
             **self.history.state_dict(),
             "seconds": self.seconds,
@@ -177,14 +194,29 @@ class Run:
             try:
                 found = trained.step(pieces, self.step)
             except FloatingPointError as error:
-                raise ValueError(
-                    f"{name}, step {self.step}: {error}; last good checkpoint: "
-                    f"{checkpoint.last_good(self.checkpoints)}. A lower lr or clip_norm may help: "
-                    "the same command goes on from there with either"
-                ) from error
+                raise ValueError(self._diverged(name, str(error))) from error
             values.update({prefix + k: v for k, v in found.items()})
         self.step += 1
         return values
+
+    def _check_weights(self) -> None:
+        """Of all processes, so that they end together."""
+        for name, trained in self.trained.items():
+            bad = torch.tensor(float(not trained.sound()), device=self.accelerator.device)
+            if float(self.accelerator.gather(bad[None]).max()):
+                reason = "its weights are not finite, or too large for half precision"
+                raise ValueError(self._diverged(name, reason))
+
+    def _diverged(self, name: str, reason: str) -> str:
+        last = checkpoint.last_good(self.checkpoints)
+        text = (
+            f"{name}, step {self.step}: {reason}; last good checkpoint: {last}. A lower lr or "
+            "clip_norm may help: the same command goes on from there with either"
+        )
+        if self._saved == self.step:
+            text += ". If it fails here again, that one is spoiled, too: delete it to go on from "
+            text += "the one before"
+        return text
 
     def _log(self, values: dict[str, Tensor]) -> None:
         means = over_processes({k: float(v) for k, v in values.items()})

@@ -44,6 +44,11 @@ def _whole(x: Tensor, keep: bool) -> Tensor | None:
     return x.cpu() if keep else None
 
 
+def local(x: Tensor) -> Tensor:
+    """Of a tensor that is sharded, this process's part."""
+    return x.to_local() if isinstance(x, DTensor) else x
+
+
 def shared(value: Tensor, like: Tensor) -> Tensor:
     """A whole tensor placed as `like`: its shard of it, on its device."""
     value = value.to(like.device)

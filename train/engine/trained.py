@@ -16,8 +16,9 @@ from train.engine.config import RunConfig
 from train.engine.draws import Draws
 from train.engine.ema import EMA
 from train.engine.optimizers import learning_rate, make_optimizer
-from train.engine.sharding import fill, shard, shared, whole
+from train.engine.sharding import fill, local, shard, shared, whole
 
+MOST = torch.finfo(torch.float16).max
 PATIENCE = 20  # updates that fp16's scaler may skip: each halves its scale, from 2**16
 
 
@@ -101,6 +102,12 @@ class Trained:
             "ema": self.ema.state_dict(),
         }
         return whole(state, self.accelerator.is_main_process)
+
+    def sound(self) -> bool:
+        """Whether this process's parameters and averages are numbers that a result can hold, which
+        is in half precision."""
+        values = (*self.parameters, *self.ema.average.values())
+        return all(bool((local(v.detach()).abs() <= MOST).all()) for v in values)
 
     def averaged_state(self) -> dict[str, Tensor]:
         """Averaged parameters and buffers by name, as `state_dict` gives them."""

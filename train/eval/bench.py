@@ -1,17 +1,17 @@
 """Running the systems over the clips, in this process or spread over several."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
+
+from train.data.pool import Lost, run_jobs
 
 from .clips import Clip, read_clip
 from .reconstruction import PerFrame, Reconstructor
@@ -77,19 +77,12 @@ def score_parallel(
     On small frames one thread a process is much faster than several threads in one.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(
-        max_workers=workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(threads,),
-    ) as pool:
-        jobs = [pool.submit(_score_clip, tuple(specs), settings, folder) for folder in folders]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    jobs = {folder.name: (tuple(specs), settings, folder) for folder in folders}
+    start = partial(torch.set_num_threads, threads)
+    for name, found in run_jobs(_score_clip, jobs, workers, start):
+        if isinstance(found, Lost):
+            raise OSError(f"{name}: {found.value}, perhaps for want of memory: try --workers 1")
+        yield found
 
 
 def score_share(

@@ -1,8 +1,7 @@
 """A test set on disk: one folder per clip, as documented in `read_testset`."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from toon_core.metrics.sketch_agreement import sketch_lines
+from train.data.frames import open_image
+from train.data.names import own_text
+from train.data.sequence import one_size
 
 Size = tuple[int, int]  # height, width
 
@@ -52,20 +54,22 @@ class Clip:
 def read_testset(folder: Path, limit: int | None = None) -> list[Path]:
     """Clip folders of a test set in name order, checked before any long work.
 
-    Each holds frame_000.png, frame_001.png ... (4 or more, without a gap), and may hold
-    prompt.txt, fps.txt and sketches as sketch_007.png, of any size with the frames' aspect ratio.
-    ValueError names what is wrong.
+    Each holds frame_000.png, frame_001.png ... (4 or more of one size, without a gap; with fewer
+    zeros, too), and may hold prompt.txt, fps.txt and sketches as sketch_007.png, of any size with
+    the frames' aspect ratio. ValueError names what is wrong.
     """
     if not folder.is_dir():
         raise ValueError(f"test set {folder} is no folder; make one with `python -m train.heldout`")
-    clips = sorted(p for p in folder.iterdir() if (p / "frame_000.png").is_file())
+    clips = sorted(p for p in folder.iterdir() if p.is_dir() and numbered(p))
     if not clips:
         raise ValueError(
             f"{folder} holds no clip; expected one folder per clip with frame_000.png, "
             "frame_001.png, ..."
         )
     for clip in clips[:limit]:
-        _sketches(clip, frame_paths(clip))
+        one_size(paths := frame_paths(clip))
+        _sketches(clip, paths)
+        own_text(clip / "prompt.txt")
         _fps(clip)
     return clips[:limit]
 
@@ -91,25 +95,39 @@ def _shown_side(clip: Path) -> tuple[int, str]:
 
 def frame_paths(clip: Path) -> list[Path]:
     """The frames of a clip folder in order; ValueError if one is missing or they are too few."""
-    found = sorted(clip.glob("frame_*.png"))
-    expected = [clip / f"frame_{i:03d}.png" for i in range(len(found))]
-    if found != expected:
-        missing = next(p for p in expected if p not in found)
-        raise ValueError(f"{clip} has {len(found)} frames but no {missing.name}; number them 000..")
+    found = numbered(clip)
+    missing = [i for i in range(len(found)) if i not in found]
+    if missing:
+        raise ValueError(
+            f"{clip} has {len(found)} frames but no frame_{missing[0]:03d}.png; number them 000.."
+        )
     if len(found) < 4:
         raise ValueError(f"{clip} has {len(found)} frames; a clip needs 2 keys and 2 inner frames")
-    return found
+    return list(found.values())
+
+
+def numbered(folder: Path, kind: str = "frame") -> dict[int, Path]:
+    """frame_000.png ... of a folder by number, with leading zeros or not; ValueError for two of
+    one number, and what is no number."""
+    found: dict[int, Path] = {}
+    for path in folder.glob(f"{kind}_*.png"):
+        number = path.stem.removeprefix(f"{kind}_")
+        if not number.isdecimal():
+            raise ValueError(f"{path}: expected a number behind {kind}_, as {kind}_007.png")
+        if int(number) in found:
+            raise ValueError(f"{path} and {found[int(number)].name} have one number")
+        found[int(number)] = path
+    return dict(sorted(found.items()))
 
 
 def read_clip(folder: Path, size: int | None = None) -> Clip:
     """Read one clip; `size` is the shorter side in pixels that its frames are resized to."""
     paths = frame_paths(folder)
     target = _target(paths[0], size)
-    prompt = folder / "prompt.txt"
     return Clip(
         name=folder.name,
         frames=read_frames(paths, target),
-        prompt=prompt.read_text(encoding="utf-8").strip() if prompt.is_file() else "",
+        prompt=own_text(folder / "prompt.txt") or "",
         fps=_fps(folder),
         sketches=_sketches(folder, paths),
     )
@@ -138,7 +156,7 @@ def pixels(frames: Tensor) -> np.ndarray:
 
 def image_size(path: Path) -> Size:
     """Of an image file, reading no pixels; ValueError where it is none."""
-    with _opened(path) as image:
+    with open_image(path) as image:
         return image.height, image.width
 
 
@@ -158,18 +176,9 @@ def _target(path: Path, size: int | None) -> Size:
     return round(height * scale), round(width * scale)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            yield image
-    except OSError as error:
-        raise ValueError(f"{path} is no readable image: {error}") from error
-
-
 def _read_image(path: Path, size: Size | None = None) -> Tensor:
     """(3 h w) in [0, 1], at its own size where none is given."""
-    with _opened(path) as file:
+    with open_image(path) as file:
         image = file.convert("RGBA")
     ground = Image.new("RGBA", image.size, "white")
     flat = Image.alpha_composite(ground, image).convert("RGB")
@@ -181,28 +190,27 @@ def _read_image(path: Path, size: Size | None = None) -> Tensor:
 
 def _fps(folder: Path) -> int | None:
     path = folder / "fps.txt"
-    if not path.is_file():
+    text = own_text(path)
+    if text is None:
         return None
-    text = path.read_text(encoding="utf-8").strip()
     try:
         fps = round(float(text))
     except (ValueError, OverflowError):
         fps = 0
     if fps < 1:
-        raise ValueError(f"{path} says {text!r}; write a number of frames per second, as 24")
+        raise ValueError(f"{path} says {text[:40]!r}; write a number of frames per second, as 24")
     return fps
 
 
 def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
     """The sketches of a clip at their own size; ValueError for one that cannot be used."""
     found, size, count = {}, image_size(frames[0]), len(frames)
-    for path in sorted(folder.glob("sketch_*.png")):
-        number = path.stem.removeprefix("sketch_")
-        if not number.isdecimal() or int(number) >= count:
+    for number, path in numbered(folder, "sketch").items():
+        if number >= count:
             raise ValueError(f"{path} names no frame; the clip has frames 000 to {count - 1:03d}")
         sketch = _read_image(path)
         check_aspect(path, tuple(sketch.shape[-2:]), size)
         if not sketch_lines(sketch, sketch.shape[-2:]).any():
             raise ValueError(f"{path} holds no line; draw dark lines on white or light on black")
-        found[int(number)] = sketch
+        found[number] = sketch
     return found

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from .metric import Metric
 from .store import write_json
+from .tables import as_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,6 @@ def _markdown(curves: Sequence[Curve]) -> str:
         lines.append("| --- |" + " ---: |" * count)
         for system, values in curve.systems.items():
             shown = " | ".join(f"{value:.{curve.metric.digits}f}" for value in values)
-            lines.append(f"| {system} | {shown} |")
+            lines.append(f"| {as_text(system)} | {shown} |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -1,6 +1,5 @@
 """The report as one self-contained page: tables, plots, and the clips playing side by side."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .frame_curves import Curve
+from .store import script_json
 from .strips import COLUMNS, embedded
 from .tables import Table, counted
 
@@ -49,9 +49,7 @@ def write_page(file: Path, page: Page, media: Iterable[tuple[str, Mapping[str, T
         "stripColumns": COLUMNS,
         "media": {clip: _media(rows, page.fps.get(clip) or FPS) for clip, rows in media},
     }
-    # "</" would end the script in which the facts stand; NaN is no JSON.
-    text = json.dumps(facts, allow_nan=False).replace("</", "<\\/")
-    html = TEMPLATE.read_text("utf-8").replace("@FACTS@", text)
+    html = TEMPLATE.read_text("utf-8").replace("@FACTS@", script_json(facts))
     part = file.with_suffix(".part")
     part.write_text(html, encoding="utf-8")
     part.replace(file)

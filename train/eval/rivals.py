@@ -9,7 +9,7 @@ from torch import Tensor
 
 from train.engine.files import file_digest
 
-from .clips import Clip, check_aspect, frame_paths, image_size, pixels, read_frames
+from .clips import Clip, check_aspect, frame_paths, image_size, numbered, pixels, read_frames
 from .rife import Rife
 
 BASELINES = ("crossfade", "nearest", "rife")
@@ -66,11 +66,12 @@ class Folder:
         return read_frames(self._paths(clip.name, len(clip.frames)), clip.size)
 
     def _paths(self, clip: str, count: int) -> list[Path]:
-        paths = [self.path / clip / f"frame_{i:03d}.png" for i in range(count)]
-        missing = [path for path in paths if not path.is_file()]
+        folder = self.path / clip
+        found = numbered(folder)
+        missing = [i for i in range(count) if i not in found]
         if missing:
             raise ValueError(
-                f"system {self.name} lacks {missing[0]}; it needs the clip's "
-                f"{count} frames, ends included, under the test set's names"
+                f"system {self.name} lacks {folder / f'frame_{missing[0]:03d}.png'}; it needs the "
+                f"clip's {count} frames, ends included, under the test set's names"
             )
-        return paths
+        return [found[i] for i in range(count)]

@@ -111,6 +111,12 @@ def write_json(path: Path, content: object) -> None:
     os.replace(part, path)
 
 
+def script_json(content: object) -> str:
+    """JSON to stand in a page's script element, which "</script" would end, and "<!--<script" keep
+    open to the end of the page; ValueError for NaN, which is no JSON."""
+    return json.dumps(content, allow_nan=False).replace("<", "\\u003c")
+
+
 def folder_name(system: str) -> str:
     """What a system's folders are called; a clip's have its own name, which is a folder's."""
     return re.sub(r"[^\w.+-]", "_", system)

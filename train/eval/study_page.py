@@ -10,8 +10,10 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
+from train.engine.claim import claimed
+
 from .clips import Clip, read_clip, read_testset
-from .store import write_json
+from .store import script_json, write_json
 from .strips import COLUMNS, strip
 from .systems import Sampling, System, read_spec, run_system
 
@@ -54,10 +56,15 @@ def make(study: Study) -> Path:
         spec.check(chosen)
     clips = [read_clip(folder, study.size) for folder in chosen]
     systems = [spec.open(study.device) for spec in specs]
+    with claimed(study.out, study.testset):
+        return _made(study, clips, systems)
+
+
+def _made(study: Study, clips: Sequence[Clip], systems: Sequence[System]) -> Path:
     media = study.out / "page" / "media"
     media.mkdir(parents=True, exist_ok=True)
     shown = [_show(clip, systems, study, media) for clip in tqdm(clips, "clips", unit="clip")]
-    return _write(study, names, clips, shown)
+    return _write(study, [system.name for system in systems], clips, shown)
 
 
 def _show(clip: Clip, systems: Sequence[System], study: Study, media: Path) -> dict[str, str]:
@@ -116,7 +123,6 @@ def _write(
     }
     write_json(study.out / "key.json", key)
     page = study.out / "page" / "index.html"
-    # "</" would end the script in which the facts stand.
-    text = json.dumps(facts).replace("</", "<\\/")
-    page.write_text(TEMPLATE.read_text("utf-8").replace("@FACTS@", text), encoding="utf-8")
+    html = TEMPLATE.read_text("utf-8").replace("@FACTS@", script_json(facts))
+    page.write_text(html, encoding="utf-8")
     return page

@@ -9,6 +9,7 @@ import numpy as np
 
 from .store import write_json
 from .study_page import CRITERIA
+from .tables import as_text
 
 RESAMPLES = 2000
 
@@ -118,7 +119,7 @@ def markdown(systems: Sequence[str], raters: int, clips: int, table: Mapping[str
         f"{raters} raters, {clips} clips; preference in percent with 95 % bootstrap intervals in "
         "brackets. Agreement is Krippendorff's alpha: 1 is perfect, 0 is chance.",
         "",
-        "| criterion | " + " | ".join(systems) + " | agreement | votes |",
+        f"| criterion | {' | '.join(map(as_text, systems))} | agreement | votes |",
         "| --- |" + " ---: |" * (len(systems) + 2),
     ]
     for name, values in table.items():

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +20,7 @@ from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import misfit
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.checkpoint import read
+from train.engine.config import merge, read_words
 from train.engine.files import file_digest
 
 from .clips import Clip, pixels
@@ -228,15 +227,12 @@ FIXED = {"seed", "frames", "fps", "height", "width"}
 
 def read_sampling(overrides: Sequence[str], seed: int) -> Sampling:
     """`key=value` changes of the models' recipes; ValueError for an unknown key or bad value."""
-    given = OmegaConf.from_dotlist(list(overrides))
+    given = read_words(overrides)
     refused = FIXED & set(given)
     if refused:
         raise ValueError(
             f"recipe {', '.join(sorted(refused))} cannot be set here: frames, fps and size come "
             "from the test set, the seed from --seed"
         )
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(RELEASED), given)
-        return Sampling(seed=seed, changes=tuple((key, merged[key]) for key in given))
-    except OmegaConfBaseException as error:
-        raise ValueError(f"recipe {' '.join(overrides)}: {error}") from error
+    merged = merge(RELEASED, given)
+    return Sampling(seed=seed, changes=tuple((key, merged[key]) for key in given))

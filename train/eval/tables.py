@@ -1,9 +1,12 @@
 """Tables of systems by metrics, as Markdown, CSV and JSON."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from train.data.names import printable
 
 from .intervals import Entry
 from .metric import NO_MODEL, TRUTH, Metric
@@ -38,11 +41,16 @@ def markdown(table: Table) -> str:
     best = {m.key: _best(table, m) for m in metrics}
     for system, row in table.summary.items():
         cells = [_cell(row.get(m.key), m, system in best[m.key]) for m in metrics]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+        lines.append(f"| {as_text(system)} | " + " | ".join(cells) + " |")
     marks = {m.key: f"{table.truth[m.key]:.{m.digits}f}" for m in metrics if m.key in table.truth}
     if marks:
         lines.append("| *truth* | " + " | ".join(marks.get(m.key, "") for m in metrics) + " |")
     return "\n".join(lines) + "\n"
+
+
+def as_text(name: str) -> str:
+    """A name in Markdown: its characters mean nothing there, and end no cell of a table."""
+    return re.sub(r"[\\`*|<>\[\]#&]", r"\\\g<0>", printable(name))
 
 
 def counted(table: Table, metric: Metric) -> str:
