@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from . import guard
 from .sketch_patch import OPTION
 
 # What other nodes put into ComfyUI's types for its own samplers.
@@ -24,10 +25,10 @@ IN_LAYERS = ("patches", "patches_replace")
 
 
 def of_model(patcher: Any) -> dict[str, Any]:
-    """What other nodes put into a MODEL, by name; Toon Apply Sketch's wrapper is no other's."""
+    """What other nodes put into a MODEL, by name; our own wrappers are no others'."""
     layers = patcher.model_options["transformer_options"]
     kinds = [*patcher.wrappers.values(), *layers.get("wrappers", {}).values()]
-    wrappers = [key for keys in kinds for key in keys if key != OPTION]
+    wrappers = [key for keys in kinds for key in keys if key not in (OPTION, guard.KEY)]
     return {**patcher.model_options, **layers, "wrappers": wrappers or None}
 
 
