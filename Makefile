@@ -33,3 +33,4 @@ lint: setup  ## ruff, mypy, and whether the generated docs are up to date
 
 docs: setup  ## write the generated parts of docs/ and locales/
 	@$(PYTHON) scripts/make_docs.py
+	@$(PYTHON) scripts/english_locale.py 2>/dev/null

@@ -19,7 +19,7 @@ BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
 PACKAGES = ("toon_core", "nodes", "train")
 FOLDERS = {
     "js/docs/": "Help pages of the nodes, which ComfyUI shows.",
-    "locales/": "Names and tooltips of the nodes in other languages.",
+    "locales/": "Names and tooltips of the nodes in English (generated), Chinese and Japanese.",
     "workflows/": "Bundled workflows, also ComfyUI's templates.",
     "weights/": "nano, trained, with its manifests.",
     "cast/": "The project's own characters: puppets, key frames, clips (CC0).",

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import english_locale
 import make_docs
 import pytest
 import yaml
@@ -217,46 +218,55 @@ def infos(comfy: Comfy) -> dict[str, Any]:
     return {k: v.GET_NODE_INFO_V1() for k, v in found.items()}
 
 
-def rows(page: str, columns: int) -> dict[str, list[str]]:
-    """The first cell's name -> the other cells, of the tables with that many columns."""
-    lines = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| `")]
-    cells = [[cell.strip() for cell in line] for line in lines if len(line) == columns]
-    return {re.match(r"`(\w+)`", first).group(1): rest for first, *rest in cells}
+def section(page: str, title: str) -> str:
+    """What stands under a heading of the second level."""
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def items(page: str, title: str) -> dict[str, tuple[str, str]]:
+    """Name -> what stands in brackets behind it, and the text, of the list under a heading."""
+    found = re.findall(r"^- \*\*(\w+)\*\* \((.+?)\): (.+)$", section(page, title), re.MULTILINE)
+    return {name: (facts, text) for name, facts, text in found}
 
 
 def inputs_of(info: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     return {k: (v[0], v[1]) for kind in SHOWN for k, v in info["input"].get(kind, {}).items()}
 
 
-def check_input(row: list[str], kind: str, options: dict[str, Any]) -> None:
-    shown_kind, default, limits, meaning = row
-    assert shown_kind == kind and len(meaning) > 4
+def check_input(facts: str, text: str, kind: str, options: dict[str, Any]) -> None:
+    assert facts.split(", ")[0] == kind and len(text) > 4
     if "default" in options:
         value = options["default"]
         shown = str(value).lower() if isinstance(value, bool) else str(value)
-        assert default == f"`{shown}`" if shown else default
+        assert f", default `{shown}`" in facts if shown else ", default empty" in facts
     if "min" in options:
-        wanted = [options["min"], "2^64 - 1" if options["max"] == BIG else options["max"]]
-        found = re.match(r"(-?[\d.]+) (?:to|\u5230) (2\^64 - 1|[\d.]+)", limits).groups()
-        assert [str(w) for w in wanted] == list(found)
-    if "options" in options and "file" not in row[3] and "`" in limits:
-        assert re.findall(r"`([^`]+)`", limits) == options["options"]
+        most = "2^64 - 1" if options["max"] == BIG else options["max"]
+        assert f", {options['min']} to {most}" in facts
+    if "options" in options and "files found" not in facts:
+        listed = ", ".join(f"`{option}`" for option in options["options"])
+        assert f", one of {listed}" in facts
 
 
 def test_every_node_has_a_true_help_page(comfy: Comfy) -> None:
     nodes = infos(comfy)
-    assert {p.stem for p in PAGES if p.parent.name == "docs"} == set(nodes)
-    assert {p.parent.name for p in PAGES if p.parent.name != "docs"} <= set(nodes)
+    assert {p.stem for p in PAGES} == set(nodes)
     for path in PAGES:
-        node = path.stem if path.parent.name == "docs" else path.parent.name
-        page, info = path.read_text(encoding="utf-8"), nodes[node]
-        wanted, shown = inputs_of(info), rows(page, 5)
+        page, info = path.read_text(encoding="utf-8"), nodes[path.stem]
+        wanted, shown = inputs_of(info), items(page, "Inputs")
         assert list(shown) == list(wanted), path
         for name, (kind, options) in wanted.items():
-            check_input(shown[name], kind, options)
-        outputs = {name: row[0] for name, row in rows(page, 3).items()}
+            check_input(*shown[name], kind, options)
+        outputs = {name: facts for name, (facts, _) in items(page, "Outputs").items()}
         assert outputs == dict(zip(info["output_name"], info["output"], strict=True)), path
-        assert len(headings(page)) == 5 and f"`{node}`" in page.splitlines()[0]
+        assert len(headings(page)) == 5 and page.splitlines()[0] == f"# {info['display_name']}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_help_pages_fit_a_narrow_panel(path: Path) -> None:
+    """ComfyUI's panel is about 270 pixels wide: no tables, and no code that cannot be broken."""
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"^\s*\|", page, re.MULTILINE) and not parts(page)[1]
+    assert max(len(word) for span in spans(page) for word in re.split(r"[\s/_-]", span)) <= 30
 
 
 def test_titles_in_the_texts_are_the_nodes(comfy: Comfy) -> None:
@@ -274,17 +284,35 @@ def test_titles_in_the_texts_are_the_nodes(comfy: Comfy) -> None:
         assert set(nodes) <= set(spans(texts[ROOT / name]))
 
 
-def test_translation_names_what_exists(comfy: Comfy) -> None:
+def test_the_english_locale_is_the_schema(comfy: Comfy) -> None:
+    wanted = english_locale.text(infos(comfy))
+    assert english_locale.FILE.read_text(encoding="utf-8") == wanted, "run `make docs`"
+
+
+@pytest.mark.parametrize("language", ["zh-TW", "zh", "ja"])
+def test_translations_name_what_exists(comfy: Comfy, language: str) -> None:
     nodes = infos(comfy)
     from app.custom_node_manager import CustomNodeManager
 
-    translated = json.loads(text_of("locales/zh-TW/nodeDefs.json"))
-    assert CustomNodeManager().build_translations()["zh-TW"]["nodeDefs"] == translated
+    translated = json.loads(text_of(f"locales/{language}/nodeDefs.json"))
+    assert CustomNodeManager().build_translations()[language]["nodeDefs"] == translated
     assert set(translated) == set(nodes)
+    english = english_locale.entries(nodes)
     for node, entry in translated.items():
-        info = nodes[node]
-        assert entry["display_name"] and entry["description"]
-        assert set(entry["inputs"]) == set(inputs_of(info)), node
-        assert len(entry["outputs"]) == len(info["output"]), node
-        for part in (*entry["inputs"].values(), *entry["outputs"].values()):
-            assert part["name"] and part["tooltip"]
+        assert entry["display_name"].startswith(f"{english[node]['display_name']} ")
+        assert entry["inputs"].keys() == english[node]["inputs"].keys(), node
+        assert entry["outputs"].keys() == english[node]["outputs"].keys(), node
+        said = [*english[node]["inputs"].items(), *english[node]["outputs"].items()]
+        for (_, ours), theirs in zip(said, [*_in_order(entry, english[node])], strict=True):
+            assert theirs["name"] and theirs["tooltip"]
+            assert numbers(theirs["tooltip"]) == numbers(ours["tooltip"]), (node, theirs)
+
+
+def _in_order(entry: dict[str, Any], like: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for kind in ("inputs", "outputs"):
+        yield from (entry[kind][key] for key in like[kind])
+
+
+def numbers(text: str) -> set[str]:
+    """Those that a translation must say, too."""
+    return set(re.findall(r"-?\d+(?:\.\d+)?(?:x\d+)?", text))
