@@ -4,6 +4,11 @@
 PYTHON := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
+# Measures of clips, and tests of nodes that sample whole ones: seconds each.
+NOT_FAST := $(addprefix --ignore=tests/,core/metrics nodes/test_finite.py nodes/test_float64.py \
+	nodes/test_lora.py nodes/test_low_memory.py nodes/test_native.py nodes/test_official.py \
+	nodes/test_preview.py nodes/test_pruned.py nodes/test_sample.py)
+
 help:  ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
@@ -16,8 +21,8 @@ demo: setup  ## run the nano workflow in ComfyUI; a movie and a sheet in output/
 test: setup  ## every test
 	@$(PYTEST) --no-loadscope-reorder
 
-test-fast: setup  ## core and nodes, without a server or a browser, in under a minute
-	@$(PYTEST) tests/core tests/nodes tests/test_floors.py -m "not slow and not server and not browser and not chrome"
+test-fast: setup  ## core and nodes, without a server or whole clips, in under a minute
+	@$(PYTEST) tests/core tests/nodes tests/test_floors.py $(NOT_FAST) -m "not slow and not server and not browser and not chrome"
 
 fuzz: setup  ## malformed and hostile files, inputs, media and options: every case
 	@OMP_NUM_THREADS=1 $(PYTHON) tests/fuzz

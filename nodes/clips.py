@@ -42,7 +42,7 @@ def encoders(loaded: LoadedConditioner, clip, clip_vision, positive, negative):
         raise ValueError(f"{loaded.name} is a pruned file, without a text encoder: {GET_CLIP}")
     image = own.image
     if clip_vision is not None:
-        image = HostImage(clip_vision, loaded.config.resampler.embedding_dim, place)
+        image = HostImage(clip_vision, own.resampler.config.embedding_dim, place)
     if image is None:
         raise ValueError(f"{loaded.name} is a pruned file, without an image encoder: {GET_VISION}")
     return text, image
@@ -87,6 +87,7 @@ class GivenText:
         tokens = self.given[self.asked % 3]
         if tokens is None:
             tokens = self.given[2] if self.text is None else self.text(prompts)
+        assert tokens is not None  # __init__ refuses a missing text without an encoder
         self.asked += 1
         return tokens.to(*self.place)
 

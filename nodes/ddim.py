@@ -58,10 +58,10 @@ def coefficients(
     what it was, as in the release.
     """
     bar, _, s = (t.numpy().astype(np.float64) for t in sampling.signal(sigmas))
-    sigmas = sigmas.numpy().astype(np.float64)
+    levels = sigmas.numpy().astype(np.float64)
     s_next = np.concatenate([s[1:-1], s[-2:-1]])
-    bar_next = 1 / (1 + (sigmas[1:] * s_next) ** 2)
-    bar, sigma = bar[:-1], sigmas[:-1]
+    bar_next = 1 / (1 + (levels[1:] * s_next) ** 2)
+    bar, sigma = bar[:-1], levels[:-1]
     var = eta**2 * (1 - bar_next) / (1 - bar) * (1 - bar / bar_next)
     unit = np.sqrt(bar_next) * s_next
     keep = np.sqrt(np.maximum(1 - bar_next - var, 0)) / unit / sigma

@@ -62,7 +62,7 @@ SKETCHES = Files(NANO, PACK / "weights" / "nano_sketch.safetensors", ("controlne
 LORAS = Files("none", None, ("loras",))
 
 
-def listed(node: type, **values: str | None) -> bool | str:
+def listed(node: Any, **values: str | None) -> bool | str:
     """For `validate_inputs`: True, or what is wrong. ComfyUI itself lets any text through for the
     combos of nodes of this kind. A linked input is None."""
     options = {i.id: i.options for i in node.define_schema().inputs if hasattr(i, "options")}

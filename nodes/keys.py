@@ -10,7 +10,6 @@ from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
 from ..toon_core.denoiser import Branches
 from ..toon_core.images import Fit, Mode
 from . import finite, host, memory, tensors
-from .clips import Text
 from .noise import posterior_noise
 from .types import TOKENS_KEY, LoadedAutoencoder, LoadedConditioner
 
@@ -29,13 +28,13 @@ def pair(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
             "last frames as first frames, or one for all."
         )
     most = max(counts)
-    return tuple(x.expand(most, -1, -1, -1) for x in (first, last))
+    return first.expand(most, -1, -1, -1), last.expand(most, -1, -1, -1)
 
 
-def fit_of(first: Tensor, size: tuple[int, int], choice: str) -> Fit:
+def fit_of(first: Tensor, size: tuple[int, int], choice: Any) -> Fit:
     """Where the pictures come: into (height, width), or to their own size, for which `size` is
     not used."""
-    source = tuple(first.shape[-2:])
+    source = (first.shape[-2], first.shape[-1])
     if choice in OWN_SIZE:
         return Fit.nearest(source, OWN_SIZE[choice])
     return Fit(source, size, choice)
@@ -43,16 +42,16 @@ def fit_of(first: Tensor, size: tuple[int, int], choice: str) -> Fit:
 
 def both_fits(fit: Fit, last: Tensor) -> tuple[Fit, Fit]:
     """The first key's fit and the last's, each of which knows the other."""
-    first_size, last_size = fit.source, tuple(last.shape[-2:])
+    first_size, last_size = fit.source, (last.shape[-2], last.shape[-1])
     return fit.beside(last_size), fit.of(last_size).beside(first_size)
 
 
 def token_branches(
-    loaded: LoadedConditioner, text: Text, image: Any, first: Tensor, prompt: str, negative: str
+    loaded: LoadedConditioner, text: Any, image: Any, first: Tensor, prompt: str, negative: str
 ) -> Branches:
     """Context tokens of the three branches, on ComfyUI's intermediate device."""
     device, dtype = loaded.patcher.load_device, loaded.module.dtype
-    width = loaded.config.resampler.embedding_dim
+    width = loaded.module.resampler.config.embedding_dim
     room = memory.towers(width, len(first), dtype.itemsize)
     host.load([loaded.patcher], room, whole=True)
     branches = encode_branches(
@@ -80,12 +79,12 @@ def key_latents(
     """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
     latent format scales them."""
     device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
-    images = [f.apply(x).to(device, dtype) for f, x in zip(fits, (first, last), strict=True)]
+    begin, end = (f.apply(x).to(device, dtype) for f, x in zip(fits, (first, last), strict=True))
     target = fits[0].target
     h, w = (side // config.downsample for side in target)
     noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
     host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
-    keys = encode_keys(loaded.module, *images, noise.to(device, dtype), scale_factor=1.0)
+    keys = encode_keys(loaded.module, begin, end, noise.to(device, dtype), scale_factor=1.0)
     for made in (keys.concat, *keys.references):
         finite.check(made, finite.ENCODER, dtype)
     return Keys(keys.concat.float(), keys.references)

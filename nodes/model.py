@@ -49,7 +49,7 @@ class NativeUNet(VideoUNet):
         super().__init__(config, ops=operations, dtype=dtype, device=device)
         self.in_channels = config.in_channels  # guidance nodes of ComfyUI read it
 
-    def forward(
+    def forward(  # type: ignore[override]  # the host's calling convention
         self,
         x: Tensor,
         timesteps: Tensor,

@@ -31,9 +31,12 @@ WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
 class Conditioner(nn.Module):
     """Image projector and towers; `text` and `image` are None for files without them."""
 
+    dtype: torch.dtype
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        config, options = checkpoint.config, {"ops": comfy.ops.manual_cast, "device": "meta"}
+        config = checkpoint.config
+        options: dict[str, Any] = {"ops": comfy.ops.manual_cast, "device": "meta"}
         self.resampler = build_part(config, "resampler", **options)
         self.text = build_part(config, "text", **options)
         self.image = build_part(config, "image", **options)
@@ -105,7 +108,7 @@ def sketch_encoder(checkpoint: Checkpoint) -> LoadedSketchEncoder:
 
 
 def _fill(
-    module: nn.Module,
+    module: Any,
     checkpoint: Checkpoint,
     part: Any,
     dtype: torch.dtype,

@@ -100,10 +100,11 @@ class _Run:
         self.patcher, self.inner, self.guidance = patcher, inner, guidance
         self.shape = clip_of(latent).shape
         names = ("positive", "negative", "image_only")
-        found = [_single(c, n) for c, n in zip(conditionings, names, strict=True)]
+        pairs = zip(conditionings, names, strict=True)
+        found: list[Any] = [None if c is None else _single(c, n) for c, n in pairs]
         for tokens, values in filter(None, found):
             check_tokens(tokens, values.get(TOKENS_KEY), inner.toon.unet.context_dim)
-        self.tokens = [c and c[0] for c in found]
+        self.tokens: list[Any] = [c and c[0] for c in found]
         self.values = found[0][1]
         self.fs = frame_rate(self.values.get("fs"))
         carried = {"model": notices.of_model(patcher), "latent": latent}
@@ -166,7 +167,8 @@ class _Run:
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
         tokens = [t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens]
         fs = torch.full((clips,), self.fs, device=device)
-        control = self._sketches and self._sketches.control(device, dtype)
+        sketches = self._sketches
+        control = None if sketches is None else sketches.control(device, dtype)
         return Denoiser(
             self.inner.diffusion_model.predict,
             concat,
@@ -178,9 +180,7 @@ class _Run:
         )
 
 
-def _single(conditioning: Any, name: str) -> tuple[Tensor, dict[str, Any]] | None:
-    if conditioning is None:
-        return None
+def _single(conditioning: Any, name: str) -> tuple[Tensor, dict[str, Any]]:
     if len(conditioning) != 1:
         raise ValueError(
             f"{name} holds {len(conditioning)} conditionings: Toon Sample takes one. Areas, masks "

@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.images import Fit
-from ..toon_core.sketch.control import bright_lines, place
+from ..toon_core.sketch.control import Polarity, Reads, bright_lines, place
 from ..toon_core.sketch.encoder import misfit
 from ..toon_core.weights.errors import shown
 from . import host, recipe, tensors
@@ -54,10 +54,10 @@ class ToonApplySketch(io.ComfyNode):
         sketches: Tensor,
         frames: str,
         strength: float,
-        polarity: str,
+        polarity: Polarity,
         start_percent: float,
         end_percent: float,
-        context: str,
+        context: Reads,
     ) -> io.NodeOutput:
         inner = native(model)
         _check(inner, sketch_encoder, start_percent, end_percent)
@@ -118,7 +118,7 @@ def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end
 
 def _fit(lines: Tensor, fit: Fit) -> Tensor:
     """As the key frames are fitted; bars are empty, which is black."""
-    own = fit.of(tuple(lines.shape[-2:]))
+    own = fit.of((lines.shape[-2], lines.shape[-1]))
     return own.apply(lines).clamp(0, 1)
 
 
@@ -131,13 +131,18 @@ def _patched(model: Any, loaded: LoadedSketchEncoder, added: Sketches) -> Any:
         kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
         clone.add_wrapper_with_key(kind, OPTION, _room_for(loaded))
         moments = comfy.patcher_extension.CallbacksMP
-        clone.add_callback_with_key(moments.ON_PRE_RUN, OPTION, lambda m: _of(m).kept.begin())
-        clone.add_callback_with_key(moments.ON_CLEANUP, OPTION, lambda m: _of(m).kept.end())
+        clone.add_callback_with_key(moments.ON_PRE_RUN, OPTION, lambda m: _held(m).kept.begin())
+        clone.add_callback_with_key(moments.ON_CLEANUP, OPTION, lambda m: _held(m).kept.end())
     return clone
 
 
 def _of(model: Any) -> Sketches | None:
     return sketches_of(model.model_options["transformer_options"])
+
+
+def _held(model: Any) -> Sketches:
+    """Of a model that has them."""
+    return model.model_options["transformer_options"][OPTION]
 
 
 def _room_for(loaded: LoadedSketchEncoder):
@@ -146,7 +151,7 @@ def _room_for(loaded: LoadedSketchEncoder):
 
     def prepare(executor: Any, model: Any, noise_shape: Sequence[int], *args: Any, **kwargs: Any):
         size = mm.dtype_size(loaded.module.dtype)
-        extra = _of(model).memory(noise_shape, size)
+        extra = _held(model).memory(noise_shape, size)
         share = extra / model.model.memory_required(noise_shape)
         return executor(model, [noise_shape[0] * (1 + share), *noise_shape[1:]], *args, **kwargs)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..toon_core.devices import moved
-from ..toon_core.sketch.control import SketchControl
+from ..toon_core.sketch.control import Reads, SketchControl
 from . import memory
 
 OPTION = "toon_sketches"  # of transformer_options, and of the additional models
@@ -44,7 +44,7 @@ class Sketches:
     scale: float
     start: float
     end: float
-    context: str
+    context: Reads
     kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
     def __deepcopy__(self, memo: Any) -> Sketches:
@@ -83,7 +83,7 @@ class Sketches:
             controls[device, dtype] = self.control(device, dtype)
         return controls[device, dtype]
 
-    def memory(self, shape: Sequence[float], bytes_each: int) -> float:
+    def memory(self, shape: Sequence[int], bytes_each: int) -> float:
         """Bytes of the encoder's work beside the UNet's on latents (b c f h w)."""
         clips, _, f, h, w = shape
         return memory.sketch(self.encoder.config, clips, f, h, w, bytes_each)

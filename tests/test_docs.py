@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import english_locale
 import make_docs
 import pytest
+import tomllib
 import yaml
+from PIL import Image
 from place import ROOT
 
 if TYPE_CHECKING:
@@ -194,6 +196,22 @@ def test_python_versions_agree() -> None:
     assert all(f"Python 3.{lowest}" in text_of(name) for name in READMES)
 
 
+def test_the_registry_s_fields() -> None:
+    """As ComfyUI's registry demands them; the pictures are files of this repository."""
+    text = tomllib.loads(text_of("pyproject.toml"))
+    project, comfy_fields = text["project"], text["tool"]["comfy"]
+    assert (
+        re.fullmatch(r"[a-z][a-z0-9_-]{1,98}", project["name"]) and "comfyui" not in project["name"]
+    )
+    assert re.fullmatch(r"\d+\.\d+\.\d+", project["version"])
+    assert project["urls"]["Repository"] and comfy_fields["PublisherId"]
+    for field, (width, height) in {"Icon": (400, 400), "Banner": (21, 9)}.items():
+        folder, file = comfy_fields[field].split("/main/")[1].split("/")
+        with Image.open(ROOT / folder / file) as picture:
+            assert picture.width * height == picture.height * width
+            assert field != "Icon" or picture.size == (400, 400)
+
+
 def messages() -> list[str]:
     """Every text in the code, with what is filled in left out."""
     found = []
@@ -300,17 +318,12 @@ def test_translations_name_what_exists(comfy: Comfy, language: str) -> None:
     english = english_locale.entries(nodes)
     for node, entry in translated.items():
         assert entry["display_name"].startswith(f"{english[node]['display_name']} ")
-        assert entry["inputs"].keys() == english[node]["inputs"].keys(), node
-        assert entry["outputs"].keys() == english[node]["outputs"].keys(), node
-        said = [*english[node]["inputs"].items(), *english[node]["outputs"].items()]
-        for (_, ours), theirs in zip(said, [*_in_order(entry, english[node])], strict=True):
-            assert theirs["name"] and theirs["tooltip"]
-            assert numbers(theirs["tooltip"]) == numbers(ours["tooltip"]), (node, theirs)
-
-
-def _in_order(entry: dict[str, Any], like: dict[str, Any]) -> Iterator[dict[str, str]]:
-    for kind in ("inputs", "outputs"):
-        yield from (entry[kind][key] for key in like[kind])
+        for kind in ("inputs", "outputs"):
+            assert entry[kind].keys() == english[node][kind].keys(), node
+            for name, theirs in entry[kind].items():
+                ours = english[node][kind][name]
+                assert theirs["name"] and theirs["tooltip"]
+                assert numbers(theirs["tooltip"]) == numbers(ours["tooltip"]), (node, name)
 
 
 def numbers(text: str) -> set[str]:

@@ -13,6 +13,7 @@ from ..layers.context import TEXT_TOKENS, Context
 from .encoder import SketchEncoder
 
 Polarity = Literal["auto", "light on dark", "dark on light"]
+Reads = Literal["full", "text"]  # the tokens that the encoder reads
 
 
 def bright_lines(sketches: Tensor, polarity: Polarity = "auto") -> Tensor:
@@ -65,7 +66,7 @@ class SketchControl:
     scale: float = 0.6
     start: float = 0.0
     end: float = 1.0
-    context: Literal["full", "text"] = "full"
+    context: Reads = "full"
     zero_gate: bool = False
     total: int = 1000
     _hint: Tensor | None = None

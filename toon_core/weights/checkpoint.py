@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..config import SketchConfig, ToonConfig
 from ..model import build_part
 from ..sketch.encoder import SketchEncoder
-from .configure import PART_KEY, Config, configuration, fitted
+from .configure import PART_KEY, configuration, fitted
 from .detect import Kind, detect
 from .errors import (
     Expected,
@@ -44,7 +45,7 @@ class Checkpoint:
 
     path: Path
     kind: Kind
-    config: Config
+    config: Any  # ToonConfig; SketchConfig of a sketch file
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
 
@@ -93,7 +94,7 @@ class Checkpoint:
     def _built(self, name: Part | None) -> dict[str, Tensor]:
         """Names and shapes of torch's own layers: a host's may have none before they are filled."""
         try:
-            if isinstance(self.config, SketchConfig):
+            if name is None or isinstance(self.config, SketchConfig):
                 return SketchEncoder(self.config, device="meta").state_dict()
             part = build_part(self.config, name, device="meta")
         except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:

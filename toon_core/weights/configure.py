@@ -38,7 +38,7 @@ def configuration(path: Path, kind: Kind, tensors: Tensors, metadata: Mapping[st
     try:
         return (sketch_config if kind == "sketch" else toon_config)(path, tensors)
     except KeyError as error:
-        expect = "sketch" if kind == "sketch" else "toon"
+        expect: Expected = "sketch" if kind == "sketch" else "toon"
         raise MissingKeys(path, [str(error.args[0])], expect) from error
     except HeadsUnknown as error:
         what = f"a file without its configuration, and {error} is no released size"

@@ -68,7 +68,7 @@ def _load_toon(
     return model
 
 
-def make_tower_buffers(model: ToonModel, device: torch.device) -> None:
+def make_tower_buffers(model: Any, device: torch.device) -> None:
     """What no file holds. The image encoder's copy of the causal mask is of its unused side."""
     model.text.make_buffers(device)
     mask = model.text.model.attn_mask
