@@ -155,6 +155,9 @@ def _check(config: CacheConfig) -> None:
         raise ValueError(f"precision={config.precision}: expected {' or '.join(PRECISIONS)}")
     at_least(config, 1, "count", "shard_items", "height", "width", "frames")
     at_least(config, 0, "held_out", "seed", "workers", "threads")
+    for name in ("height", "width"):
+        if getattr(config, name) % 8:  # pixels of a latent
+            raise ValueError(f"{name}={getattr(config, name)}: expected a multiple of 8")
     if (Path(config.data) / FACTS).is_file():
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
     _check_out(Path(config.data), Path(config.out))

@@ -46,13 +46,25 @@ READERS = 2  # another number where they read clips otherwise: the work is done 
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
     out, data = Path(config.out), Path(config.data)
-    at_least(config, 1, "size", "max_fps", "max_frames", "least_frames", "shard_mb")
-    at_least(config, 0, "workers", "longest_minutes")
+    at_least(config, 1, "size", "max_fps", "max_frames", "least_frames")
+    at_least(config, 0, "workers", "longest_minutes", "shard_mb")
     at_least(config.split, 1, "length")
     at_least(config.split, 0, "test_share", "least_large")
+    if config.split.test_share > 1:
+        raise ValueError(f"split.test_share={config.split.test_share}: expected a share, 0 to 1")
+    _check_device(config.filters.device)
     _check_out(data, out)
     with claimed(out, data), _room_in(out):
         return _filled(config, out, data)
+
+
+def _check_device(name: str) -> None:
+    from train.engine.launch import device_of  # here, since every worker imports this module
+
+    try:
+        device_of(name)
+    except ValueError as error:
+        raise ValueError(f"filters.{error}") from error
 
 
 @contextmanager

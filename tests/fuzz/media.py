@@ -56,7 +56,7 @@ def _case(name: str, make: Make, take: Callable[[Path], object]) -> Case:
 
     accepted = name in ACCEPTED or name.startswith("name_")
     either = name in EITHER or name.startswith(("cut_", "flipped_"))
-    places = ("data", "clip", "frame", "fps.txt", "prompt.txt", "tar", INDEX, "walk")
+    places = ("data=", "clip", "frame_", "fps.txt", "prompt.txt", INDEX, "walk", "train-000000")
     return Case(
         area="media",
         name=name,

@@ -38,12 +38,15 @@ def cases() -> list[Case]:
         *(_of_file(f"value_{n:02d}", text.encode(), (key,)) for n, (key, text) in enumerate(WRONG)),
         *(_case(f"file_{name}", _odd(make), ("options.yaml",)) for name, make in ODD.items()),
         *(_case(f"word_{n:02d}", _words(word), (key,)) for n, (key, word) in enumerate(WORDS)),
-        *(_case(f"run_{word}", _started(word), _names(word)) for word in RUN),
+        *(_case(f"run_{n:02d}", _started(word), _names(word)) for n, word in enumerate(RUN)),
         *(_case(f"recipe_{n}", _sampled(word), (key,)) for n, (key, word) in enumerate(RECIPE)),
         *(_case(f"shape_{name}", _shape(data), ("shape.yaml",)) for name, data in BROKEN.items()),
     ]
     for name, (attempt, words) in COMMANDS.items():
-        found += [_case(f"{name}_{word}", _command(attempt, word), _names(word)) for word in words]
+        found += [
+            _case(f"{name}_{n:02d}", _command(attempt, word), _names(word))
+            for n, word in enumerate(words)
+        ]
     found += [_case(f"begun_{name}", _begun(data), ("ablation.yaml",)) for name, data in BEGUN]
     found += [
         _case(f"good_{n}", _accepted(text, words), (), False)
@@ -114,9 +117,9 @@ def _shape(data: bytes) -> Attempt:
 
 def _command(attempt: Callable[[list[str]], object], word: str) -> Attempt:
     def run(folder: Path) -> None:
-        for number in range(4):
+        for number in range(20):
             (folder / "clips" / "walk").mkdir(parents=True, exist_ok=True)
-            image = Image.new("RGB", (16, 16), (40 * number, 0, 0))
+            image = Image.new("RGB", (16, 16), (10 * number, 0, 0))
             image.save(folder / "clips" / "walk" / f"{number}.png")
         attempt([f"data={folder / 'clips'}", f"out={folder / 'out'}", word])
 
@@ -286,7 +289,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], object], tuple[str, ...]]] = {
         _prepared,
         (
             *("size=0", "size=-5", "size=x", "max_fps=0", "max_fps=nan", "max_frames=0"),
-            *("least_frames=-1", "workers=-1", "longest_minutes=-1", "shard_mb=0"),
+            *("least_frames=-1", "workers=-1", "longest_minutes=-1", "shard_mb=-1"),
             *("families=['(']", "families=5", "filters.sketch=x", "filters.shots=x"),
             *("filters.device=x", "split.test_share=2", "split.test_share=-1", "split.length=0"),
             *("filters=x", "filters.models=[]", "filters.caption_model=nowhere"),

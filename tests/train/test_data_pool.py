@@ -57,9 +57,10 @@ def test_without_workers_jobs_run_here():
 
 
 WAITING = """
-import time
+import signal, time
 from train.data.pool import run_jobs
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     print("begun", flush=True)
     list(run_jobs(time.sleep, {"a": (600,), "b": (600,)}, 2))
 """

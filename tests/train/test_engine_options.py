@@ -66,8 +66,8 @@ def test_yaml_and_overrides_meet(tmp_path):
         ("- lr\n", "holds no options"),
         ("5\n", "holds no options"),
         ("lr: !!python/object/apply:os.system [x]\n", "line 1: could not determine"),
-        ("[" * 3000, "nested too deeply"),
-        ("lr: \0\n", "special characters are not allowed"),
+        ("[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("lr: \0\n", "characters are not allowed"),
     ],
 )
 def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, text, said):
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, text, said):
         ("lr=nan", "lr=nan: expected a finite number"),
         ("windows.scale=[inf,1]", "windows.scale.0=inf: expected a finite number"),
         ("base=${oc.env:HOME}", r"base=\$.oc.env:HOME.: give the value itself"),
-        ("lr=[1", r"lr=\[1: line 1"),
+        ("lr=[1", r"lr=\[1: line \d"),
         ("lr", "lr: expected key=value"),
         ("steps=x", "steps: Value 'x'"),
     ],

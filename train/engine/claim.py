@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK = ".lock"
-PATIENCE = 5  # seconds that loader processes of a run that was killed may hold it yet
+PATIENCE = 5  # seconds; the loader processes of a run that was killed may hold it yet
 
 
 def check_out(out: Path, data: str | Path = "") -> None:

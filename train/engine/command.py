@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 
 from train.data.filters.base import ModelError
 from train.data.names import printable
-from train.engine.estimate import LESS
 
 log = logging.getLogger("toon.train")
 
@@ -33,6 +32,8 @@ def errors_told(stopped: str = "stopped") -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
+        from train.engine.estimate import LESS  # here, since its training code is heavy
+
         log.debug("where it was", exc_info=True)
         reason = printable(str(error).split(". ")[0].splitlines()[0], LONGEST)
         sys.exit(f"error: out of memory ({reason}): {LESS} would help")

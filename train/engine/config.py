@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_BYTES = 1 << 20  # of a YAML file
 LONGEST = 300  # characters of what is wrong with it
+# By reading and merging options.
+RAISED = (yaml.YAMLError, OmegaConfBaseException, RecursionError, ValueError, TypeError, KeyError)
 
 
 @dataclass(kw_only=True)
@@ -109,9 +111,9 @@ def load_yaml(file: Path) -> DictConfig:
     """The options in a YAML file; ValueError naming it, with the line, where they cannot be had."""
     if file.exists() and not file.is_file():
         raise ValueError(f"{file}: no regular file")
+    if file.exists() and file.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{file}: over {MOST_BYTES >> 20} MB, too much for options")
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ValueError(f"{file}: over {MOST_BYTES >> 20} MB, too much for options")
         found = OmegaConf.create(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from error
@@ -148,13 +150,21 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
         known = ", ".join(f.name for f in fields(schema))
         raise ValueError(f"{_reason(error)} (known keys: {known})") from error
     except RAISED as error:
-        key = getattr(error, "full_key", None)
-        raise ValueError(f"{key}: {_reason(error)}" if key else _reason(error)) from error
+        key = getattr(error, "full_key", None) or _culprit(schema, given)
+        raise ValueError(f"{key}: {_reason(error)}") from error
     _check_values(OmegaConf.to_container(merged))
     return merged
 
 
-RAISED = (yaml.YAMLError, OmegaConfBaseException, RecursionError, ValueError, TypeError, KeyError)
+def _culprit(schema: Any, given: Sequence[DictConfig]) -> str:
+    """The option that cannot be merged by itself, where OmegaConf does not say."""
+    for options in given:
+        for name in options:
+            try:
+                OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.masked_copy(options, name))
+            except RAISED:
+                return str(name)
+    return "options"
 
 
 def _reason(error: Exception) -> str:

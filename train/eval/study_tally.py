@@ -141,5 +141,5 @@ def _cell(entry: dict | None, row: Sequence[dict | None]) -> str:
 def _json(file: Path) -> object:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file} cannot be read as JSON: {error}") from error
