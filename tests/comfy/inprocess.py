@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import importlib.util
+import inspect
 import logging
 import sys
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +87,8 @@ class Run:
     def value(self, node: str, slot: int = 0) -> Any:
         """What a node put out: the object itself, as the next node gets it."""
         entry = self.caches.outputs.get(node)
+        if inspect.isawaitable(entry):  # newer ComfyUI can ask caches outside the process
+            entry = asyncio.run(entry)
         if entry is None:
             raise KeyError(f"node {node} has no output: it did not run ({self.error})")
         [value] = entry.outputs[slot]
@@ -136,9 +140,11 @@ class Comfy:
 
     def executor(self) -> Any:
         """An executor with an empty cache; pass one to `run` twice to test caching."""
-        kind = self.execution.CacheType.CLASSIC
-        sizes = {"lru": 0, "ram": 0}
-        return self.execution.PromptExecutor(self.server, cache_type=kind, cache_args=sizes)
+        executor, kind = self.execution.PromptExecutor, self.execution.CacheType.CLASSIC
+        sizes = {}
+        if "cache_args" in inspect.signature(executor).parameters:
+            sizes["cache_args"] = defaultdict(int)  # whatever sizes this version asks for
+        return executor(self.server, cache_type=kind, **sizes)
 
     def run(
         self,
