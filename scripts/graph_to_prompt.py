@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"  # a choice with widgets of its own: "name", "name.sub"
+WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC_COMBO}
 COMMENTS = {"Note", "MarkdownNote"}
 MUTED, BYPASSED = 2, 4
 
@@ -78,27 +79,61 @@ def _origin(link: Link, nodes: dict[Any, Any], links: dict[int, Link]) -> Link |
 
 def _widgets(node: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     values = node.get("widgets_values") or []
-    names = list(_widget_names(info))
     if isinstance(values, dict):
-        return {name: values[name] for name in names if name in values}
-    if len(values) < len(names):
+        return {name: values[name] for name, _ in _declared(info) if name in values}
+    try:
+        # Values may be left over: buttons such as "upload" have one of their own at the end.
+        return dict(_assigned(info, iter(values)))
+    except _Missing as missing:
         raise ValueError(
-            f"node {node['id']} ({node['type']}) has {len(values)} widget values, but this "
-            f"version of the node has {len(names)}; save the workflow again on the page"
-        )
-    # strict=False: buttons such as "upload" leave a value of their own at the end
-    return {name: value for name, value in zip(names, values, strict=False) if name}
+            f"node {node['id']} ({node['type']}) has {len(values)} widget values and none for "
+            f"{missing}, which has no default; save the workflow again on the page"
+        ) from None
 
 
-def _widget_names(info: dict[str, Any]) -> Iterator[str | None]:
-    """The inputs that are widgets, in the page's order; None for a widget the server never sees."""
+class _Missing(Exception):
+    """The name of a widget that has neither a value nor a default."""
+
+
+def _assigned(
+    info: dict[str, Any], values: Iterator[Any], before: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """(name, value) of each widget in the page's order. A node of a newer ComfyUI may have more
+    widgets than the file has values: they take their defaults, as on the page."""
+    for name, (kind, options) in _declared(info):
+        value = next(values, _default(kind, options))
+        if value is _Missing:
+            raise _Missing(before + name)
+        yield before + name, value
+        if kind == DYNAMIC_COMBO:
+            for choice in options["options"]:
+                if choice["key"] == value:
+                    yield from _assigned({"input": choice["inputs"]}, values, f"{before}{name}.")
+        elif _has_control(name, kind, options):
+            next(values, None)  # "fixed", "randomize", ...: the server never gets it
+
+
+def _declared(info: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, dict[str, Any]]]]:
+    """(name, (kind, options)) of the inputs that are widgets, in the page's order."""
     for group in ("required", "optional"):
         declared = info["input"].get(group, {})
         for name in info.get("input_order", {}).get(group, declared):
-            kind, options = declared[name][0], (list(declared[name]) + [{}])[1]
-            if not (isinstance(kind, list) or kind in WIDGET_TYPES) or options.get("forceInput"):
-                continue
-            yield name
-            seed = kind == "INT" and name in ("seed", "noise_seed")
-            if options.get("control_after_generate", seed):
-                yield None  # "fixed", "randomize", ...
+            kind, options = (list(declared[name]) + [{}])[:2]
+            widget = isinstance(kind, list) or options.get("widgetType", kind) in WIDGET_TYPES
+            if (widget or options.get("socketless")) and not options.get("forceInput"):
+                yield name, (kind, options)
+
+
+def _default(kind: Any, options: dict[str, Any]) -> Any:
+    """What the page shows where a file has no value; _Missing if it is not declared."""
+    if "default" in options:
+        return options["default"]
+    if kind == DYNAMIC_COMBO:
+        return options["options"][0]["key"]
+    choices = kind if isinstance(kind, list) else options.get("options")
+    return choices[0] if choices else _Missing
+
+
+def _has_control(name: str, kind: Any, options: dict[str, Any]) -> bool:
+    seed = kind == "INT" and name in ("seed", "noise_seed")
+    return bool(options.get("control_after_generate", seed))

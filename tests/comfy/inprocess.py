@@ -91,7 +91,7 @@ class Run:
             entry = asyncio.run(entry)
         if entry is None:
             raise KeyError(f"node {node} has no output: it did not run ({self.error})")
-        [value] = entry.outputs[slot]
+        [value] = getattr(entry, "outputs", entry)[slot]  # older ComfyUI keeps nothing but these
         return value
 
 

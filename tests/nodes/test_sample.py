@@ -71,7 +71,8 @@ def test_decoding_shows_progress_and_can_be_cancelled(ready: Any, low_memory: st
     prompt = {**short(), **decode(low_memory=low_memory)}
     shown = ready.run(prompt, keep=["6"])
     done = [e["value"] / e["max"] for e in shown.of_kind("progress") if e["node"] == "6"]
-    assert len(done) > 8 and done == sorted(done) and done[-1] == 1.0
+    # Newer ComfyUI sends few of them: it leaves a time between two.
+    assert len(done) > 2 and done == sorted(done) and done[-1] == 1.0
     prompt["6"]["inputs"]["replace_middle_frames"] = "off"  # another run of the node
 
     def cancel(event: Event) -> None:
