@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 COMFY = ROOT / ".comfyui"
-WORKFLOW = ROOT / "workflows" / "interpolate_nano.json"
+WORKFLOW = ROOT / "workflows" / "Interpolate with nano.json"
 KEYS = ROOT / "cast" / "keys"
 
 
@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> None:
     device = () if options.gpu else ("--cpu",)
     movie, frames = play(options.workflow, device, options.model, options.lora)
     options.output.mkdir(parents=True, exist_ok=True)
-    name = options.workflow.stem
+    name = options.workflow.stem.lower().replace(" ", "_")
     video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"
     video.write_bytes(movie)
     size = "{} x {}".format(*frames[0].size)

@@ -42,7 +42,10 @@ def test_the_released_recipe() -> None:
 
 def test_models_have_the_released_recipe_or_their_own() -> None:
     assert official_512().recipe == dynamicrafter_512().recipe == RELEASED
-    assert nano().recipe == replace(SMALL, height=128, width=128, fps=24, sketch_scale=1.5) and SMALL.temperature < 1 == RELEASED.temperature
+    assert (
+        nano().recipe == replace(SMALL, height=128, width=128, fps=24, sketch_scale=1.5)
+        and SMALL.temperature < 1 == RELEASED.temperature
+    )
     assert ToonConfig.from_dict(nano().to_dict()).recipe == SMALL
     assert read(WEIGHTS / "nano.safetensors").config.recipe == SMALL
 
