@@ -12,6 +12,7 @@ from comfy_api.latest import io
 from PIL import Image, ImageSequence
 
 from . import host
+from .schema import schema
 
 CAST = host.PACK / "cast"
 DEMO = "girl_wave"  # the clip of the bundled workflow
@@ -21,9 +22,10 @@ class ToonLoadCast(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         names = sorted(_index())
-        return io.Schema(
+        return schema(
             node_id="ToonLoadCast",
             display_name="Toon Example Keys",
+            search_aliases=["cartoon", "anime", "sample images", "demo images", "keyframes"],
             category="ToonTween/loaders",
             description="Key frames of the pack's own cartoon characters (CC0), with the frames "
             "that a person animated between them.",

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from . import host
+from .schema import schema
 from .tensors import checked, resized
 
 STRIP, WIPE, SWEEP, SIDE = "strip", "wipe", "moving wipe", "side by side"
@@ -17,9 +18,10 @@ LINE = 2  # pixels of a wipe's edge
 class ToonCompareClips(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonCompareClips",
             display_name="Toon Compare Clips",
+            search_aliases=["compare videos", "wipe", "side by side", "contact sheet"],
             category="ToonTween/evaluation",
             description="Two or three clips of one length against each other: frames in rows, a "
             "wipe, or side by side.",

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..toon_core.presets import RELEASED
 from . import alpha, host, keys, recipe, remarks
 from .clips import encoders
+from .schema import BETWEEN, CARTOON, schema
 from .types import (
     CLIP_KEY,
     AutoencoderType,
@@ -25,9 +26,11 @@ from .types import (
 class ToonEncodeKeys(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonEncodeKeys",
             display_name="Toon Encode Keys",
+            search_aliases=[*BETWEEN, *CARTOON, "first last frame", "start end image"],
+            advanced=["fs", "fit"],
             category="ToonTween",
             description="Encodes the first and the last frame and the prompt. One clip for each "
             "pair of images of the two batches.",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..toon_core import pipeline
 from . import finite, host, memory, recipe, tensors
+from .schema import BETWEEN, schema
 from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
 
 LOW_MEMORY = ["auto", "on", "off"]
@@ -20,9 +21,11 @@ LOW_MEMORY = ["auto", "on", "off"]
 class ToonDecode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonDecode",
             display_name="Toon Decode",
+            search_aliases=["vae decode", "dual-reference decoder", *BETWEEN],
+            advanced=["replace_middle_frames", "low_memory"],
             category="ToonTween",
             description="Decodes a clip with the detail of both key frames, and undoes the fit.",
             inputs=[

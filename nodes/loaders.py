@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..toon_core.weights.checkpoint import read
 from . import host, lora, parts
+from .schema import BETWEEN, CARTOON, schema
 from .types import AutoencoderType, ConditionerType, SketchEncoderType
 
 CATEGORY = "ToonTween/loaders"
@@ -14,9 +15,11 @@ CATEGORY = "ToonTween/loaders"
 class ToonLoadModel(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonLoadModel",
             display_name="Toon Load Model",
+            search_aliases=[*BETWEEN, *CARTOON, "checkpoint", "lora"],
+            advanced=["weight_dtype", "lora_file", "lora_strength"],
             category=CATEGORY,
             description="Loads a ToonCrafter model: the built-in nano, the official checkpoint, a "
             "pruned file, or DynamiCrafter 512 interpolation.",
@@ -100,9 +103,10 @@ class ToonLoadModel(io.ComfyNode):
 class ToonLoadSketchEncoder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonLoadSketchEncoder",
             display_name="Toon Load Sketch Encoder",
+            search_aliases=["controlnet", "line art", "lineart", "scribble"],
             category=CATEGORY,
             description="Loads the encoder that lets line drawings guide single frames.",
             inputs=[

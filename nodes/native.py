@@ -15,15 +15,18 @@ from .guider import ThreeBranchGuider
 from .model import native
 from .model_sampling import sampling_of
 from .noise import ReleaseNoise
+from .schema import schema
 from .types import NATIVE
 
 
 class ToonScheduleSigmas(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonScheduleSigmas",
             display_name="Toon Schedule Sigmas",
+            search_aliases=["scheduler", "timesteps"],
+            advanced=["spacing"],
             category=NATIVE,
             description="The release's timesteps for SamplerCustom. With euler they give what "
             "Toon Sample gives at eta 0, with Toon DDIM Sampler what it gives at any eta.",
@@ -55,9 +58,10 @@ class ToonScheduleSigmas(io.ComfyNode):
 class ToonDDIMSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonDDIMSampler",
             display_name="Toon DDIM Sampler",
+            search_aliases=["sampler", "dynamicrafter"],
             category=NATIVE,
             description="The release's sampler for SamplerCustomAdvanced.",
             inputs=[recipe.eta_input()],
@@ -74,9 +78,10 @@ class ToonDDIMSampler(io.ComfyNode):
 class ToonMakeNoise(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonMakeNoise",
             display_name="Toon Make Noise",
+            search_aliases=["random noise", "seed"],
             category=NATIVE,
             description="The noise that Toon Sample starts from, for SamplerCustomAdvanced. "
             "Random Noise works as well and gives another clip.",
@@ -101,9 +106,10 @@ class ToonMakeNoise(io.ComfyNode):
 class ToonGuideBranches(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonGuideBranches",
             display_name="Toon Guide Branches",
+            search_aliases=["cfg", "guider", "dual cfg"],
             category=NATIVE,
             description="Guidance with three branches for SamplerCustomAdvanced: the image and "
             "the prompt each have a strength.",

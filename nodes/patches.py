@@ -12,15 +12,17 @@ from ..toon_core.schedule import Schedule
 from . import host, recipe
 from .model import native
 from .model_sampling import ToonModelSampling, sampling_of
+from .schema import schema
 from .types import NATIVE
 
 
 class ToonRescaleGuidance(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonRescaleGuidance",
             display_name="Toon Rescale Guidance",
+            search_aliases=["rescale cfg", "guidance rescale"],
             category=NATIVE,
             description="The release's guidance rescale for ComfyUI's samplers: over all of a "
             "clip's axes, on the v-prediction. Toon Sample has its own.",
@@ -60,9 +62,10 @@ def _rescaled(amount: float):
 class ToonSetSchedule(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonSetSchedule",
             display_name="Toon Set Schedule",
+            search_aliases=["dynamic rescale", "temperature", "model sampling"],
             category=NATIVE,
             description="Turns the dynamic rescale off, with which the model was trained, to "
             "compare with plain DDIM and ComfyUI's ancestral samplers; sets another temperature "

@@ -21,6 +21,7 @@ from . import finite, host, notices, recipe
 from .model import check_tokens, frame_rate, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
+from .schema import BETWEEN, CARTOON, schema
 from .sketch_patch import Sketches, sketches_of
 from .types import TOKENS_KEY, clip_of
 
@@ -30,9 +31,11 @@ log = logging.getLogger("toon.nodes")
 class ToonSample(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonSample",
             display_name="Toon Sample",
+            search_aliases=[*BETWEEN, *CARTOON, "ksampler", "sampler"],
+            advanced=["eta", "spacing", "guidance_rescale", "cfg_image"],
             category="ToonTween",
             description="Samples a clip as the release does: DDIM with the dynamic rescale. By "
             "default every value is the model's own: the published recipe for the official file.",

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..toon_core.metrics.end_frame_error import end_frame_error
 from ..toon_core.metrics.plain import against_truth, without_truth
 from ..toon_core.metrics.sketch_agreement import sketch_agreement
+from .schema import schema
 from .tensors import checked, resized
 
 # Name -> digits, and what a good value is.
@@ -32,9 +33,10 @@ MEANING = {
 class ToonScoreClip(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonScoreClip",
             display_name="Toon Score Clip",
+            search_aliases=["evaluate", "metrics", "psnr", "ssim"],
             category="ToonTween/evaluation",
             description="Figures of a clip: against its keys, against true frames where you have "
             "them, and against a sketch. The same measures as train.evaluate.",

@@ -17,6 +17,7 @@ from ..toon_core.sketch.encoder import misfit
 from ..toon_core.weights.errors import shown
 from . import host, recipe, tensors
 from .model import ToonVideoModel, native
+from .schema import schema
 from .sketch_patch import OPTION, Sketches, sketches_of
 from .types import LoadedSketchEncoder, SketchEncoderType, clip_of
 
@@ -27,9 +28,11 @@ CONTEXTS = ["full", "text"]
 class ToonApplySketch(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ToonApplySketch",
             display_name="Toon Apply Sketch",
+            search_aliases=["controlnet", "line art", "lineart", "scribble", "drawing"],
+            advanced=["polarity", "start_percent", "end_percent", "context"],
             category="ToonTween",
             description="Guides single frames of a clip by line drawings. Frames without one are "
             "left to the model. Can be used several times on one model.",

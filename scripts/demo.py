@@ -35,7 +35,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 COMFY = ROOT / ".comfyui"
-WORKFLOW = ROOT / "workflows" / "interpolate_nano.json"
+WORKFLOW = ROOT / "workflows" / "Interpolate with nano.json"
 KEYS = ROOT / "cast" / "keys"
 
 
@@ -216,6 +216,7 @@ def main(arguments: list[str]) -> None:
     movie, frames = play(options)
     options.output.mkdir(parents=True, exist_ok=True)
     name = "_".join(key.stem for key in keys) or options.workflow.stem
+    name = name.lower().replace(" ", "_")
     video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"
     video.write_bytes(movie)
     size = "{} x {}".format(*frames[0].size)

@@ -1,9 +1,15 @@
 """Make the bundled workflows again from the tested prompts (tests/comfy/prompts/).
 
     python scripts/make_workflows.py [NAME ...]
+    python scripts/make_workflows.py --measure
 
 The real page turns a prompt into a graph; here it is laid out, grouped and given its note and
-its thumbnail. Needs `make setup`. --pictures FOLDER leaves a screenshot of each to look at.
+its thumbnail. Needs `make setup`. --pictures FOLDER leaves screenshots of each to look at, before
+and after a run, in both renderers.
+
+--measure writes how high nodes become on the page into node_heights.json, from which the layout
+comes: once for each ComfyUI that counts (TOONTWEEN_COMFYUI, with its own Python), then make the
+workflows.
 """
 
 from __future__ import annotations
@@ -12,29 +18,33 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "comfy")]
 
+import boxes  # noqa: E402
 from browser import Browser  # noqa: E402
 from headless import Headless  # noqa: E402
-from place import chromium, comfyui_folder, make_base  # noqa: E402
+from place import PREVIEWS, chromium, comfyui_folder, front_end, make_base  # noqa: E402
 from thumbnail import thumbnail  # noqa: E402
-from workflow_layout import arranged  # noqa: E402
+from workflow_layout import TABLE, TITLE, Heights, arranged  # noqa: E402
 from workflow_pages import PAGES  # noqa: E402
 
 PROMPTS = ROOT / "tests" / "comfy" / "prompts"
 WORKFLOWS = ROOT / "workflows"
 KEYS = ROOT / "cast" / "keys"
+SIZE = {"width": 1900, "height": 1000}  # pixels of the screenshots
+VERSION = "() => window.__COMFYUI_FRONTEND_VERSION__"
 
 
 def make(name: str, browser: Browser) -> Path:
     page = PAGES[name]
-    prompt = json.loads((PROMPTS / f"{name}.json").read_text(encoding="utf-8"))
-    graph = arranged(browser.to_graph(prompt), page.stacks, page.note, page.titles)
-    file = WORKFLOWS / f"{name}.json"
-    file.write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+    file = WORKFLOWS / f"{page.file}.json"
+    file.write_text(json.dumps(graph_of(name, browser), indent=1) + "\n", encoding="utf-8")
     keys = [KEYS / f"{page.clip}_{end}.png" for end in ("first", "last")]
     thumbnail(*keys, page.label, lines=name.startswith("sketch")).save(
         file.with_suffix(".jpg"), quality=88, optimize=True
@@ -42,30 +52,88 @@ def make(name: str, browser: Browser) -> Path:
     return file
 
 
+def graph_of(name: str, browser: Browser) -> dict[str, Any]:
+    page = PAGES[name]
+    prompt = json.loads((PROMPTS / f"{name}.json").read_text(encoding="utf-8"))
+    return arranged(browser.to_graph(prompt), page.stacks, page.note, page.titles)
+
+
+def measure(browser: Browser) -> None:
+    """Every workflow in both renderers, from before a run to after it where it can run."""
+    table = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
+    for renderer in browser.renderers():
+        heights: Heights = {}
+        browser.draw_with(renderer)
+        for name in PAGES:
+            browser.open(graph_of(name, browser))
+            for found in boxes.settled_nodes(browser), *_while_running(name, browser, renderer):
+                for box in found:
+                    height = round(box.height) - TITLE
+                    least, most = heights.get(box.kind, (height, height))
+                    heights[box.kind] = min(least, height), max(most, height)
+        table[f"page {browser.evaluate(VERSION)}, {renderer}"] = dict(sorted(heights.items()))
+    TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+def _while_running(name: str, browser: Browser, renderer: str) -> Iterator[list[boxes.Box]]:
+    if not PAGES[name].runs:
+        return
+    boxes.anew(browser, seed=browser.renderers().index(renderer), steps=6)
+    browser.queue()
+    ends = [node for node, title in PAGES[name].titles.items() if title == "Movie"]
+    while not all(browser.output(node) for node in ends):
+        yield boxes.nodes(browser)
+        browser.evaluate(boxes.PAUSE, 200)
+    browser.evaluate(boxes.PAUSE, 2000)
+    yield boxes.settled_nodes(browser)
+
+
+def photograph(names: list[str], browser: Browser, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    version = browser.evaluate(VERSION)
+    for renderer in browser.renderers():
+        browser.draw_with(renderer)
+        for name in names:
+            start = f"{name} {version} {renderer}".replace(" ", "_")
+            graph = json.loads((WORKFLOWS / f"{PAGES[name].file}.json").read_text("utf-8"))
+            browser.open(graph)
+            browser.picture(folder / f"{start}_before.png")
+            for _ in _while_running(name, browser, renderer):
+                browser.picture(folder / f"{start}_after.png")
+
+
+@contextmanager
+def opened() -> Iterator[Browser]:
+    """The page of a server with this pack."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = make_base(Path(folder))
+        options = ("--cpu", *PREVIEWS, *front_end())
+        with (
+            Headless(comfyui_folder(), base, base / "server.log", options=options) as server,
+            closing(Browser(server.url, chromium(), SIZE)) as browser,
+        ):
+            yield browser
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PAGES))
-    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--measure", action="store_true", help="only write node_heights.json")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER")
+    parser.add_argument("--keep", action="store_true", help="take the workflows as they are")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - PAGES.keys():
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}")
     WORKFLOWS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        base = make_base(Path(folder))
-        with Headless(comfyui_folder(), base, base / "server.log") as server:
-            browser = Browser(server.url, chromium())
-            files = [make(name, browser) for name in options.names or PAGES]
-            if options.pictures:
-                _photograph(files, browser, options.pictures)
-            browser.close()
+    names = options.names or list(PAGES)
+    with opened() as browser:
+        if options.measure:
+            measure(browser)
+            return
+        files = [] if options.keep else [make(name, browser) for name in names]
+        if options.pictures:
+            photograph(names, browser, options.pictures)
     print("\n".join(str(file.relative_to(ROOT)) for file in files))
-
-
-def _photograph(files: list[Path], browser: Browser, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        browser.open(json.loads(file.read_text(encoding="utf-8")))
-        browser.picture(folder / f"{file.stem}.png")
 
 
 if __name__ == "__main__":

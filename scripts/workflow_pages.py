@@ -10,32 +10,39 @@ from workflow_layout import NOTE, Group, Note
 WARM, BLUE, GREEN, VIOLET = "#b06634", "#3f789e", "#5a8f5a", "#7a5c99"
 
 OWN_KEYS = """**Your own key frames:** put two *Load Image* nodes in place of *Toon Example Keys*,
-connect them to `first_image` and `last_image` of *Toon Encode Keys*, and write into `prompt` what
+connect them to *first_image* and *last_image* of *Toon Encode Keys*, and write into *prompt* what
 happens between them."""
-ENDS = "The movie goes to `output/toontween/`."
+ENDS = "The movie goes to *output/toontween/*."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """clip: whose keys the thumbnail shows, with `label` below."""
+    """file: the workflow's name without its ending, which ComfyUI shows as the template's title.
+    clip: whose keys the thumbnail shows, with `label` below. runs: with no file but the pack's."""
 
+    file: str
     clip: str
     label: str
     stacks: list[list[Group]]
     note: Note
     titles: dict[int, str] = field(default_factory=dict)
+    runs: bool = True
 
 
-def _plain(note: Note, label: str, clip: str, model: str, more: list[int | str]) -> Page:
+def _plain(
+    note: Note, file: str, label: str, clip: str, model: str, more: list[int], runs: bool = False
+) -> Page:
     return Page(
+        file=file,
+        runs=runs,
         clip=clip,
         label=label,
         note=note,
         stacks=[
             [Group(title=model, color=WARM, columns=[[NOTE, 1, *more]])],
             [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
-            [Group(title="In-betweens", color=GREEN, columns=[[4, 5, 7]])],
-            [Group(title="Result", color=VIOLET, columns=[[8, 6]])],
+            [Group(title="In-betweens", color=GREEN, columns=[[4]])],
+            [Group(title="Result", color=VIOLET, columns=[[5, 7, 6], [8]])],
         ],
         titles={6: "All frames", 8: "Movie"},
     )
@@ -52,7 +59,7 @@ pictures. A few seconds on a CPU.
 
 {OWN_KEYS}
 
-Numbers at 0 or -1 are the model's own: each node says what it took. Another `seed` changes the
+Numbers at 0 or -1 are the model's own: each node says what it took. Another *seed* changes the
 motion.
 {ENDS}
 """,
@@ -61,15 +68,15 @@ OFFICIAL = Note(
     title="Which file goes where",
     size=(440, 290),
     text=f"""## ToonCrafter 512, the official checkpoint
-1. Get `model.ckpt` (10.5 GB) from *Doubiiu/ToonCrafter* on Hugging Face.
-2. Many models are called so: rename it to `tooncrafter_512_interp.ckpt`.
-3. Put it into `ComfyUI/models/checkpoints/` and press **R** on the page.
+1. Get *model.ckpt* (10.5 GB) from *Doubiiu/ToonCrafter* on Hugging Face.
+2. Many models are called so: rename it to *tooncrafter_512_interp.ckpt*.
+3. Put it into *ComfyUI/models/checkpoints/* and press **R** on the page.
 
 Numbers at 0 or -1 are the model's own, the published recipe: 512x320, 16 frames, 50 steps, cfg 7.5,
 rescale 0.7, eta 1.
 *Toon Encode Keys* and *Toon Sample* have the same seed, as the release has one for both.
 
-A lower `fs` means larger motion.
+A lower *fs* means larger motion.
 
 {OWN_KEYS}
 {ENDS}
@@ -79,12 +86,12 @@ PRUNED = Note(
     title="Which files go where",
     size=(440, 330),
     text=f"""## ToonCrafter 512, pruned: three files
-- `tooncrafter_512_interp-fp16.safetensors` (3.2 GB, *Kijai/DynamiCrafter_pruned* on Hugging
-  Face) in `ComfyUI/models/checkpoints/`
-- the text encoder: `model.safetensors` of *laion/CLIP-ViT-H-14-laion2B-s32B-b79K* (3.9 GB),
-  renamed `sd2_clip_vit_h.safetensors`, in `ComfyUI/models/text_encoders/`
-- the image encoder: the same file, which holds both, renamed `clip_vision_h.safetensors`, in
-  `ComfyUI/models/clip_vision/`
+- *tooncrafter_512_interp-fp16.safetensors* (3.2 GB, *Kijai/DynamiCrafter_pruned* on Hugging
+  Face) in *ComfyUI/models/checkpoints/*
+- the text encoder: *model.safetensors* of *laion/CLIP-ViT-H-14-laion2B-s32B-b79K* (3.9 GB),
+  renamed *sd2_clip_vit_h.safetensors*, in *ComfyUI/models/text_encoders/*
+- the image encoder: the same file, which holds both, renamed *clip_vision_h.safetensors*, in
+  *ComfyUI/models/clip_vision/*
 
 The pruned file has no CLIP encoders of its own: ComfyUI's own loaders give them to
 *Toon Encode Keys*. Numbers at 0 or -1 are the model's own, the published recipe.
@@ -97,16 +104,16 @@ KSAMPLER = Note(
     title="Any of ComfyUI's samplers",
     size=(440, 310),
     text=f"""## The MODEL is a native one
-Our nodes follow the model's own recipe; `steps` and `cfg` of ComfyUI's samplers are yours to set:
+Our nodes follow the model's own recipe; *steps* and *cfg* of ComfyUI's samplers are yours to set:
 6 and 1 for nano, 50 and 7.5 for the official model.
 
-**Above:** the plain *KSampler*. `euler` with `sgm_uniform` is a good start; other samplers work.
+**Above:** the plain *KSampler*. *euler* with *sgm_uniform* is a good start; other samplers work.
 
 **Below:** *SamplerCustomAdvanced* with the timesteps, the noise and the sampler of the release.
 With the same numbers it gives the clip of *Toon Sample*.
 
 *Toon Rescale Guidance* is the release's guidance rescale. Keep the LATENT of *Toon Encode Keys*
-and the `denoise` of 1: it carries the key frames to *Toon Decode*.
+and the *denoise* of 1: it carries the key frames to *Toon Decode*.
 
 {OWN_KEYS}
 {ENDS}
@@ -120,10 +127,10 @@ The middle frame of the clip, which the model never sees, becomes a line drawing
 *Canny*), and *Toon Apply Sketch* asks for these lines on frame 7.
 
 **Your own drawing:** delete *The true middle frame*, *Canny* and *The sketch*. Connect a
-*Load Image* to `sketches` of *Toon Apply Sketch*, and write its frame number, counted from 0, into
-`frames`. For several drawings connect a batch and write `3, 7, 11`.
+*Load Image* to *sketches* of *Toon Apply Sketch*, and write its frame number, counted from 0, into
+*frames*. For several drawings connect a batch and write *3, 7, 11*.
 
-`strength` says how closely the lines are followed.
+*strength* says how closely the lines are followed.
 
 {OWN_KEYS} They need a drawing of your own, too: the true middle frame is the example's.
 
@@ -132,12 +139,33 @@ The middle frame of the clip, which the model never sees, becomes a line drawing
 )
 
 PAGES: dict[str, Page] = {
-    "interpolate_nano": _plain(NANO, "built-in nano model", "girl_wave", "Model", []),
-    "interpolate_official": _plain(OFFICIAL, "official checkpoint", "girl_wave", "Model", []),
+    "interpolate_nano": _plain(
+        NANO,
+        "Interpolate with nano",
+        "built-in nano model",
+        clip="girl_wave",
+        model="Model",
+        more=[],
+        runs=True,
+    ),
+    "interpolate_official": _plain(
+        OFFICIAL,
+        "Interpolate with the official ToonCrafter",
+        "official checkpoint",
+        clip="girl_wave",
+        model="Model",
+        more=[],
+    ),
     "interpolate_pruned": _plain(
-        PRUNED, "pruned file, CLIP, CLIP_VISION", "frog_jump", "Model and encoders", [9, 10]
+        PRUNED,
+        "Interpolate with a pruned ToonCrafter",
+        "pruned file, CLIP, CLIP_VISION",
+        clip="frog_jump",
+        model="Model and encoders",
+        more=[9, 10],
     ),
     "interpolate_ksampler": Page(
+        file="Interpolate with KSampler",
         clip="bird_takeoff",
         label="through KSampler",
         note=KSAMPLER,
@@ -149,13 +177,14 @@ PAGES: dict[str, Page] = {
                 Group(
                     title="SamplerCustomAdvanced, as the release samples",
                     color=VIOLET,
-                    columns=[[11, 13, 12, 10], [14, 15, 17], [18], [16]],
+                    columns=[[11, 13, 12, 10], [14], [15, 17], [18], [16]],
                 ),
             ],
         ],
         titles={6: "All frames", 8: "Movie", 16: "All frames", 18: "Movie"},
     ),
     "sketch_guided_nano": Page(
+        file="Guide a frame with a sketch",
         clip="frog_jump",
         label="sketch-guided",
         note=SKETCH,
@@ -163,8 +192,8 @@ PAGES: dict[str, Page] = {
             [Group(title="Model", color=WARM, columns=[[NOTE, 1, 11]])],
             [Group(title="Keys", color=BLUE, columns=[[2, 3]])],
             [Group(title="Sketch", color=WARM, columns=[[9, 10, 12, 13]])],
-            [Group(title="In-betweens", color=GREEN, columns=[[4, 5, 7]])],
-            [Group(title="Result", color=VIOLET, columns=[[8, 6]])],
+            [Group(title="In-betweens", color=GREEN, columns=[[4]])],
+            [Group(title="Result", color=VIOLET, columns=[[5, 7, 6], [8]])],
         ],
         titles={6: "All frames", 8: "Movie", 9: "The true middle frame", 13: "The sketch"},
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from place import chromium, comfyui_folder, make_base
+from place import PREVIEWS, chromium, comfyui_folder, front_end, make_base
 
 if TYPE_CHECKING:
     from browser import Browser
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headless]:
     from headless import Headless
 
     base = make_base(tmp_path_factory.mktemp("server"))
-    options = ("--cpu", "--preview-method", "latent2rgb")
+    options = ("--cpu", *PREVIEWS, *front_end())
     with Headless(comfyui_folder(), base, base / "server.log", options=options) as server:
         yield server
 

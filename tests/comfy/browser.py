@@ -38,8 +38,10 @@ CONVERT = """async prompt => {
     await app.loadApiJson(prompt, 'workflow'); app.graph.arrange(80);
     return JSON.stringify(app.graph.serialize()) }"""
 OUTPUT = "node => JSON.stringify(app.nodeOutputs[node] ?? null)"
-IMAGES_SHOWN = """node => (app.graph.getNodeById(node)?.imgs ?? [])
-    .filter(image => image.complete && image.naturalWidth > 0).length"""
+LITEGRAPH, NODES_2 = "LiteGraph", "Nodes 2.0"  # the page's two ways to draw nodes
+RENDERER = "Comfy.VueNodes.Enabled"
+OFFERED = f"""() => !['hidden', undefined].includes(
+    app.ui.settings.settingsLookup['{RENDERER}']?.type)"""
 SETTLE = 1000  # ms after loading, in which a toast or an error of the page would show
 
 
@@ -58,16 +60,24 @@ class Opened:
 
 
 class Browser:
-    """url: of a running server. chromium: path of the program."""
+    """url: of a running server. chromium: path of the program. size: of the window, in pixels."""
 
-    def __init__(self, url: str, chromium: str) -> None:
-        self._url = url
+    def __init__(self, url: str, chromium: str, size: dict[str, int] | None = None) -> None:
+        self._url, self._size = url, size or {"width": 1600, "height": 900}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="browser")
         self._on_thread(lambda: self._launch(chromium))
 
     def close(self) -> None:
         self._on_thread(self._quit)
         self._thread.shutdown()
+
+    def renderers(self) -> list[str]:
+        """What the page lets a user choose from."""
+        return [LITEGRAPH, NODES_2] if self.evaluate(OFFERED) else [LITEGRAPH]
+
+    def draw_with(self, renderer: str) -> None:
+        """LITEGRAPH or NODES_2: how pages draw nodes that are opened from now on."""
+        self._on_thread(lambda: self._draw_with(renderer))
 
     def open(self, graph: dict[str, Any]) -> Opened:
         """Load a workflow in UI format on a fresh page, which stays for `run` and `picture`."""
@@ -84,9 +94,13 @@ class Browser:
         """
         return self._on_thread(lambda: self._run(str(node), timeout * 1000))
 
-    def images_shown(self, node: int | str) -> int:
-        """How many pictures the open page has drawn in a node."""
-        return self._on_thread(lambda: self._page.evaluate(IMAGES_SHOWN, node))
+    def queue(self) -> None:
+        """Queue the open workflow and return at once."""
+        self.evaluate(QUEUE)
+
+    def output(self, node: int | str) -> dict[str, Any] | None:
+        """What a node has to show on the open page, None before it ran."""
+        return json.loads(self.evaluate(OUTPUT, str(node)))
 
     def picture(self, file: Path) -> Path:
         self._on_thread(lambda: self._page.screenshot(path=str(file)))
@@ -94,7 +108,7 @@ class Browser:
 
     def evaluate(self, script: str, argument: Any = None) -> Any:
         """Run JavaScript on the open page."""
-        return self._on_thread(lambda: self._page.evaluate(script, argument))
+        return self._on_thread(lambda: self._any_page().evaluate(script, argument))
 
     def _on_thread(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()
@@ -104,12 +118,19 @@ class Browser:
         self._browser = self._playwright.chromium.launch(
             executable_path=chromium, headless=True, args=list(FLAGS)
         )
-        self._context = self._browser.new_context(viewport={"width": 1600, "height": 900})
+        self._context = self._browser.new_context(viewport=self._size)
         self._page: Page | None = None
 
     def _quit(self) -> None:
         self._browser.close()
         self._playwright.stop()
+
+    def _draw_with(self, renderer: str) -> None:
+        answer = self._context.request.post(
+            f"{self._url}/settings", data={RENDERER: renderer == NODES_2}
+        )
+        if not answer.ok:
+            raise RuntimeError(f"the server does not take the setting {RENDERER}: {answer.status}")
 
     def _any_page(self) -> Page:
         return self._page or self._fresh_page()
@@ -126,9 +147,10 @@ class Browser:
 
     def _open(self, graph: dict[str, Any]) -> Opened:
         page = self._fresh_page()
+        self._errors.clear()  # some releases of the page have an error of their own as they start
         page.evaluate(LOAD, graph)
-        page.evaluate(FIT)
         page.wait_for_timeout(SETTLE)
+        page.evaluate(FIT)  # not before: nodes that grow meanwhile would lose their places
         return Opened(
             toasts=page.locator(".p-toast-message").all_inner_texts(),
             unknown=page.evaluate(UNKNOWN),

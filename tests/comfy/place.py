@@ -10,9 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACK = "ToonTween"
 FOLDERS = ("custom_nodes", "models", "input", "output", "temp", "user/default")
+PREVIEWS = ("--preview-method", "latent2rgb")  # live pictures while sampling
 PAGE_SETTINGS = {
     "Comfy.TutorialCompleted": True,  # or a template browser covers the page
     "Comfy.Workflow.Persist": False,
+    "Comfy.Minimap.Visible": False,  # it lies upon the graph
     "Comfy.Validation.Workflows": True,  # a workflow off the page's schema shows a toast
 }
 
@@ -25,6 +27,17 @@ def comfyui_folder() -> Path:
             f"No ComfyUI in {folder}: run `make setup`, or set TOONTWEEN_COMFYUI to a checkout"
         )
     return folder
+
+
+def front_end() -> tuple[str, ...]:
+    """Options of main.py for another page than the one ComfyUI pins: $TOONTWEEN_FRONTEND is the
+    folder with its index.html."""
+    folder = os.environ.get("TOONTWEEN_FRONTEND")
+    if not folder:
+        return ()
+    if not (Path(folder) / "index.html").is_file():
+        raise FileNotFoundError(f"TOONTWEEN_FRONTEND = {folder}: no index.html in it")
+    return ("--front-end-root", str(Path(folder).resolve()))
 
 
 def chromium() -> str:

@@ -104,7 +104,9 @@ def test_the_demo_as_a_program(
     make_base(tmp_path / "base")
     monkeypatch.setattr(demo, "COMFY", tmp_path)
     demo.main(["--output", str(tmp_path / "made")])
-    video, sheet = (tmp_path / "made" / f"interpolate_nano{end}" for end in (".mp4", "_sheet.png"))
+    video, sheet = (
+        tmp_path / "made" / f"interpolate_with_nano{end}" for end in (".mp4", "_sheet.png")
+    )
     assert len(demo.decode(video.read_bytes())) == 16
     assert Image.open(sheet).width > 500
     shown = capsys.readouterr()

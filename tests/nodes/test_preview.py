@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +71,15 @@ def test_a_file_without_factors_has_stable_diffusions(toon: Comfy, tiny: Any) ->
 
 
 def test_it_is_the_middle_frame(ready: Any) -> None:
-    """The first is the first key's, which is the same at every step."""
+    """The first is the first key's, which is the same at every step; older ComfyUI can show no
+    other."""
+    from latent_preview import Latent2RGBPreviewer
+
+    chooses = "latent_rgb_factors_reshape" in signature(Latent2RGBPreviewer).parameters
     run = ready.run({**sample(steps=3, cfg_scale=1.0), **decode()}, keep=["5"])
     last = np.asarray(run.previews[-1][1]).astype(float)
     model, made = run.value("1").model, run.value("5")["samples"]
     made = model.process_latent_in(made)
     frames = [shown(model.toon, made[:, :, i : i + 1]) for i in range(made.shape[2])]
     distances = [np.abs(frame - last).mean() for frame in frames]
-    assert int(np.argmin(distances)) == len(frames) // 2
+    assert int(np.argmin(distances)) == (len(frames) // 2 if chooses else 0)

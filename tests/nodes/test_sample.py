@@ -81,7 +81,7 @@ def test_decoding_shows_progress_and_can_be_cancelled(ready: Any, low_memory: st
 
     stopped = ready.run(prompt, keep=["6"], on_event=cancel)
     reached = [e["value"] / e["max"] for e in stopped.of_kind("progress") if e["node"] == "6"]
-    assert stopped.interrupted and max(reached) < 0.6
+    assert stopped.interrupted and sum(part > 0.3 for part in reached) <= 2
     assert ready.run(prompt, keep=["6"]).success
 
 
