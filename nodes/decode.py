@@ -75,7 +75,7 @@ class ToonDecode(io.ComfyNode):
         if taken:
             host.say(f"The model's own: {taken}")
         frames = _Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
-        finite.check(frames, finite.DECODER, toon_vae.module.dtype)
+        finite.check(frames, finite.DECODER, toon_vae.module.dtype, toon_vae.module)
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
 

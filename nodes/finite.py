@@ -7,7 +7,10 @@ values or NaN, and so do all layers after it.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from ..toon_core.weights.errors import listed
+from ..toon_core.weights.numbers import not_finite
 
 DENOISER = "the denoiser (UNet)"
 ENCODER = "the autoencoder's encoder"
@@ -33,21 +36,34 @@ CURES = {
 }
 
 
-def check(made: Tensor, stage: str, dtype: torch.dtype, when: str = "") -> Tensor:
+def check(
+    made: Tensor, stage: str, dtype: torch.dtype, *networks: nn.Module, when: str = ""
+) -> Tensor:
     """`made` itself; ValueError where it holds NaN or infinite values. dtype: what the stage
-    computes in; when: a part of its work, as in "at step 1 of 50"."""
+    computes in; networks: whose weights are looked through then, since to look through 10 GB of
+    them beforehand would take as long as loading does; when: as in "at step 1 of 50"."""
     if torch.isfinite(made).all():
         return made
+    if broken := [name for n in networks for name in not_finite(n.named_parameters())]:
+        raise ValueError(
+            f"{_found(stage, dtype, when)}: {len(broken)} of its weights hold such values "
+            f"({listed(broken)}). The file or its LoRA is damaged, or its training broke down: "
+            "take another copy, or another file."
+        )
     raise ValueError(message(stage, dtype, when))
 
 
 def message(stage: str, dtype: torch.dtype, when: str = "") -> str:
-    name = str(dtype).removeprefix("torch.")
-    found = f"{stage[0].upper()}{stage[1:]} made NaN or infinite values{when and f' {when}'}"
-    frame, values = CURES[stage]
+    found, (frame, values) = _found(stage, dtype, when), CURES[stage]
     if dtype not in values:
-        return f"{found}, in {name}: its weights may be damaged. Try another copy of the file."
+        return f"{found}: its weights may be damaged. Try another copy of the file."
     return (
-        f"{found}, in {name}. Try "
-        f"{frame.format(values[dtype])}; if that does not help, another copy of the file."
+        f"{found}. Try {frame.format(values[dtype])}; if that does not help, another copy of the "
+        "file."
     )
+
+
+def _found(stage: str, dtype: torch.dtype, when: str) -> str:
+    name = str(dtype).removeprefix("torch.")
+    made = f"{stage[0].upper()}{stage[1:]} made NaN or infinite values"
+    return f"{made}{when and f' {when}'}, in {name}"

@@ -64,7 +64,7 @@ def token_branches(
         grey=loaded.config.recipe.grey_uncond_image,
     )
     for tokens in vars(branches).values():
-        finite.check(tokens, finite.TOWERS, dtype)
+        finite.check(tokens, finite.TOWERS, dtype, loaded.module)
     return Branches(*(host.to_intermediate(t).float() for t in vars(branches).values()))
 
 
@@ -86,7 +86,7 @@ def key_latents(
     host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
     keys = encode_keys(loaded.module, begin, end, noise.to(device, dtype), scale_factor=1.0)
     for made in (keys.concat, *keys.references):
-        finite.check(made, finite.ENCODER, dtype)
+        finite.check(made, finite.ENCODER, dtype, loaded.module)
     return Keys(keys.concat.float(), keys.references)
 
 

@@ -147,8 +147,13 @@ class _Run:
             if i in (0, total - 1):
                 stored, used = self.inner.get_dtype(), self.inner.compute_dtype
                 dtype = stored if stored.itemsize == 1 else used
-                drawn = " with Toon Apply Sketch" if self._sketches else ""
-                finite.check(x, finite.DENOISER, dtype, f"at step {i + 1} of {total}{drawn}")
+                when, networks = f"at step {i + 1} of {total}", [self.inner.diffusion_model]
+                if self._sketches:
+                    when, networks = (
+                        f"{when} with Toon Apply Sketch",
+                        [*networks, self._sketches.encoder],
+                    )
+                finite.check(x, finite.DENOISER, dtype, *networks, when=when)
             preview(i, x0, x, total)
 
         return after

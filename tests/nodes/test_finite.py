@@ -89,3 +89,17 @@ def test_what_to_try(comfy: Comfy, stage: str, dtype: torch.dtype, cure: str) ->
         assert chosen in comfy.part("parts").WEIGHT_DTYPES
     else:
         assert hasattr(comfy.part("host").mm.args, cure.split()[-1][2:].replace("-", "_"))
+
+
+def test_weights_that_are_no_numbers_are_named(ready: Ready) -> None:
+    weight = ready.run({}, keep=["1"]).value("1").model.diffusion_model.out[2].weight
+    kept = weight.clone()
+    with torch.inference_mode():
+        weight[0, 0] = float("nan")
+    try:
+        error = ready.run(prompt(), keep=["5"]).error
+    finally:
+        with torch.inference_mode():
+            weight.copy_(kept)
+    assert "1 of its weights hold such values (out.2.weight)" in error
+    assert ready.run(prompt(), keep=["5"]).success

@@ -100,7 +100,7 @@ class UnsafePickle(WeightsError):
         self.names = tuple(names)
         super().__init__(
             path,
-            f"refused, it would run or build {_listed(self.names)}, which no weights need; "
+            f"refused, it would run or build {listed(self.names)}, which no weights need; "
             "it may be malicious",
             expect=expect,
             hint="Delete it unless you know where it comes from.",
@@ -124,7 +124,7 @@ class KeysError(WeightsError):
         self, path: Path | str, names: Iterable[str], expect: Expected | None, note: str = ""
     ) -> None:
         self.names = tuple(names)
-        problem = f"{len(self.names)} {self.said}: {_listed(self.names)}"
+        problem = f"{len(self.names)} {self.said}: {listed(self.names)}"
         super().__init__(path, problem + (f" ({note})" if note else ""), expect=expect)
 
 
@@ -148,7 +148,7 @@ class WrongValues(KeysError):
     said = "tensors hold NaN or infinite values"
 
 
-def _listed(names: tuple[str, ...], most: int = 5, longest: int = 300) -> str:
+def listed(names: tuple[str, ...], most: int = 5, longest: int = 300) -> str:
     """The first few, as many as there is room for."""
     told: list[str] = []
     for name in names[:most]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 MOST_BYTES = 16 << 20  # of one pickle; the released checkpoint's has under 1 MB
-MOST_STEPS = 2_000_000  # of one pickle; a tensor takes 40
+MOST_STEPS = 1_000_000  # of one pickle; a tensor takes 40
 MOST_INSIDE = 10_000  # elements of a tuple and of the tuples in it
 
 FLOAT64_STATE = (3, "<", None, None, None, -1, -1, 0)  # of numpy.dtype("float64") in a pickle

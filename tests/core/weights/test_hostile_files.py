@@ -33,7 +33,7 @@ UNET = "model.diffusion_model."
         ("punycode", errors.UnsafePickle, "_codecs.encode("),
         ("hash", errors.FileCorrupt, "a tuple of more than"),
         ("print_storage", errors.FileCorrupt, "a tuple of more than"),
-        ("million_steps", errors.FileCorrupt, "more than 2000000 steps"),
+        ("million_steps", errors.FileCorrupt, "more than 1000000 steps"),
         ("long_text", errors.FileCorrupt, "a pickle of more than 16 MB"),
         ("new", errors.UnsafePickle, "collections.OrderedDict"),
     ],
@@ -100,9 +100,9 @@ def test_more_tensors_than_any_model_has(refuse, tmp_path: Path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text)
     refuse(path, errors.WrongModel, "30000 tensors")
-    path.write_bytes(pickled.zipped(b"}"))
-    torch.save({f"t{i}": torch.zeros(()) for i in range(30_000)}, path)
-    refuse(path, errors.WrongModel, "30000 tensors")
+    one = torch.zeros(())
+    torch.save({f"t{i}": one for i in range(21_000)}, path)
+    refuse(path, errors.WrongModel, "21000 tensors")
 
 
 @pytest.mark.parametrize("what", ["a pipe", "a socket", "a device"])
