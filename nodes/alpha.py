@@ -13,6 +13,7 @@ FILL = "white"
 
 def colour(fill: str) -> tuple[float, float, float]:
     """ "white" or "#ffffff" -> red, green and blue in [0, 1]; ValueError for what is no colour."""
+    found: tuple[int, ...]
     try:
         found = ImageColor.getrgb(fill.strip())
     except (ValueError, AttributeError):
@@ -21,7 +22,8 @@ def colour(fill: str) -> tuple[float, float, float]:
         raise ValueError(
             f"fill = {fill!r} is no colour: give a name like white, or #rrggbb like #ffffff."
         )
-    return tuple(value / 255 for value in found)
+    red, green, blue = (value / 255 for value in found)
+    return red, green, blue
 
 
 def filled(images: Tensor, mask: Tensor | None, fill: str, name: str) -> tuple[Tensor, float]:

@@ -22,7 +22,17 @@ SCALE = 3.0
 SIGMA = 1.0  # clean and noise of one size
 ROUNDING = 1e-3
 GROWTH = 1.3
-HARMLESS = (int, float, str, bytes, Tensor, torch.dtype, torch.device, type, type(None))
+HARMLESS: tuple[type, ...] = (
+    int,
+    float,
+    str,
+    bytes,
+    Tensor,
+    torch.dtype,
+    torch.device,
+    type,
+    type(None),
+)
 HARMLESS += (ModuleType, BuiltinFunctionType)
 
 Function = Callable[[dict[str, Any]], Any]
@@ -30,9 +40,9 @@ Function = Callable[[dict[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Trial:
-    """runs: on a clip at all. clip: as one tall picture. frames: as each frame alone. order: pictures of a batch may change
-    places. growth: the size of the result at the run's first sigma over that at a middle
-    one, from the same predictions."""
+    """runs: on a clip at all. clip: as one tall picture. frames: as each frame alone. order:
+    pictures of a batch may change places. growth: the size of the result at the run's first sigma
+    over that at a middle one, from the same predictions."""
 
     runs: bool
     clip: bool
@@ -60,7 +70,8 @@ def tried(function: Any, kind: str, shape: Sequence[int], sigma: float) -> Trial
     if _copy(function) is None:
         return None
     generator = torch.Generator().manual_seed(0)
-    x, cond, uncond = clip = torch.randn(3, 1, *shape[1:], generator=generator)
+    clip = list(torch.randn(3, 1, *shape[1:], generator=generator))
+    x, cond, uncond = clip
     here = _result(function, kind, clip)
     tall = _result(function, kind, [_tall(t) for t in clip])
     frames = _result(function, kind, [_frames(t) for t in clip])
@@ -97,19 +108,20 @@ def _result(
     """The x0-prediction after it, as ComfyUI would go on with; None where it fails."""
     x, cond, uncond = latents
     sigmas = torch.full((len(x),), sigma)
-    given = [[{}], [{}]]
+    given: list[list[dict[str, Any]]] = [[{}], [{}]]
+    run: Any = _copy(function)
     args = {"cond_scale": SCALE, "timestep": sigmas, "sigma": sigmas, "input": x}
     args |= {"model": None, "model_options": {}, "conds": given, "input_cond": given[0]}
     args |= {"input_uncond": given[1], "cond_denoised": cond, "uncond_denoised": uncond}
     guided = uncond + SCALE * (cond - uncond)
     try:
         if kind == "sampler_pre_cfg_function":
-            cond, uncond = _copy(function)({**args, "conds_out": [cond, uncond]})
+            cond, uncond = run({**args, "conds_out": [cond, uncond]})
             return uncond + SCALE * (cond - uncond)
         if kind == "sampler_cfg_function":
-            return x - _copy(function)({**args, "cond": x - cond, "uncond": x - uncond})
-        given = {"cond": given[0], "uncond": given[1], "denoised": guided}
-        return _copy(function)({**args, **given})
+            return x - run({**args, "cond": x - cond, "uncond": x - uncond})
+        after = {"cond": given[0], "uncond": given[1], "denoised": guided}
+        return run({**args, **after})
     except Exception:  # of code that is not ours, on made-up input
         return None
 

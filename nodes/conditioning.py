@@ -98,7 +98,7 @@ class ToonEncodeKeys(io.ComfyNode):
         references = [host.to_intermediate(r) for r in encoded.references]
         carried = Clip(references=references, fit=fits[0], shape=tuple(latents.shape))
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
-        tokens = (branches.cond, branches.uncond, branches.image)
+        tokens: tuple[Any, ...] = (branches.cond, branches.uncond, branches.image)
         return io.NodeOutput(*(keys.conditioning(t, shared) for t in tokens), latent)
 
 

@@ -37,7 +37,7 @@ class Watch:
 
     def __init__(self, others: bool) -> None:
         """others: wrappers of other nodes may read what the layers do not."""
-        self.others, self.said = others, set()
+        self.others, self.said = others, set[str]()
         self.usual: set[str] | None = None
 
     def __deepcopy__(self, memo: Any) -> Watch:

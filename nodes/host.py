@@ -36,8 +36,8 @@ class Files:
         names = {n for folder in self.folders for n in folder_paths.get_filename_list(folder)}
         return [self.first, *sorted(names)]
 
-    def find(self, name: str) -> Path | None:
-        """ValueError for a name that is in none of the folders."""
+    def find(self, name: str) -> Any:
+        """A Path, or `path` for the first choice; ValueError for a name in none of the folders."""
         if name == self.first:
             return self.path
         for folder in self.folders:
@@ -178,8 +178,8 @@ def say(text: str = "", *, level: int = logging.INFO) -> None:
 def _show_on_node(node: str, lines: Sequence[str]) -> None:
     """By ComfyUI's text for a node, to the page that queued the prompt and no other. The page
     takes it as HTML, and ignores an empty one."""
-    server = getattr(sys.modules.get("server"), "PromptServer", None)
-    server = getattr(server, "instance", None)
+    found = getattr(sys.modules.get("server"), "PromptServer", None)
+    server: Any = getattr(found, "instance", None)
     send = getattr(server, "send_progress_text", None)
     if send is not None and server.client_id is not None:
         send(html.escape("\n".join(lines), quote=False) or " ", node, sid=server.client_id)

@@ -43,7 +43,9 @@ def _pixel(loaded: LoadedAutoencoder) -> float:
     return loaded.config.vae.ch * mm.dtype_size(loaded.module.dtype)
 
 
-def sketch(config: SketchConfig, clips: int, frames: int, h: int, w: int, bytes_each: int) -> float:
+def sketch(
+    config: SketchConfig, clips: float, frames: float, h: float, w: float, bytes_each: int
+) -> float:
     """Bytes for the sketch encoder on latents of h x w."""
     return clips * frames * h * w * config.model_channels * bytes_each * SKETCH
 

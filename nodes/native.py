@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
@@ -145,10 +144,9 @@ class ToonGuideBranches(io.ComfyNode):
         r, taken = recipe.followed(
             native(model).toon.recipe, cfg_scale=cfg_scale, cfg_image=cfg_image
         )
-        if r.cfg_image is None:
-            r = replace(r, cfg_image=r.cfg_scale)
+        cfg_image = r.cfg_scale if r.cfg_image is None else r.cfg_image
         if taken:
             host.say(f"The model's own: {taken}")
-        guider = ThreeBranchGuider(model, r.cfg_scale, r.cfg_image)
+        guider = ThreeBranchGuider(model, r.cfg_scale, cfg_image)
         guider.set_branches(positive, image_only, negative)
         return io.NodeOutput(guider)

@@ -173,7 +173,9 @@ class _Run:
         dtype, clips = self.inner.compute_dtype, self.shape[0]
         noise = torch.empty(self.shape, device=device)
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
-        tokens = [t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens]
+        tokens: list[Any] = [
+            t if t is None else _spread(t, clips).to(device, dtype) for t in self.tokens
+        ]
         fs = torch.full((clips,), self.fs, device=device)
         sketches = self._sketches
         control = None if sketches is None else sketches.control(device, dtype)

@@ -83,7 +83,7 @@ class Sketches:
             controls[device, dtype] = self.control(device, dtype)
         return controls[device, dtype]
 
-    def memory(self, shape: Sequence[int], bytes_each: int) -> float:
+    def memory(self, shape: Sequence[float], bytes_each: int) -> float:
         """Bytes of the encoder's work beside the UNet's on latents (b c f h w)."""
         clips, _, f, h, w = shape
         return memory.sketch(self.encoder.config, clips, f, h, w, bytes_each)

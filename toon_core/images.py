@@ -44,7 +44,8 @@ def resize_and_crop(images: Tensor, size: Size, antialias: bool = True) -> Tenso
 
     `antialias` was off in the release before torchvision 0.17 and on since.
     """
-    return centre(resize(images, _released(images.shape[-2:], size), antialias), size)
+    source = (images.shape[-2], images.shape[-1])
+    return centre(resize(images, _released(source, size), antialias), size)
 
 
 def _released(source: Size, size: Size) -> Size:

@@ -24,7 +24,8 @@ class Within:
 def check(part: Any, limits: Mapping[str, tuple[float, float]] | None = None) -> None:
     """ValueError naming the first field of a dataclass whose value has another type than its
     annotation, is not finite, or is outside `Annotated[..., Within(low, high)]` or `limits`."""
-    for name, kind in _kinds(type(part)).items():
+    made: Any = type(part)
+    for name, kind in _kinds(made).items():
         value = getattr(part, name)
         if limits and name in limits:
             kind = Annotated[kind, Within(*limits[name])]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..config import SketchConfig, ToonConfig, UNetConfig, from_fields
 from .detect import Kind
@@ -100,7 +100,7 @@ def _counts(config: ToonConfig) -> Counts:
     return found
 
 
-def _encoder_counts(part: str, config: UNetConfig | SketchConfig) -> Counts:
+def _encoder_counts(part: Literal["unet", ""], config: UNetConfig | SketchConfig) -> Counts:
     """Of the UNet's first half, which the sketch encoder also is (part "")."""
     prefix, field = (PREFIXES[part], f"{part}.") if part else ("", "")
     blocks = len(config.channel_mult) * (config.num_res_blocks + 1)

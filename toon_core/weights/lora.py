@@ -27,9 +27,10 @@ def read_adapters(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not any(name.endswith(".lora_A.weight") for name in tensors):
         what = "it holds no LoRA of a ToonCrafter model (no name ends in .lora_A.weight)"
         raise WrongModel(path, what, expect="lora", hint=HINT)
-    if unknown := [name for name in tensors if not _NAME.fullmatch(name)]:
+    matches = {name: _NAME.fullmatch(name) for name in tensors}
+    if unknown := [name for name, match in matches.items() if match is None]:
         raise SurplusKeys(path, unknown, "lora", "a LoRA of another kind")
-    layers = dict.fromkeys(_NAME.fullmatch(name)["layer"] for name in tensors)
+    layers = dict.fromkeys(match["layer"] for match in matches.values() if match)
     wanted = [f"{layer}.lora_{side}.weight" for layer in layers for side in "AB"]
     if missing := [name for name in wanted if name not in tensors]:
         raise MissingKeys(path, missing, "lora")

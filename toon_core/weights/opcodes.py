@@ -91,13 +91,18 @@ _STATES = ("collections.OrderedDict", "numpy.dtype")  # what may be given a stat
 _KEYS = (str, bytes, int, float, type(None), _Name)
 
 
+def _limited(file: IO[bytes]) -> Any:
+    """What `pickletools` reads: of a file it takes `read`, `readline` and `tell` alone."""
+    return _Limited(file)
+
+
 def check(file: IO[bytes]) -> None:
     """Follow the pickle at the file's position to its end, where the file is left.
 
     Refused and TooLarge; ValueError, LookupError or what `pickletools` raises for one that is
     damaged or has instructions that no torch file has.
     """
-    machine, steps = _Machine(), pickletools.genops(_Limited(file))
+    machine, steps = _Machine(), pickletools.genops(_limited(file))
     for count, (code, argument, _) in enumerate(steps):
         if count > MOST_STEPS:
             raise TooLarge(f"a pickle of more than {MOST_STEPS} steps")
@@ -110,9 +115,9 @@ def check(file: IO[bytes]) -> None:
 def names(file: IO[bytes]) -> Iterator[str]:
     """Every object that a pickle of any protocol names."""
     strings: list[str] = []
-    for code, argument, _ in pickletools.genops(_Limited(file)):
+    for code, argument, _ in pickletools.genops(_limited(file)):
         if code.name in ("GLOBAL", "INST"):
-            yield argument.replace(" ", ".")
+            yield str(argument).replace(" ", ".")
         elif code.name == "STACK_GLOBAL":
             yield ".".join(strings[-2:])
         elif isinstance(argument, str):

@@ -38,7 +38,7 @@ def scalar(dtype: Any, data: bytes) -> float:
 
 scalar.__module__ = "numpy.core.multiarray"
 
-ALLOWED = [ModelCheckpoint, scalar, np.dtype, np.dtypes.Float64DType]
+ALLOWED: list[Any] = [ModelCheckpoint, scalar, np.dtype, np.dtypes.Float64DType]
 
 LEGACY_PICKLES = 5  # of a file before torch 1.6: magic, version, system, contents, storages
 
