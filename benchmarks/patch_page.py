@@ -12,13 +12,13 @@ Row = dict[str, Any]
 HEAD = """# ComfyUI's patches, guiders, samplers and schedulers on the native MODEL
 
 Made by `python benchmarks/patches.py`, once in each ComfyUI; do not edit. nano (128x128, 16 frames,
-temperature 0.5) is sampled by KSampler with euler on sgm_uniform, 8 steps at cfg 3, unless said
-otherwise, with and without the node, on one thread of a CPU.
+temperature 0.5) is sampled by KSampler with euler on sgm_uniform, 4 steps at cfg 3, unless said
+otherwise, with and without the node.
 
 - **Distance**: RMS difference of the sampled latents from the run without the node, over their
   spread. Below 1e-5, which is rounding, it is *no effect*.
 - **Contrast**: spread of the latents over that of the run without the node.
-- **Time**: over that of the run without it.
+- **Work**: clips through the UNet, over those of the run without the node.
 - **Axes**: for guidance functions. The function is tried on random numbers three times: as a clip
   (b c f h w), as the same numbers in one tall picture (b c f\u00b7h w), and as frames in a batch of
   pictures (b\u00b7f c h w). Right is what gives one of the other two: it acts over *the clip*, over
@@ -36,34 +36,35 @@ SECTIONS = {
     "patches": (
         "Nodes that take a MODEL and give one",
         "Every such node of ComfyUI, found in its own list of nodes.",
-        ("distance", "contrast", "time", "axes"),
+        ("distance", "contrast", "work", "axes"),
     ),
     "conditioning": (
         "What comes in CONDITIONING and LATENT",
-        "ConditioningSetArea has no frames and so no place in a clip.",
-        ("distance", "contrast", "time"),
+        "Beside the positive CONDITIONING a second one, that of image_only, acts in the part that "
+        "the node sets.",
+        ("distance", "contrast", "work"),
     ),
     "guiders": (
         "Guiders",
         "SamplerCustomAdvanced with euler, at cfg 3.",
-        ("distance", "contrast", "time"),
+        ("distance", "contrast", "work"),
     ),
     "samplers": (
         "Samplers",
-        "12 steps on sgm_uniform. Distance and contrast are against DDIM at eta 0 with 50 steps, "
-        "time against euler. *The clip of DDIM*: distance up to 0.35; *another clip*: farther, with "
-        "contrast in 0.8 to 1.2, as fresh noise at each step makes it.",
-        ("distance", "contrast", "time"),
+        "6 steps on sgm_uniform. Distance and contrast are against DDIM at eta 0 with 30 steps, "
+        "work against euler. *The clip of DDIM*: distance up to 0.35; *another clip*: farther, "
+        "with contrast in 0.8 to 1.2, as fresh noise at each step makes it.",
+        ("distance", "contrast", "work"),
     ),
     "schedulers": (
         "Schedulers",
-        "euler, 12 steps, measured as the samplers are.",
-        ("distance", "contrast", "time"),
+        "euler, 6 steps, measured as the samplers are.",
+        ("distance", "contrast", "work"),
     ),
     "weights": (
         "weight_dtype of Toon Load Model",
-        "Against `default`, which is fp32 on this CPU. Times on a GPU are others.",
-        ("distance", "contrast", "time"),
+        "Against `default`, which is fp32 on a CPU.",
+        ("distance", "contrast", "work"),
     ),
 }
 
@@ -93,15 +94,22 @@ def section(
     for name in names:
         row = newest.get(name) or next(t[name] for t in tables.values() if name in t)
         verdicts = [tables[v][name]["verdict"] if name in tables[v] else "" for v in versions]
-        cells = [name, *verdicts, *(shown(row.get(c)) for c in columns), note(row)]
+        notes = [note(row), *(older(v, tables[v].get(name), row) for v in versions[:-1])]
+        cells = [name, *verdicts, *(shown(row.get(c)) for c in columns), " ".join(notes).strip()]
         yield "| " + " | ".join(cells) + " |"
     yield ""
 
 
-def shown(value: Any) -> str:
-    if value is None:
+def older(version: str, row: Row | None, newest: Row) -> str:
+    """What an older ComfyUI's row says, where its verdict is another."""
+    if row is None or row["verdict"] == newest["verdict"]:
         return ""
-    return f"{value:.2g}" if isinstance(value, float) and abs(value) < 0.1 else str(value)
+    return f"In {version}: {note(row)}" if note(row) else ""
+
+
+def shown(value: Any) -> str:
+    """Figures of three digits."""
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def note(row: Row) -> str:

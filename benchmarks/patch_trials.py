@@ -25,17 +25,21 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "SkipLayerGuidanceSD3": {"start_percent": 0.0, "end_percent": 1.0},
     "UNetCrossAttentionMultiply": {"q": 1.3, "k": 1.3, "v": 1.1, "out": 1.1},
     "UNetSelfAttentionMultiply": {"q": 1.3, "k": 1.3, "v": 1.1, "out": 1.1},
-    "UNetTemporalAttentionMultiply": {"self_temporal": 1.2, "cross_temporal": 1.2},
+    "UNetTemporalAttentionMultiply": {"self_structural": 1.2, "cross_structural": 1.2},
     "WanContextWindowsManual": {"context_length": 29, "context_overlap": 8},
 }
-CACHES = {"EasyCache": 20, "LazyCache": 20}  # steps: at 8 there is nothing to reuse
+CACHES = {"EasyCache": 20, "LazyCache": 20}  # steps: at 4 there is nothing to reuse
 NOTHING_TO_DO = {
     "MultiGPU_WorkUnits": "one device here",
     "SelectModelDevice": "one device here",
+    "FreSca": "all frequencies of 16x16 latents are below the cutoff",
+    "UNetTemporalAttentionMultiply": "it knows temporal layers by another name",
     "wanBlockSwap": "an empty node in ComfyUI itself",
 }
+THE_SAME = {"TorchCompileModel": "the same clip, compiled; the first run takes minutes on a CPU"}
+SLOW = ("TorchCompileModel",)  # measured by --only, and kept
 NOT_TRIED = {"TrainLoraNode": "trains; this pack's own is train.rectify with lora=..."}
-CLOSE = 0.35  # distance from DDIM at eta 0, 50 steps
+CLOSE = 0.35  # distance from DDIM at eta 0, 30 steps
 HOLDS = (0.8, 1.2)  # contrast against it
 
 
@@ -76,6 +80,9 @@ def variants(bench: Bench, node: str) -> Iterator[Variant]:
     if node == "EasyCache":
         noisy = {**sampling, "sampler_name": "euler_ancestral"}
         yield Variant(node, settings, noisy, "with fresh noise at each step")
+    if node == "UNetTemporalAttentionMultiply":
+        temporal = {"self_temporal": 1.2, "cross_temporal": 1.2}
+        yield Variant(node, temporal, sampling, "its temporal settings alone")
     if node == "FreSca":
         yield Variant(node, {"scale_high": 1.5}, sampling, "freq_cutoff 20, as by default")
 
@@ -93,6 +100,9 @@ def patch_rows(bench: Bench, node: str, base: Callable[..., Outcome]) -> Iterato
     """base: the run without a patch, by its sampling settings."""
     if node in NOT_TRIED:
         yield {"name": node, "verdict": "not tried", "note": NOT_TRIED[node]}
+        return
+    if note := foreign_blocks(bench, node):
+        yield {"name": node, "verdict": "for other models", "note": note}
         return
     try:
         found = list(variants(bench, node))
@@ -122,8 +132,23 @@ def patch_row(bench: Bench, variant: Variant, base: Outcome) -> Row:
     if not outcome.finite:
         return {**row, "verdict": "not finite", "note": note}
     if outcome.distance(base) < ROUNDING:
+        if variant.node in THE_SAME:
+            return {**row, "verdict": "works", "note": THE_SAME[variant.node]}
         return {**row, "verdict": "no effect", "note": note or NOTHING_TO_DO.get(variant.node, "")}
     return {**row, "verdict": "works", "note": note}
+
+
+def foreign_blocks(bench: Bench, node: str) -> str:
+    """Of a merge by blocks: how many are not this model's, if most are not; ComfyUI then merges
+    all of the model by the first number."""
+    blocks = [n for n, spec in bench.inputs(node).items() if spec[0] == "FLOAT"]
+    if not node.startswith("ModelMerge") or len(blocks) < 4:
+        return ""
+    weights = bench.model.model.diffusion_model.state_dict()
+    found = [b for b in blocks if any(w.startswith(b) for w in weights)]
+    if len(found) * 2 > len(blocks):
+        return ""
+    return f"{len(blocks) - len(found)} of its {len(blocks)} blocks are another model's"
 
 
 def unguarded(bench: Bench, model: Any, variant: Variant, base: Outcome) -> Row:
@@ -155,7 +180,7 @@ def figures(outcome: Outcome, base: Outcome) -> Row:
     return {
         "distance": round(outcome.distance(base), 6),
         "contrast": round(outcome.contrast(base), 3),
-        "time": round(outcome.time / base.time, 2),
+        "work": round(outcome.work / base.work, 2),
     }
 
 
@@ -188,65 +213,45 @@ def axes_of(bench: Bench, model: Any) -> str:
 
 def conditioning_rows(bench: Bench, base: Outcome) -> Iterator[Row]:
     """What core's nodes put into CONDITIONING and LATENT."""
-    positive, f = bench.positive, bench.latent["samples"].shape[2]
-    h, w = bench.latent["samples"].shape[3:]
+    import comfy.controlnet
+
+    positive, other, call = bench.positive, bench.image_only, bench.call
+    ramp = torch.linspace(0, 1, bench.latent["samples"].shape[-1]).expand(1, 16, -1)
+
+    def both(first: Any, second: Any) -> dict[str, Any]:
+        made = call("ConditioningCombine", conditioning_1=first, conditioning_2=second)
+        return {"positive": made[0]}
+
+    def ranges() -> dict[str, Any]:
+        node, halves = "ConditioningSetTimestepRange", ((positive, 0.0, 0.5), (other, 0.5, 1.0))
+        return both(*(call(node, conditioning=c, start=a, end=b)[0] for c, a, b in halves))
+
+    def part(node: str, **values: Any) -> dict[str, Any]:
+        """The other conditioning in a part of the clip, beside the first."""
+        return both(positive, call(node, conditioning=other, **values)[0])
+
+    def average() -> dict[str, Any]:
+        values = {"conditioning_to": positive, "conditioning_from": other}
+        return {"positive": call("ConditioningAverage", conditioning_to_strength=0.5, **values)[0]}
+
+    def controlled() -> dict[str, Any]:
+        control = {"control": comfy.controlnet.ControlBase()}
+        return {"positive": [[positive[0][0], {**positive[0][1], **control}]]}
+
+    area = {"width": 1.0, "height": 1.0, "temporal": 0.5}
     makers: dict[str, Callable[[], dict[str, Any]]] = {
-        "ConditioningSetTimestepRange": lambda: {
-            "negative": bench.call(
-                "ConditioningSetTimestepRange", conditioning=bench.negative, start=0.0, end=0.5
-            )[0]
-        },
-        "ConditioningCombine": lambda: {
-            "positive": bench.call(
-                "ConditioningCombine",
-                conditioning_1=positive,
-                conditioning_2=bench.image_only,
-            )[0]
-        },
-        "ConditioningAverage": lambda: {
-            "positive": bench.call(
-                "ConditioningAverage",
-                conditioning_to=positive,
-                conditioning_from=bench.image_only,
-                conditioning_to_strength=0.5,
-            )[0]
-        },
+        "ConditioningSetTimestepRange": ranges,
+        "ConditioningCombine": lambda: both(positive, other),
+        "ConditioningAverage": average,
         "ConditioningZeroOut": lambda: {
-            "negative": bench.call("ConditioningZeroOut", conditioning=bench.negative)[0]
+            "negative": call("ConditioningZeroOut", conditioning=bench.negative)[0]
         },
-        "ConditioningSetArea": lambda: {
-            "positive": bench.call(
-                "ConditioningCombine",
-                conditioning_1=positive,
-                conditioning_2=bench.call(
-                    "ConditioningSetArea", conditioning=bench.image_only, width=64, height=64
-                )[0],
-            )[0]
-        },
-        "ConditioningSetMask": lambda: {
-            "positive": bench.call(
-                "ConditioningSetMask",
-                conditioning=positive,
-                mask=torch.linspace(0.5, 1, w).expand(1, h, w),
-                strength=0.8,
-            )[0]
-        },
-        "ConditioningSetAreaPercentageVideo": lambda: {
-            "positive": bench.call(
-                "ConditioningCombine",
-                conditioning_1=positive,
-                conditioning_2=bench.call(
-                    "ConditioningSetAreaPercentageVideo",
-                    conditioning=bench.image_only,
-                    width=1.0,
-                    height=1.0,
-                    temporal=0.5,
-                )[0],
-            )[0]
-        },
-        "ControlNetApplyAdvanced": lambda: {
-            "positive": [[positive[0][0], {**positive[0][1], "control": object()}]]
-        },
+        "ConditioningSetArea": lambda: part("ConditioningSetArea", width=64, height=64),
+        "ConditioningSetMask": lambda: part("ConditioningSetMask", mask=ramp, strength=1.0),
+        "ConditioningSetAreaPercentageVideo": lambda: part(
+            "ConditioningSetAreaPercentageVideo", **area
+        ),
+        "ControlNetApplyAdvanced": controlled,
         "SetLatentNoiseMask": lambda: {"latent_image": masked(bench)},
         "LoRA by hooks": lambda: {"positive": hooked(bench)},
     }
@@ -316,7 +321,7 @@ def sampled(bench: Bench, reference: Outcome, base: Outcome, **settings: Any) ->
         with bench.unguarded():
             outcome = bench.sample(**settings)
     row |= figures(outcome, reference)
-    row["time"] = round(outcome.time / base.time, 2)
+    row["work"] = round(outcome.work / base.work, 2)
     if "verdict" in row:
         return row
     low, high = HOLDS

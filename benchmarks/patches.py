@@ -3,7 +3,9 @@
     python benchmarks/patches.py [--only NODE ...] [--print]
 
 Writes docs/patches/VERSION.json of the ComfyUI it ran in ($TOONTWEEN_COMFYUI, or that of
-`make setup`), and docs/patches.md of all such files. --print: only prints the rows.
+`make setup`), and docs/patches.md of all such files; with --only anew for these nodes alone.
+TorchCompileModel is measured by --only, since it takes minutes.
+--print: only prints the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from patch_page import page  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, PAGE = ROOT / "docs" / "patches", ROOT / "docs" / "patches.md"
-STEPS = 12  # of samplers and schedulers
+STEPS = 6  # of samplers and schedulers
 
 
 def tables(bench: Bench, only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -36,18 +38,17 @@ def tables(bench: Bench, only: list[str]) -> Iterator[tuple[str, dict[str, Any]]
         changes = json.loads(settings)
         if "latent_image" in changes:
             changes["latent_image"] = trials.masked(bench)
-        bench.sample(**{**changes, "steps": 1})  # its time should not hold a first call's work
         return bench.sample(**changes)
 
     def base(**settings: Any) -> Outcome:
         return kept(json.dumps(settings, sort_keys=True, default=lambda _: "masked"))
 
-    for node in only or bench.patches():
+    for node in only or [n for n in bench.patches() if n not in trials.SLOW]:
         for row in trials.patch_rows(bench, node, base):
             yield "patches", row
     if only:
         return
-    reference, short = base(steps=50), base(steps=STEPS)
+    reference, short = base(steps=30), base(steps=STEPS)
     made: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         "conditioning": lambda: trials.conditioning_rows(bench, base()),
         "guiders": lambda: trials.guider_rows(bench, base()),
@@ -71,11 +72,25 @@ def main() -> None:
     for table, row in tables(bench, args.only):
         found.setdefault(table, []).append(row)
         print(json.dumps({table: row}), flush=True)
-    if not (args.print or args.only):
-        FOLDER.mkdir(exist_ok=True)
-        text = json.dumps(found, indent=1) + "\n"
-        (FOLDER / f"{found['comfyui']}.json").write_text(text, encoding="utf-8")
-        PAGE.write_text(page(FOLDER), encoding="utf-8")
+    if not args.print:
+        write(found, args.only)
+
+
+def keeps(node: str, only: list[str]) -> bool:
+    """Whether an earlier run's rows of a node stay."""
+    return node not in only if only else node in trials.SLOW
+
+
+def write(found: dict[str, Any], only: list[str]) -> None:
+    file = FOLDER / f"{found['comfyui']}.json"
+    if file.exists():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        kept = [r for r in before["patches"] if keeps(r["name"].split(" (")[0], only)]
+        rows = sorted(kept + found["patches"], key=lambda r: r["name"])
+        found = {**before, **found, "patches": rows}
+    FOLDER.mkdir(exist_ok=True)
+    file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(FOLDER), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def prompts() -> list[dict[str, Any]]:
             if "steps" in node["inputs"]:
                 node["inputs"]["steps"] = 2
             if "replace_middle_frames" in node["inputs"]:
-                node["inputs"]["replace_middle_frames"] = False
+                node["inputs"]["replace_middle_frames"] = "off"
         found.append(kept)
     return found
 

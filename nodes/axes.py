@@ -22,25 +22,19 @@ SCALE = 3.0
 SIGMA = 1.0  # clean and noise of one size
 ROUNDING = 1e-3
 GROWTH = 1.3
-HARMLESS: tuple[type, ...] = (
-    int,
-    float,
-    str,
-    bytes,
-    Tensor,
-    torch.dtype,
-    torch.device,
-    type,
-    type(None),
+HARMLESS = (
+    *(int, float, str, bytes, Tensor, torch.dtype, torch.device, type, type(None)),
+    *(ModuleType, BuiltinFunctionType),
 )
-HARMLESS += (ModuleType, BuiltinFunctionType)
 
-Function = Callable[[dict[str, Any]], Any]
+
+class NotPlain(Exception):
+    """A function holds what a trial could change."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """runs: on a clip at all. clip: as one tall picture. frames: as each frame alone. order:
+    """runs: on a clip at all. clip: as on one tall picture. frames: as on each frame alone. order:
     pictures of a batch may change places. growth: the size of the result at the run's first sigma
     over that at a middle one, from the same predictions."""
 
@@ -67,11 +61,12 @@ class Trial:
 def tried(function: Any, kind: str, shape: Sequence[int], sigma: float) -> Trial | None:
     """For latents (b c f h w) of a run that begins at `sigma`. None for a function that cannot be
     tried: it calls the model, or keeps what a trial could change."""
-    if _copy(function) is None:
+    try:
+        _copy(function)
+    except NotPlain:
         return None
     generator = torch.Generator().manual_seed(0)
-    clip = list(torch.randn(3, 1, *shape[1:], generator=generator))
-    x, cond, uncond = clip
+    x, cond, uncond = clip = torch.randn(3, 1, *shape[1:], generator=generator).unbind()
     here = _result(function, kind, clip)
     tall = _result(function, kind, [_tall(t) for t in clip])
     frames = _result(function, kind, [_frames(t) for t in clip])
@@ -103,40 +98,42 @@ def _same(found: Tensor | None, clip: Tensor, view: Callable[[Tensor], Tensor]) 
 
 
 def _result(
-    function: FunctionType, kind: str, latents: Sequence[Tensor], sigma: float = SIGMA
+    function: Any, kind: str, latents: Sequence[Tensor], sigma: float = SIGMA
 ) -> Tensor | None:
     """The x0-prediction after it, as ComfyUI would go on with; None where it fails."""
     x, cond, uncond = latents
     sigmas = torch.full((len(x),), sigma)
-    given: list[list[dict[str, Any]]] = [[{}], [{}]]
-    run: Any = _copy(function)
-    args = {"cond_scale": SCALE, "timestep": sigmas, "sigma": sigmas, "input": x}
-    args |= {"model": None, "model_options": {}, "conds": given, "input_cond": given[0]}
-    args |= {"input_uncond": given[1], "cond_denoised": cond, "uncond_denoised": uncond}
+    positive: list[dict[str, Any]] = [{}]
+    negative: list[dict[str, Any]] = [{}]
+    args: dict[str, Any] = {"timestep": sigmas, "sigma": sigmas, "input": x, "model": None}
+    args |= {"cond_scale": SCALE, "model_options": {}, "conds": [positive, negative]}
+    args |= {"input_cond": positive, "input_uncond": negative}
+    args |= {"cond_denoised": cond, "uncond_denoised": uncond}
     guided = uncond + SCALE * (cond - uncond)
     try:
         if kind == "sampler_pre_cfg_function":
-            cond, uncond = run({**args, "conds_out": [cond, uncond]})
+            cond, uncond = _copy(function)({**args, "conds_out": [cond, uncond]})
             return uncond + SCALE * (cond - uncond)
         if kind == "sampler_cfg_function":
-            return x - run({**args, "cond": x - cond, "uncond": x - uncond})
-        after = {"cond": given[0], "uncond": given[1], "denoised": guided}
-        return run({**args, **after})
+            return x - _copy(function)({**args, "cond": x - cond, "uncond": x - uncond})
+        given = {"cond": positive, "uncond": negative, "denoised": guided}
+        return _copy(function)({**args, **given})
     except Exception:  # of code that is not ours, on made-up input
         return None
 
 
-def _copy(function: Any) -> FunctionType | None:
+def _copy(function: Any) -> FunctionType:
     """The function with variables of its own, so that nothing is left of a trial in what it
-    remembers from step to step; None where it holds more than plain values."""
+    remembers from step to step. NotPlain where it holds more than plain values."""
     if not isinstance(function, FunctionType):
-        return None
-    values = [cell.cell_contents for cell in function.__closure__ or ()]
+        raise NotPlain
+    try:
+        values = [cell.cell_contents for cell in function.__closure__ or ()]
+    except ValueError as error:  # a variable that is not set yet
+        raise NotPlain from error
     copies = [_copy(v) if isinstance(v, FunctionType) else v for v in values]
     if not all(isinstance(v, (*HARMLESS, FunctionType)) for v in copies):
-        return None
-    if any(c is None and v is not None for c, v in zip(copies, values, strict=True)):
-        return None
+        raise NotPlain
     cells = tuple(CellType(v) for v in copies)
     code, globals_, name = function.__code__, function.__globals__, function.__name__
     made = FunctionType(code, globals_, name, function.__defaults__, cells)

@@ -20,7 +20,7 @@ from ..toon_core.config import ToonConfig, UNetConfig
 from ..toon_core.preview import Preview
 from ..toon_core.schedule import Schedule
 from ..toon_core.unet.model import VideoUNet
-from . import guard
+from . import run_check
 from .model_sampling import ToonModelSampling
 from .sketch_patch import sketches_of
 from .types import TOKENS_KEY
@@ -60,7 +60,7 @@ class NativeUNet(VideoUNet):
         **_: Any,
     ) -> Tensor:
         options = transformer_options or {}
-        if watch := options.get(guard.KEY):
+        if watch := options.get(run_check.KEY):
             watch.see(options)
         kind = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
         wrappers = comfy.patcher_extension.get_all_wrappers(kind, options)

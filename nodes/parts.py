@@ -13,7 +13,7 @@ from ..toon_core.model import build_part
 from ..toon_core.sketch.encoder import SketchEncoder
 from ..toon_core.weights.checkpoint import Checkpoint
 from ..toon_core.weights.load import make_tower_buffers
-from . import guard, host
+from . import host, run_check
 from .model import ToonModelConfig, ToonVideoModel
 from .types import LoadedAutoencoder, LoadedConditioner, LoadedSketchEncoder
 
@@ -59,7 +59,7 @@ def video_model(checkpoint: Checkpoint, weight_dtype: str):
     _fill(model.diffusion_model, checkpoint, "unet", chosen, model.compute_dtype)
     model.device = offload_device
     patcher = host.patcher(model, load_device, offload_device)
-    guard.install(patcher)
+    run_check.install(patcher)
     return patcher
 
 

@@ -41,22 +41,22 @@ class ToonRescaleGuidance(io.ComfyNode):
         if taken:
             host.say(f"The model's own: {taken}")
         clone = model.clone()
-        clone.set_model_sampler_post_cfg_function(_rescaled(r.guidance_rescale))
+        clone.set_model_sampler_post_cfg_function(cls._rescaled(r.guidance_rescale))
         return io.NodeOutput(clone)
 
+    @staticmethod
+    def _rescaled(amount: float):
+        """x0-predictions in and out; v is an affine function of them, so guidance on one is
+        guidance on the other, but their standard deviations are not."""
 
-def _rescaled(amount: float):
-    """x0-predictions in and out; v is an affine function of them, so guidance on one is guidance
-    on the other, but their standard deviations are not."""
+        def post(args: dict[str, Any]):
+            sampling, sigma, x = args["model"].model_sampling, args["sigma"], args["input"]
+            guided, cond = (
+                sampling.v_from_denoised(sigma, args[k], x) for k in ("denoised", "cond_denoised")
+            )
+            return sampling.calculate_denoised(sigma, rescale(guided, cond, amount), x)
 
-    def post(args: dict[str, Any]):
-        sampling, sigma, x = args["model"].model_sampling, args["sigma"], args["input"]
-        guided, cond = (
-            sampling.v_from_denoised(sigma, args[k], x) for k in ("denoised", "cond_denoised")
-        )
-        return sampling.calculate_denoised(sigma, rescale(guided, cond, amount), x)
-
-    return post
+        return post
 
 
 class ToonSetSchedule(io.ComfyNode):

@@ -35,7 +35,7 @@ def test_guidance_patches_are_named(ready: Any, caplog: pytest.LogCaptureFixture
     prompt = sample(steps=1, cfg_scale=2.0, model=["7", 0])
     prompt["7"] = node("ToonRescaleGuidance", model=["1", 0], guidance_rescale=0.7)
     [line] = told(ready, caplog, prompt)
-    assert "sampler_post_cfg_function of model" in line
+    assert "sampler_post_cfg_function (ToonRescaleGuidance) of model" in line
 
 
 def test_patches_and_wrappers_are_named_and_sketches_are_none(
@@ -56,5 +56,6 @@ def test_patches_and_wrappers_are_named_and_sketches_are_none(
     prompt["5"]["inputs"]["model"] = ["10", 0]
     [line] = told(ready, caplog, {**prompt, "10": ready.comfy.give(model)})
     known, unread = line.split(". ")
-    assert "ignores wrappers of model: ComfyUI's own samplers" in known
-    assert "ignores patches of model, patches_replace of model: this model's layers" in unread
+    assert "ignores wrappers (other) of model: ComfyUI's own samplers" in known
+    assert "ignores patches (" in unread and "patches_replace (" in unread
+    assert "of model: this model's layers take no patches" in unread

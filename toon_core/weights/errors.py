@@ -148,7 +148,7 @@ class WrongValues(KeysError):
     said = "tensors hold NaN or infinite values"
 
 
-def listed(names: tuple[str, ...], most: int = 5, longest: int = 300) -> str:
+def listed(names: Sequence[str], most: int = 5, longest: int = 300) -> str:
     """The first few, as many as there is room for."""
     told: list[str] = []
     for name in names[:most]:

@@ -37,7 +37,8 @@ class Watch:
 
     def __init__(self, others: bool) -> None:
         """others: wrappers of other nodes may read what the layers do not."""
-        self.others, self.said = others, set[str]()
+        self.others = others
+        self.said: set[str] = set()
         self.usual: set[str] | None = None
 
     def __deepcopy__(self, memo: Any) -> Watch:
@@ -59,7 +60,9 @@ class Watch:
 
 
 def owners(name: str, value: Any) -> set[str]:
-    """The nodes that a value of transformer_options comes from, or its own name."""
+    """The nodes whose functions a value of transformer_options holds; else its own name."""
+    if name in LAYERS[2:]:
+        return {name}
     if isinstance(value, Mapping):
         return {o for v in value.values() for o in owners(name, v)} or {name}
     if isinstance(value, (list, tuple)):
@@ -124,14 +127,14 @@ def _check_options(options: Mapping[str, Any]) -> None:
         if key in REUSE:
             raise ValueError(
                 f"This MODEL has {key}, which adds what an earlier step changed although the noise "
-                f"has another size by then, and gives noise for frames. Take {REUSE[key]}."
+                f"has another size by then, and gives wrong frames. Take {REUSE[key]}."
             )
     layers = options.get("transformer_options", {})
     patched = {f.__module__ for name in LAYERS[:2] for f in _functions(layers.get(name))}
     for function in guidance(options):
         if function.__module__ in patched:
             raise ValueError(
-                f"{owner(function)} needs patches in the model's layers, and {NO_LAYERS}: remove it."
+                f"{owner(function)} needs patches in layers, and {NO_LAYERS}: remove it."
             )
 
 
@@ -156,7 +159,7 @@ def _check_sampler(sampler: Any, sigmas: Tensor) -> None:
     if name in FROM_NOISE and far:
         raise ValueError(
             f"{name.removeprefix('sample_').removesuffix('_function')} does not fit this model, "
-            "whose first step begins at pure noise (sigma infinite): the frames would be noise. "
+            "whose first step begins at pure noise (sigma infinite): the frames would be wrong. "
             f"Take {FROM_NOISE[name]}."
         )
 
