@@ -1,4 +1,4 @@
-"""The README's trial as a stranger has it: a fresh clone, its three commands unchanged, their time.
+"""The README's training commands as a newcomer runs them: a fresh clone, unchanged, and their time.
 
     .venv/bin/python scripts/walkthrough.py
 

@@ -64,7 +64,7 @@ def stated(config: AblateConfig, places: Places) -> list[Cost]:
 
 
 def measured(config: AblateConfig, places: Places) -> list[Cost]:
-    """A trial of every recipe in its dearest variant, of rendering and of sampling."""
+    """A trial of every recipe in its most expensive variant, of rendering and of sampling."""
     trial = Places(config, places.out / "trial")
     shutil.rmtree(trial.out, ignore_errors=True)
     costs = [_rendering(config, trial)]
@@ -141,7 +141,7 @@ def markdown(costs: Sequence[Cost], config: AblateConfig) -> str:
         *(f"| {c.what} | {c.times} | {c.seconds:.3g} | {c.hours:.3g} |" for c in costs),
         f"| **total** | | | **{total:.2f}** |",
         "",
-        f"Measured on {config.trial_steps} steps of each recipe in its dearest variant, at "
+        f"Measured on {config.trial_steps} steps of each recipe in its most expensive variant, at "
         f"{config.size}x{config.size} pixels; at most {config.core_hours:g} {unit}-hours are "
         "allowed. Sample sheets and the decoders' tables come on top, a few percent.",
     ]
