@@ -38,7 +38,7 @@ SKINS = ((0.86, 0.05, 0.14), (0.80, 0.07, 0.13), (0.70, 0.09, 0.13), (0.56, 0.09
 class Biped:
     """About 1 unit tall; stands on (0, 0)."""
 
-    acts = ("walk", "run", "jump", "wave", "turn", "nod", "talk", "dance", "throw", "spin", "stretch", "cheer")
+    acts = ("walk", "run", "jump", "wave", "turn", "nod", "talk", "dance", "spin", "stretch", "cheer")
 
     def __init__(self, rng: Rng, palette: Palette):
         self.noun = str(rng.choice(["child", "robot", *ANIMALS], p=[0.22, 0.1, *[0.68 / len(ANIMALS)] * len(ANIMALS)]))
@@ -60,7 +60,7 @@ class Biped:
         self.wide = self.half * rng.uniform(1.0, 1.3)
         power = rng.uniform(3.5, 6) if self.robot else rng.uniform(2.0, 2.7)
         self.head = egg(rng.uniform(-0.06, 0.16), power)
-        self.torso, self.leg = rng.uniform(0.24, 0.34), rng.uniform(0.15, 0.26)
+        self.torso, self.leg = rng.uniform(0.24, 0.34), rng.uniform(0.18, 0.28)
         self.girth = self.wide * rng.uniform(0.55, 0.85)
         self.profile = profile(PROFILES[rng.integers(len(PROFILES))], 9)
         self.limb = rng.uniform(0.03, 0.05) * (0.75 if self.robot else 1)

@@ -87,7 +87,7 @@ class Face:
         pose = self.pose
         angle = np.arcsin(np.clip(x, -0.95, 0.95)) + pose.yaw
         place = affine(
-            np.sin(angle) * (1 + out) * 0.96, y + np.sin(pose.nod) * (0.7 + out), 0,
+            np.sin(angle) * (1 + out) * 0.96, y + np.sin(np.clip(pose.nod, -0.4, 0.4)) * (0.5 + 0.5 * out), 0,
             np.maximum(np.cos(angle), 0.12) ** 0.8, 1,
         )  # fmt: skip
         return join(self.head, place), self.shown & (np.cos(angle) > 0.08)

@@ -20,20 +20,21 @@ COVERS = {
 }
 
 
+LOW = {"bush", "rock", "crate", "stump", "chair", "plant", "coral", "cloud"}  # what one comes up behind
+
+
 class Cover:
     """A thing about `size` tall that hides what passes behind it; stands on (x, y)."""
 
-    def __init__(self, rng: Rng, place: Place, palette: Palette, size: float, noun: str = ""):
-        self.noun = noun or str(rng.choice(COVERS[place.kind]))
+    def __init__(self, rng: Rng, place: Place, palette: Palette, size: float, low: bool = False):
+        nouns = [n for n in COVERS[place.kind] if n in LOW or not low]
+        self.noun = str(rng.choice(nouns))
         self.palette, self.size = palette, size
         self.green = Tone(rng.uniform(0.5, 0.72), rng.uniform(0.07, 0.13), rng.uniform(0.3, 0.46))
         self.brown = Tone(rng.uniform(0.4, 0.6), 0.06, rng.uniform(0.1, 0.18))
         self.lumps, self.puff = lumpy(rng, 0.08), cloud(rng, int(rng.integers(4, 7)))
         self.count = int(rng.integers(7, 11))
         self.tone = palette.second
-        self.wide = {"tree": 0.34, "bush": 0.62, "rock": 0.6, "fence": 0.9, "crate": 0.5, "sign": 0.4, "stump": 0.4,
-                     "chair": 0.45, "plant": 0.4, "curtain": 0.4, "pillar": 0.24, "coral": 0.5, "weed": 0.4, "cloud": 0.8}[self.noun]  # fmt: skip
-
     def paint(self, stage: Stage, x: float, y: float, u: Array) -> None:
         p, s = self.palette, self.size
         breeze = cycle(u * 0.7 + x * 0.01, 0.03)

@@ -14,15 +14,18 @@ import numpy as np
 Array = np.ndarray
 LIGHT = np.array([0.45, 0.89])  # ink is heavier, and shade lies, on the side away from the light
 CAP = 5  # points of a round end
+ROUND = np.stack([f(np.pi / 2 * np.linspace(1, -1, CAP + 2)[1:-1]) for f in (np.cos, np.sin)], -1)
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
 
 def affine(x=0.0, y=0.0, turn=0.0, sx=1.0, sy=1.0, lean=0.0) -> Array:
     """(f 2 3): scale, then shear x by lean * y, then turn, then move. Arguments (f) or numbers."""
-    x, y, turn, sx, sy, lean = np.broadcast_arrays(*map(np.atleast_1d, (x, y, turn, sx, sy, lean)))
     c, s = np.cos(turn), np.sin(turn)
-    first = np.stack([c * sx, (c * lean - s) * sy, x], -1)
-    return np.stack([first, np.stack([s * sx, (s * lean + c) * sy, y], -1)], 1)
+    entries = (c * sx, (c * lean - s) * sy, x, s * sx, (s * lean + c) * sy, y)
+    out = np.empty((max(np.size(entry) for entry in entries), 6))
+    for k, entry in enumerate(entries):
+        out[:, k] = entry
+    return out.reshape(-1, 2, 3)
 
 
 def join(*maps: Array) -> Array:
@@ -37,7 +40,11 @@ def join(*maps: Array) -> Array:
 
 def move(a: Array, points: Array) -> Array:
     """Points (n 2) or (f n 2) under a map (f 2 3) -> (f n 2)."""
-    return points @ a[..., :2].swapaxes(-1, -2) + a[..., 2][:, None]
+    x, y = points[..., 0], points[..., 1]
+    out = np.empty((max(len(a), len(points) if points.ndim == 3 else 1), *points.shape[-2:]))
+    for k in (0, 1):
+        out[..., k] = a[:, k, 0, None] * x + a[:, k, 1, None] * y + a[:, k, 2, None]
+    return out
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,13 @@ class Form:
 
     def normals(self) -> Array:
         """Outward unit normals (f n 2) of the outline."""
-        p = self.points
-        way = np.roll(p, -1, 1) - np.roll(p, 1, 1)
-        area = (p[..., 0] * np.roll(p[..., 1], -1, 1) - np.roll(p[..., 0], -1, 1) * p[..., 1]).sum(1)
-        side = np.where(area > 0, 1.0, -1.0)[:, None]
-        length = np.maximum(np.hypot(way[..., 0], way[..., 1]), 1e-6)
-        return np.stack([way[..., 1], -way[..., 0]], -1) * (side / length)[..., None]
+        ring = np.concatenate([self.points[:, -1:], self.points, self.points[:, :1]], 1)
+        x, y = (ring[:, 2:] - ring[:, :-2]).transpose(2, 0, 1)
+        area = np.einsum("fn,fn->f", ring[:, 1:-1, 0], y) - np.einsum("fn,fn->f", ring[:, 1:-1, 1], x)
+        scale = np.where(area > 0, 1.0, -1.0)[:, None] / np.maximum(np.sqrt(x * x + y * y), 1e-6)
+        out = np.empty_like(self.points)
+        out[..., 0], out[..., 1] = y * scale, -x * scale
+        return out
 
     def grown(self, width: float, brush: float = 0.5) -> Form:
         """Wider by `width` all around, by the share `brush` more on the shaded side."""
@@ -121,9 +129,13 @@ class Tube:
     ends: tuple[float, float] = (1.0, 1.0)  # how far the round ends stand out
 
     def _sides(self) -> tuple[Array, Array, Array]:
-        way = np.gradient(self.spine, axis=1)
-        way = way / np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-6)
-        across = np.stack([-way[..., 1], way[..., 0]], -1)
+        p = self.spine
+        way = np.empty_like(p)
+        way[:, 1:-1] = p[:, 2:] - p[:, :-2]
+        way[:, 0], way[:, -1] = p[:, 1] - p[:, 0], p[:, -1] - p[:, -2]
+        way /= np.maximum(np.sqrt((way * way).sum(-1, keepdims=True)), 1e-6)
+        across = np.empty_like(way)
+        across[..., 0], across[..., 1] = -way[..., 1], way[..., 0]
         return way, across, np.broadcast_to(self.widths, self.spine.shape[:2])[..., None]
 
     def form(self) -> Form:
@@ -133,11 +145,9 @@ class Tube:
         right, left = self.spine + across * width, self.spine - across * width
 
         def cap(at: int, sign: float, bulge: float) -> Array:
-            a = np.pi / 2 * np.linspace(1, -1, CAP + 2)[1:-1] * sign
-            ahead = way[:, at, None] * (np.cos(a) * sign * bulge)[:, None]
-            return self.spine[:, at, None] + width[:, at, None] * (
-                ahead + across[:, at, None] * np.sin(a)[:, None]
-            )
+            ahead = way[:, at, None] * (ROUND[:, :1] * sign * bulge)
+            side = across[:, at, None] * (ROUND[:, 1:] * sign)
+            return self.spine[:, at, None] + width[:, at, None] * (ahead + side)
 
         far, near = cap(k - 1, 1, self.ends[1]), cap(0, -1, self.ends[0])
         points = np.concatenate([right, far, left[:, ::-1], near], 1)

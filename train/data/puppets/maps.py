@@ -15,7 +15,7 @@ import numpy as np
 from train.data.puppets.geometry import CORNERS, Array, move
 from train.data.puppets.stage import BITS, Stage
 
-SLACK = 2  # cells of one form between which a surface goes on
+SLACK = 2  # cells of one form between which a surface goes on; of two forms more lie between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +52,10 @@ def measure(stage: Stage, height: int, width: int) -> Maps:
         motion = np.empty((len(pairs), height, width, 2), np.float32)
         seen = np.empty((len(pairs), height, width), bool)
         for k, (f, g) in enumerate(pairs):
-            a = _between(now[g], back[f])[:, ids[f]]  # (6 h w)
+            a = np.take(_between(now[g], back[f]), ids[f], axis=1)  # (6 h w)
             goal_x, goal_y = a[0] * x + a[1] * y + a[2], a[3] * x + a[4] * y + a[5]
             motion[k, ..., 0], motion[k, ..., 1] = goal_x - x, goal_y - y
-            seen[k] = _visible((ids[f], forms[f]), (ids[g], forms[g]), goal_x, goal_y)
+            seen[k] = _visible(ids[f], ids[g], goal_x, goal_y)
         found[f"to_{name}"], found[f"visible_{name}"] = motion, seen
     return Maps(**found, surface=forms)
 
@@ -64,7 +64,7 @@ def _numbered(stage: Stage, height: int, width: int) -> tuple[list[tuple], Array
     """(mark, first number, point numbers of each cell) of every form, the anchors (f cells 3 2) in
     pixels, and the form of each cell. Cell 0 is the backdrop."""
     behind = np.broadcast_to(stage.backdrop_maps(height, width), (stage.frames, 2, 3))
-    anchors, form_of, cells = [move(behind, CORNERS * 64)[:, None]], [0], []
+    anchors, form_of, cells = [np.repeat(move(behind, CORNERS * 64)[:, None], SLACK + 1, 1)], [0] * (SLACK + 1), []
     maps = {near: stage.camera.map(height, width, near) for near in {m.near for m in stage.marks}}
     for number, mark in enumerate(stage.marks):
         if mark.form is None:
@@ -74,8 +74,9 @@ def _numbered(stage: Stage, height: int, width: int) -> tuple[list[tuple], Array
         cells.append((number, first, [np.array(part) for part in parts]))
         points = np.broadcast_to(mark.form.anchors, (stage.frames, count, 3, 2))
         flat = move(maps[mark.near], points.reshape(stage.frames, -1, 2))
-        anchors.append(flat.reshape(stage.frames, count, 3, 2))
-        form_of += [number + 1] * count
+        here = flat.reshape(stage.frames, count, 3, 2)
+        anchors += [here, np.repeat(here[:, -1:], SLACK, 1)]
+        form_of += [number + 1] * (count + SLACK)
     return cells, np.concatenate(anchors, 1), np.array(form_of)
 
 
@@ -123,19 +124,17 @@ def _between(goal: Array, back: Array) -> Array:
     return np.concatenate([linear, shift], -1).reshape(-1, 6).T.astype(np.float32)
 
 
-def _visible(here: tuple, there: tuple, x: Array, y: Array) -> Array:
-    """Whether one of the four pixels around the goal shows the same part of the same form. Each
-    side is (cells, forms)."""
-    height, width = here[0].shape
+def _visible(here: Array, there: Array, x: Array, y: Array) -> Array:
+    """Whether one of the four pixels around the goal shows the same part of the same form, by the
+    cells (h w) of both frames."""
+    height, width = here.shape
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-    left, top = np.floor(x - 0.5).astype(np.int32), np.floor(y - 0.5).astype(np.int32)
-    columns = [np.clip(left + k, 0, width - 1) for k in (0, 1)]
-    rows = [np.clip(top + k, 0, height - 1) * width for k in (0, 1)]
-    cell, form = here[0].astype(np.int32), here[1]
-    cells, forms = there[0].astype(np.int32).ravel(), there[1].ravel()
+    left = np.clip(x - 0.5, 0, width - 2).astype(np.int32)
+    place = np.clip(y - 0.5, 0, height - 2).astype(np.int32) * width + left
+    cells = there.ravel()
+    low, high = here - np.minimum(here, SLACK), here + SLACK
     seen = np.zeros_like(inside)
-    for row in rows:
-        for column in columns:
-            place = row + column
-            seen |= (forms[place] == form) & (np.abs(cells[place] - cell) <= SLACK)
+    for step in (0, 1, width, width + 1):
+        other = cells[place + step]
+        seen |= (other >= low) & (other <= high)
     return seen & inside

@@ -6,6 +6,7 @@ Colours are made in Oklab (Ottosson, 2020), where equal steps look equal, and le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ NAMES = {  # hue in turns of Oklab -> its name, for captions
 }  # fmt: skip
 
 
+@lru_cache(8192)
 def colour(lightness: float, chroma: float, hue: float) -> Colour:
     """sRGB bytes of lightness 0..1, chroma 0..0.3 (less where sRGB ends) and hue in turns."""
     for _ in range(12):
@@ -106,7 +108,7 @@ SCHEMES = ((0.5, 0.08), (0.33, 0.66), (0.08, -0.1), (0.42, 0.58), (0.25, 0.5))
 def draw_palette(rng: Rng, ink: Colour | None, weight: float, avoid: Tone | None = None) -> Palette:
     """A palette whose main colour stands off from `avoid`, the ground it is seen on."""
     for _ in range(8):
-        mood = str(rng.choice(list(MOODS), p=[0.36, 0.17, 0.2, 0.1, 0.1, 0.07]))
+        mood = str(rng.choice(list(MOODS), p=[0.42, 0.19, 0.15, 0.1, 0.1, 0.04]))
         (l0, l1), (c0, c1) = MOODS[mood]
         main = Tone(rng.uniform(l0, l1), rng.uniform(c0, c1), rng.random())
         if mood == "earthy":

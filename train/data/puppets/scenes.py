@@ -27,7 +27,7 @@ BODIES = {  # kind of place -> bodies and their shares
     "water": {Fish: 0.75, Blob: 0.25},
     "air": {Bird: 0.5, Blob: 0.2, Thing: 0.3},
 }
-SIZES = {Biped: (50, 74), Quadruped: (38, 54), Bird: (38, 60), Blob: (36, 60), Vehicle: (30, 42), Fish: (30, 46), Thing: (24, 44)}
+SIZES = {Biped: (50, 74), Quadruped: (38, 54), Bird: (38, 60), Blob: (36, 60), Vehicle: (30, 42), Fish: (30, 46), Thing: (28, 50)}
 WIDTHS = {Biped: 0.62, Quadruped: 1.25, Bird: 1.1, Blob: 0.9, Vehicle: 1.6, Fish: 1.5, Thing: 0.95}  # of the height
 CALM = {"turn", "nod", "talk", "wave", "stretch"}
 PLAIN = {"hop", "spin", "roll", "drop", "float", "swing", "swim", "jump"}
@@ -76,9 +76,11 @@ class Scene:
         if self.place.kind == "air":
             names = [a for a in names if a in ("fly", "float", "spin", "flap")] or ["float"]
         words = acts.ACTS[str(rng.choice(names))](pose, rng, u, self.seconds, reach)
-        pose.yaw = np.clip(pose.yaw + rng.uniform(-0.2, 0.35), -0.8, 0.8)
+        room = pose.y + 54 * max(1 / self.aspect, 1) - size  # up to the frame's edge
+        pose.lift = pose.lift * min(1.0, max(float(room.min()), 6.0) / max(float(pose.lift.max()), 1e-6))
+        pose.yaw = np.clip(pose.yaw + rng.uniform(-0.2, 0.3), -0.62, 0.62)
         pose.smile = pose.smile + rng.uniform(-0.2, 0.8)
-        pose.brow = pose.brow + rng.uniform(-0.5, 1)
+        pose.brow = pose.brow + rng.uniform(0.2, 1)
         if rng.random() < 0.6:
             acts.blink(pose, rng, u, self.seconds)
         if rng.random() < 0.5 and not pose.look_x.any():
@@ -119,6 +121,10 @@ class Scene:
         return {"pan": f"the camera pans {side}", "zoom in": "the camera zooms in", "zoom out": "the camera zooms out", "both": f"the camera pans {side} and zooms in", "tilt": "the camera tilts " + ("down" if way > 0 else "up")}[kind]
 
 
+def a_or_an(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def open_scene(rng: Rng, frames: int, aspect: float, scale: float, kind: str, texture: bool, fps: float) -> Scene:
     place = paint_place(rng, kind, aspect, scale, texture)
     zero = np.zeros(frames)
@@ -145,14 +151,14 @@ def shape(scene: Scene) -> str:
     scene.stage.inked([(form, p.main.rgb)], p.ink, p.weight)
     if rng.random() < 0.5:
         scene.stage.fill(flat(outline * 0.55, m), p.second.rgb, decor=True)
-    return f"a {p.main.name} {noun} moves {scene.place.words}"
+    return f"{a_or_an(p.main.name)} {noun} moves {scene.place.words}"
 
 
 def thing(scene: Scene) -> str:
     """Level 1: one thing that rolls, bounces, spins or swings."""
     actor = scene.actor({Thing: 0.8, Blob: 0.2}, PLAIN)
     scene.perform(actor)
-    return f"a {actor.body.title} {actor.words} {scene.place.words}"
+    return f"{a_or_an(actor.body.title)} {actor.words} {scene.place.words}"
 
 
 def creature(scene: Scene) -> str:
@@ -160,14 +166,14 @@ def creature(scene: Scene) -> str:
     kinds = {"water": {Fish: 1.0}, "air": {Bird: 0.6, Thing: 0.4}}.get(scene.place.kind, {Blob: 0.4, Bird: 0.25, Thing: 0.2, Biped: 0.15})
     actor = scene.actor(kinds, PLAIN | CALM | {"fly", "flap"})
     scene.perform(actor)
-    return f"a {actor.body.title} {actor.words} {scene.place.words}"
+    return f"{a_or_an(actor.body.title)} {actor.words} {scene.place.words}"
 
 
 def character(scene: Scene) -> str:
     """Level 3: one character of any kind, one act."""
     actor = scene.actor(BODIES[scene.place.kind], None)
     scene.perform(actor)
-    return f"a {actor.body.title} {actor.words} {scene.place.words}"
+    return f"{a_or_an(actor.body.title)} {actor.words} {scene.place.words}"
 
 
 def staged(scene: Scene) -> str:
@@ -179,10 +185,10 @@ def staged(scene: Scene) -> str:
     if extra in ("behind", "appear"):
         return _covered(scene, extra)
     actor = scene.actor(BODIES[scene.place.kind], None)
-    words = f"a {actor.body.title} {actor.words} {scene.place.words}"
+    words = f"{a_or_an(actor.body.title)} {actor.words} {scene.place.words}"
     if extra == "enter":
         _enter(scene, actor)
-        words = f"a {actor.body.title} comes in and {actor.words} {scene.place.words}"
+        words = f"{a_or_an(actor.body.title)} comes in and {actor.words} {scene.place.words}"
     if extra == "drift":
         drift = Drift(rng, scene.place, scene.palette(), scene.seconds)
         drift.paint(scene.stage, scene.u, before=False)
@@ -220,7 +226,7 @@ def whole(scene: Scene) -> str:
             self_at, _ = covers.pop()
             Cover(rng, scene.place, scene.palette(), rng.uniform(26, 46)).paint(scene.stage, self_at, scene.place.ground + rng.uniform(-4, 2), u)
         scene.perform(actor)
-        said.append(f"a {actor.body.title} {actor.words}")
+        said.append(f"{a_or_an(actor.body.title)} {actor.words}")
     for at, _ in covers:
         scene.stage.near = float(rng.uniform(1.0, 1.25))
         Cover(rng, scene.place, scene.palette(), rng.uniform(30, 52)).paint(scene.stage, at, scene.place.ground + rng.uniform(7, 16), u)
@@ -268,15 +274,15 @@ def _covered(scene: Scene, kind: str) -> str:
         pose.x = pose.x - pose.x.mean() + pose.facing * way
         if "walk" in actor.body.acts:
             pose.stride, pose.step = way / (0.84 * pose.size), np.full_like(u, 0.9)
-        words = f"a {noun} passes behind a {cover.noun}"
+        words = f"{a_or_an(noun)} passes behind a {cover.noun}"
     else:
-        cover = Cover(rng, scene.place, scene.palette(), rng.uniform(0.62, 0.8) * pose.size)
+        cover = Cover(rng, scene.place, scene.palette(), rng.uniform(0.62, 0.8) * pose.size, low=True)
         begin = rng.uniform(0.08, 0.35)
         up = track(u, (begin, -0.7), (begin + rng.uniform(0.3, 0.5), 0, "overshoot"))
         out = rng.random() < 0.3
         pose.grow = pose.grow + (up[::-1] if out else up)
         pose.x = pose.x - pose.x + at
-        words = f"a {noun} " + ("hides" if out else "pops up") + f" behind a {cover.noun}"
+        words = a_or_an(noun) + " " + ("hides" if out else "pops up") + f" behind a {cover.noun}"
     scene.perform(actor)
     low = float(pose.y.mean()) + (rng.uniform(1, 5) if scene.place.kind not in ("air", "water") else 0.1 * pose.size)
     cover.paint(scene.stage, at, low, u)
@@ -310,7 +316,7 @@ def _throw(scene: Scene) -> str:
     fly.x, fly.y = at[:, 0], at[:, 1] + fly.size / 2
     fly.spin = t * rng.uniform(6, 16)
     ball.paint(scene.stage, fly)
-    return f"a {actor.body.title} throws a {ball.title} {scene.place.words}"
+    return f"{a_or_an(actor.body.title)} throws {a_or_an(ball.title)} {scene.place.words}"
 
 
 STAGED = (shape, thing, creature, character, staged, whole)

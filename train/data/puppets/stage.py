@@ -104,15 +104,24 @@ class Stage:
     def placed(self, height: int, width: int, times: int) -> list[tuple[Array, Array]]:
         """Of every mark the points (f n 2) in fixed point on a raster `times` as fine, and in
         which frames (f) any of it is to be painted."""
-        maps = {near: self.camera.map(height, width, near) for near in {m.near for m in self.marks}}
-        limit = np.array([width, height]) * times
-        found = []
-        for mark in self.marks:
-            pixels = move(maps[mark.near], mark.points) * times - 0.5
-            inside = (pixels.max(1) > 0).all(-1) & (pixels.min(1) < limit).all(-1) & mark.shown
-            fixed = np.round(np.clip(pixels, -8192, 8192) * 2**BITS).astype(np.int32)
-            found.append((fixed, inside))
-        return found
+        ends = np.cumsum([0, *(m.points.shape[1] for m in self.marks)])
+        starts = ends[:-1]
+        points = np.concatenate([m.points for m in self.marks], 1)
+        for near in {m.near for m in self.marks}:
+            a = self.camera.map(height, width, near) * times
+            a[:, :, 2] -= 0.5
+            if near == 1 and all(m.near == 1 for m in self.marks):
+                points = move(a, points)
+                continue
+            of = np.repeat([m.near == near for m in self.marks], np.diff(ends))
+            points[:, of] = move(a, points[:, of])
+        low, high = (f.reduceat(points, starts, 1) for f in (np.minimum, np.maximum))
+        inside = (high > 0).all(-1) & (low < np.array([width, height]) * times).all(-1)
+        fixed = np.rint(np.clip(points, -8192, 8192) * 2**BITS).astype(np.int32)
+        return [
+            (fixed[:, a:b], inside[:, k] & mark.shown)
+            for k, (a, b, mark) in enumerate(zip(starts, ends[1:], self.marks, strict=True))
+        ]
 
     def backdrop_maps(self, height: int, width: int) -> Array:
         """Pixels of the picture (from its first one's outer corner) -> pixels of frames (f 2 3)."""

@@ -72,7 +72,7 @@ class Blob:
             stage.fill(form.crescent(0.02, 0.36, 0.35 * self.profile.mean() * scale.mean()), p.main.shade, shown, decor=True)
             shine = body.at(np.array([0.86, 0.8, 0.7, 0.66, 0.72, 0.82]), np.array([-0.5, -0.66, -0.74, -0.68, -0.56, -0.42]))
             stage.fill(flat(shine, affine(0, 0)), p.main.by(0.12, 0.6).rgb, shown, decor=True)
-        at = body.map(0.55)
+        at = body.map(0.38 if self.cap else 0.55)
         at = np.concatenate([at[..., :2] / np.maximum(np.linalg.norm(at[..., :2], axis=1, keepdims=True), 1e-6), at[..., 2:]], -1)
         size = self.profile[5:7].mean() * scale[:, 0]
         self.face.paint(stage, join(at, affine(0, 0, 0.3 * pose.tilt, size * sx * 0.96, size * sy * 0.9)), pose, shown)
@@ -171,16 +171,22 @@ class Vehicle:
         return [polygon([(a, low), (a + 0.03, high), (b - 0.05, high), (b, low)], 0.15) for a, b in spans[self.noun]]
 
 
+LIGHT = ("balloon", "cloud", "sun", "moon", "kite", "umbrella", "leaf")
+LIGHT_ACTS = ("float", "swing")
+ROUND = ("ball", "apple", "clock", "stone", "cookie")
+SOLID_ACTS = ("hop", "jump", "spin", "drop", "swing", "dance", "float")
+
+
 class Thing:
     """A thing of one or a few parts, about 1 unit tall, with or without a face."""
 
-    acts = ("hop", "jump", "spin", "drop", "float", "swing", "roll", "dance")
-    names = ("ball", "star", "apple", "gift", "balloon", "cup", "flower", "cloud", "sun", "clock", "leaf", "toast", "moon", "kite", "stone", "cookie", "umbrella", "donut")
+    names = ("ball", "star", "apple", "gift", "balloon", "cup", "flower", "cloud", "sun", "clock", "leaf", "toast", "moon", "kite", "stone", "cookie", "umbrella")
 
     def __init__(self, rng: Rng, palette: Palette, noun: str = ""):
         self.noun = noun or str(rng.choice(self.names))
         self.palette, self.shaded = palette, rng.random() < 0.6
-        self.face = Face(rng, palette) if rng.random() < 0.5 and self.noun not in ("clock", "kite", "umbrella", "leaf", "donut") else None
+        self.face = Face(rng, palette) if rng.random() < 0.5 and self.noun not in ("clock", "kite", "umbrella", "leaf") else None
+        self.acts = LIGHT_ACTS if self.noun in LIGHT else SOLID_ACTS + (("roll",) if self.noun in ROUND else ())
         self.turned = rng.uniform(-0.3, 0.3)
         self.lumps = lumpy(rng) * 0.46
         self.puff = cloud(rng, int(rng.integers(4, 6)))
@@ -258,8 +264,6 @@ class Thing:
             return [put(box() * (0.02, 0.42) + (0, 0.1), p.dark), put(top, p.main)]
         if n == "cookie":
             return [put(lumpy(np.random.default_rng(3), 0.02) * 0.46, Tone(0.7, 0.1, 0.18))]
-        if n == "donut":
-            return [put(ellipse(0.48, 0.48), Tone(0.74, 0.1, 0.18)), put(petals(9, 0.12) * 0.42, p.main)]
         return [put(ellipse(0.48, 0.48), p.main if n == "ball" else p.light)]
 
     def _details(self, stage: Stage, m: Array, pose: Pose) -> None:
@@ -298,10 +302,6 @@ class Thing:
         elif n == "cookie":
             for x, y in ((-0.22, -0.24), (0.2, -0.28), (0.3, 0.12), (-0.3, 0.18), (0.02, 0.34)):
                 put(ellipse(0.06, 0.055, x, y, 12), Tone(0.4, 0.06, 0.13))
-        elif n == "donut":
-            for k in range(9):
-                put(box() * (0.016, 0.045) + (0, -0.28), (p.accent, p.light, p.second)[k % 3], affine(turn=0.7 * k), affine(0.0, 0.0))
-            stage.fill(flat(ellipse(0.14, 0.14), m), p.dark.by(-0.1).rgb, shown, decor=True)
         elif n == "umbrella":
             for x in (-0.25, 0.0, 0.25):
                 put(polygon([(x - 0.05, -0.06), (x * 0.5, -0.42), (x + 0.05, -0.06)], 0.1), p.second)
