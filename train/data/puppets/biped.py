@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from train.data.puppets.clothes import Outfit
 from train.data.puppets.faces import Face, box_eye
-from train.data.puppets.geometry import Array, Tube, affine, bezier, chain, flat, join, move, profile, through
-from train.data.puppets.outlines import Rng, egg, ellipse, squircle
+from train.data.puppets.geometry import (
+    Array,
+    Tube,
+    affine,
+    bezier,
+    flat,
+    join,
+    move,
+    profile,
+    strip,
+    through,
+)
+from train.data.puppets.outlines import Rng, egg, squircle
 from train.data.puppets.palette import Palette, Tone
 from train.data.puppets.pose import Pose, foot
 from train.data.puppets.stage import Stage
-from train.data.puppets.trimmings import HAIR, HATS, Headwear, badge, dangling, hand, shoe, tail
+from train.data.puppets.trimmings import HAIR, HATS, Headwear, hand, shoe, tail
 
 ANIMALS = {  # noun -> ears, tail, muzzle
     "bear": ("round", "stub", True),
@@ -32,22 +44,52 @@ PROFILES = (  # half widths of a torso from hip to neck
     (0.74, 0.84, 0.92, 0.96, 0.9, 0.62),
     (0.86, 1.06, 1.1, 1.02, 0.86, 0.6),
 )
-SKINS = ((0.86, 0.05, 0.14), (0.80, 0.07, 0.13), (0.70, 0.09, 0.13), (0.56, 0.09, 0.12), (0.43, 0.07, 0.11))
+SKINS = (
+    (0.86, 0.05, 0.14),
+    (0.80, 0.07, 0.13),
+    (0.70, 0.09, 0.13),
+    (0.56, 0.09, 0.12),
+    (0.43, 0.07, 0.11),
+)
 
 
 class Biped:
     """About 1 unit tall; stands on (0, 0)."""
 
-    acts = ("walk", "run", "jump", "wave", "turn", "nod", "talk", "dance", "spin", "stretch", "cheer")
+    acts = (
+        "walk",
+        "run",
+        "jump",
+        "wave",
+        "turn",
+        "nod",
+        "talk",
+        "dance",
+        "spin",
+        "stretch",
+        "cheer",
+    )
 
     def __init__(self, rng: Rng, palette: Palette):
-        self.noun = str(rng.choice(["child", "robot", *ANIMALS], p=[0.22, 0.1, *[0.68 / len(ANIMALS)] * len(ANIMALS)]))
+        self.noun = str(
+            rng.choice(
+                ["child", "robot", *ANIMALS], p=[0.22, 0.1, *[0.68 / len(ANIMALS)] * len(ANIMALS)]
+            )
+        )
         self.robot, human = self.noun == "robot", self.noun == "child"
         ears, self.tail, muzzle = ANIMALS.get(self.noun, ("none", "none", False))
         hair, hat = "none", "none"
         if human:
             tone = Tone(*SKINS[rng.integers(len(SKINS))])
-            palette = Palette(tone, tone.by(0.05), palette.second, palette.main, tone.by(-0.2), palette.ink, palette.weight)
+            palette = Palette(
+                tone,
+                tone.by(0.05),
+                palette.second,
+                palette.main,
+                tone.by(-0.2),
+                palette.ink,
+                palette.weight,
+            )
             hair = str(rng.choice(HAIR[1:]))
             hat = str(rng.choice(HATS, p=[0.55, 0.12, 0.05, 0.05, 0.13, 0.1, 0.0]))
         elif not self.robot:
@@ -68,21 +110,11 @@ class Biped:
         self.height = self.leg + self.torso + 1.8 * self.half
         self.wear = Headwear(rng, palette, ears, hair, hat)
         self.face = Face(rng, palette, muzzle=muzzle, beak=False)
-        self.clothes = "none" if self.robot else str(rng.choice(["none", "shirt", "overalls", "dress", "belly"], p=[0, 0.5, 0.25, 0.25, 0] if human else [0.2, 0.25, 0.15, 0.1, 0.3]))
-        self.scarf = not self.robot and rng.random() < 0.2
-        self.emblem = badge(rng) if rng.random() < 0.3 else None
-        self.stripes = self.clothes == "shirt" and rng.random() < 0.35
-        self.sleeves = self.clothes in ("shirt", "dress")
-        self.shoes = palette.accent.by(-0.15) if human or rng.random() < 0.3 else palette.main.by(-0.06)
-        self.shaded = rng.random() < 0.6
-        tone = "brown" if palette.main.name == "orange" and human else palette.main.name
-        self.title = f"{palette.accent.name if human else tone} {self.noun}" if not human else "child"
-        if human:
-            self.title = f"child in {palette.second.name if self.clothes != 'none' else tone}"
-        elif self.clothes in ("shirt", "overalls", "dress"):
-            self.title += f" in a {palette.second.name} {self.clothes}" if self.clothes != "overalls" else f" in {palette.second.name} overalls"
-        elif self.scarf:
-            self.title += f" with a {palette.accent.name} scarf"
+        self.outfit = Outfit(rng, palette, human, self.robot)
+        feet = palette.accent.by(-0.15) if human or rng.random() < 0.3 else palette.main.by(-0.06)
+        self.shoes, self.shaded = feet, rng.random() < 0.6
+        words = "child" if human else f"{palette.main.name} {self.noun}"
+        self.title = f"{words}{self.outfit.words}"
 
     def paint(self, stage: Stage, pose: Pose) -> None:
         p, ink, weight = self.palette, self.palette.ink, self.palette.weight
@@ -92,17 +124,32 @@ class Biped:
         step = pose.step * (self.leg * 0.55 + 0.05)
         bob = np.abs(np.sin(2 * np.pi * pose.stride)) * 0.12 * self.leg * pose.step
         hip = np.stack([np.zeros(pose.frames), -self.leg * np.clip(sy, 0.45, 1.25) + bob * 0.5], -1)
-        neck = hip + np.stack([np.sin(pose.lean) * self.torso, -np.cos(pose.lean) * self.torso * sy], -1)
+        neck = hip + np.stack(
+            [np.sin(pose.lean) * self.torso, -np.cos(pose.lean) * self.torso * sy], -1
+        )
         middle = (hip + neck) / 2 + np.stack([-0.25 * np.sin(pose.lean) * self.torso, 0 * sy], -1)
         spine = bezier([hip + [0, self.torso * 0.05], middle, neck], 9)
         widths = self.girth * self.profile * sx[:, None]
         torso = Tube(move(root, spine), widths * scale, (0.6, 0.7))
         sway, heave = pose.sway(), pose.heave()
-        head_at = neck + np.stack([np.sin(pose.lean + pose.tilt) * self.half, -self.half * 0.78 * (0.4 + 0.6 * sy)], -1)
-        head = join(root, affine(head_at[:, 0], head_at[:, 1], pose.lean * 0.6 + pose.tilt, self.wide * sx**0.5, self.half * sy**0.5))
-        body = p.second if self.clothes in ("shirt", "dress") else p.main
+        head_at = neck + np.stack(
+            [np.sin(pose.lean + pose.tilt) * self.half, -self.half * 0.78 * (0.4 + 0.6 * sy)], -1
+        )
+        head = join(
+            root,
+            affine(
+                head_at[:, 0],
+                head_at[:, 1],
+                pose.lean * 0.6 + pose.tilt,
+                self.wide * sx**0.5,
+                self.half * sy**0.5,
+            ),
+        )
+        body = p.second if self.outfit.sleeves else p.main
         if self.tail != "none":
-            tube, _ = tail(self.tail, hip + [-self.girth * 0.4, -0.04], sway, heave, 0.34, pose.flap * 0.5)
+            tube, _ = tail(
+                self.tail, hip + [-self.girth * 0.4, -0.04], sway, heave, 0.34, pose.flap * 0.5
+            )
             tube = Tube(move(root, tube.spine), tube.widths * scale)
             stage.inked([(tube.form(), p.main.rgb)], ink, weight, shown)
             if self.tail == "bushy":
@@ -113,73 +160,60 @@ class Biped:
             stage.inked([(f, t.rgb) for f, t in behind], ink, weight, shown)
         for side in (-1, 1):
             self._leg(stage, root, pose, hip, side, step, scale)
-        self._body(stage, torso, body, shown, sway, scale)
+        self.outfit.paint(stage, torso, shown, sway, scale)
         for side in (0, 1):
             self._arm(stage, pose, torso, side, scale, body, root)
         self._head(stage, head, pose, sway, heave, shown)
 
-    def _leg(self, stage: Stage, root: Array, pose: Pose, hip: Array, side: int, step: Array, scale: Array) -> None:
+    def _leg(
+        self,
+        stage: Stage,
+        root: Array,
+        pose: Pose,
+        hip: Array,
+        side: int,
+        step: Array,
+        scale: Array,
+    ) -> None:
         p, spread = self.palette, self.girth * 0.42
         x, y = foot(pose.stride + (0.5 if side > 0 else 0), 1.0, 1.0)
         dangle = np.clip(pose.lift / (0.25 * pose.size), 0, 1)
         idle = side * spread
-        at = np.stack([idle * (1 - 0.5 * np.clip(pose.step, 0, 1)) + x * step, y * step * 0.55 - 0.035 + 0.02 * dangle], -1)
+        at = np.stack(
+            [
+                idle * (1 - 0.5 * np.clip(pose.step, 0, 1)) + x * step,
+                y * step * 0.55 - 0.035 + 0.02 * dangle,
+            ],
+            -1,
+        )
         start = hip + [side * spread * 0.75, -0.02]
-        knee = (start + at) / 2 + np.stack([0.05 * np.ones_like(x) + 0.1 * step / 0.1 * (y < 0) * 0.3, 0.03 * y], -1)
-        tone = p.second if self.clothes == "overalls" else (p.accent.by(-0.22) if self.clothes == "shirt" else p.main)
+        knee = (start + at) / 2 + np.stack(
+            [0.05 * np.ones_like(x) + 0.1 * step / 0.1 * (y < 0) * 0.3, 0.03 * y], -1
+        )
+        tone = (
+            p.second
+            if self.outfit.clothes == "overalls"
+            else (p.accent.by(-0.22) if self.outfit.clothes == "shirt" else p.main)
+        )
         tone = tone.by(-0.05) if side < 0 else tone
         spine = move(root, through(start, knee, at, 5))
         limb = Tube(spine, scale * self.limb * np.array([1.35, 1.25, 1.1, 1.0, 1.0])).form()
         turn = np.where(y < 0, 0.35 * y * pose.step, 0.0) + 0.5 * dangle
         boot = shoe(at, turn, self.limb * 1.35)
-        boot = flat(boot.points, root)
+        boot = boot.under(root)
         shape = self.shoes.by(-0.05) if side < 0 else self.shoes
         stage.inked([(limb, tone.rgb), (boot, shape.rgb)], p.ink, p.weight, pose.shown)
 
-    def _body(self, stage: Stage, torso: Tube, tone: Tone, shown: Array, sway: Array, scale: Array) -> None:
-        p, form = self.palette, torso.form()
-        if self.clothes == "dress":
-            flare = np.linspace(-1, 1, 7)
-            wave = 0.05 * np.cos(flare * 3 * np.pi) - 0.25 * sway[:, None] * np.ones(7)
-            hem = torso.at(np.zeros(7), flare * 1.5) + torso.widths[:, :1, None] * np.stack([wave, 0.35 - 0.1 * np.abs(flare) + 0 * wave], -1)
-            top = torso.at(np.array([0.6, 0.6]), np.array([0.85, -0.85]))
-            skirt = flat(np.concatenate([hem, top], 1), affine(0, 0))
-            stage.inked([(form, tone.rgb), (skirt, tone.rgb)], p.ink, p.weight, shown)
-        else:
-            stage.inked([(form, tone.rgb)], p.ink, p.weight, shown)
-        if self.clothes == "overalls":
-            bib = torso.at(np.array([0, 0, 0.3, 0.52, 0.55, 0.55, 0.52, 0.3]), np.array([-0.9, 0.9, 0.97, 0.95, 0.6, -0.6, -0.95, -0.97]))
-            stage.fill(flat(bib, affine(0, 0)), p.second.rgb, shown, decor=True)
-            for side in (-1, 1):
-                strap = Tube(torso.at(np.linspace(0.5, 0.95, 4), side * np.array([0.5, 0.55, 0.6, 0.6])), scale * 0.022).form()
-                stage.fill(strap, p.second.rgb, shown, decor=True)
-        if self.clothes == "belly":
-            patch = torso.at(0.42 + 0.4 * np.sin(np.linspace(0, 2 * np.pi, 18)), 0.62 * np.cos(np.linspace(0, 2 * np.pi, 18)))
-            stage.fill(flat(patch, affine(0, 0)), p.light.rgb, shown, decor=True)
-        if self.stripes:
-            for u in (0.2, 0.5, 0.8):
-                band = torso.at(np.array([u - 0.07] * 5 + [u + 0.07] * 5), np.array([-0.96, -0.5, 0, 0.5, 0.96, 0.96, 0.5, 0, -0.5, -0.96]))
-                stage.fill(flat(band, affine(0, 0)), p.light.by(0.02).rgb, shown, decor=True)
-        if self.robot:
-            panel = flat(squircle(5, 20) * 0.5, join(torso.map(0.5), affine(0, 0, 0, self.girth * scale[:, 0], self.girth * scale[:, 0])))
-            stage.inked([(panel, p.light.rgb)], p.ink, p.weight * 0.7, shown)
-            for k, t in enumerate((p.accent, p.second)):
-                knob = flat(ellipse(0.16, 0.16, -0.2 + 0.4 * k, 0, 12), join(torso.map(0.5), affine(0, 0, 0, self.girth * scale[:, 0], self.girth * scale[:, 0])))
-                stage.fill(knob, t.rgb, shown, decor=True)
-        if self.shaded:
-            stage.fill(form.crescent(0.02, 0.36, 0.4 * self.girth * scale.mean()), tone.shade, shown, decor=True)
-        if self.emblem is not None and not self.robot and self.clothes != "belly":
-            at = join(torso.map(0.55), affine(0, 0, 0, 0.055 * scale[:, 0], 0.055 * scale[:, 0]))
-            stage.fill(flat(self.emblem, at), p.accent.by(0.05).rgb, shown, decor=True)
-        if self.scarf:
-            band = flat(squircle(3, 22) * (1, 0.42), join(torso.map(0.92), affine(0, 0, 0, 0.11 * scale[:, 0], 0.11 * scale[:, 0])))
-            start = torso.map(0.9)[..., 2]
-            angles = dangling(sway, sway * 0, np.pi / 2 + 0.35, 0.3, 4, 0.4)
-            length = 0.2 * scale.mean()
-            end = Tube(chain(start, angles, length), scale * np.array([0.028, 0.035, 0.04, 0.042, 0.045])).form()
-            stage.inked([(end, p.accent.by(-0.06).rgb), (band, p.accent.rgb)], p.ink, p.weight, shown)
-
-    def _arm(self, stage: Stage, pose: Pose, torso: Tube, side: int, scale: Array, body: Tone, root: Array) -> None:
+    def _arm(
+        self,
+        stage: Stage,
+        pose: Pose,
+        torso: Tube,
+        side: int,
+        scale: Array,
+        body: Tone,
+        root: Array,
+    ) -> None:
         p, sign = self.palette, -1 if side == 0 else 1
         swing = np.sin(2 * np.pi * pose.stride) * 0.55 * pose.step * (1 if side else -1)
         raised = np.minimum(pose.arms[:, side], 2.35)
@@ -191,7 +225,10 @@ class Biped:
         l1 = self.arm * 0.52
         elbow = np.stack([np.cos(angle), np.sin(angle)], -1) * l1
         wrist = elbow + np.stack([np.cos(angle + bend), np.sin(angle + bend)], -1) * l1
-        linear = frame[..., :2] * (pose.size / self.height * np.maximum(1 + pose.grow, 0.02))[:, None, None]
+        linear = (
+            frame[..., :2]
+            * (pose.size / self.height * np.maximum(1 + pose.grow, 0.02))[:, None, None]
+        )
         norm = np.linalg.norm(frame[..., :2], axis=1, keepdims=True)
         linear = linear / np.maximum(norm, 1e-6)
         place = np.concatenate([linear, shoulder[..., None]], -1)
@@ -202,15 +239,21 @@ class Biped:
         size = self.limb * 1.6 * scale[:, 0]
         palm = hand(points[:, 1] + (spine[:, -1] - spine[:, -2]) * 0.25, turn, size)
         skin = p.main if not self.robot else p.light
-        sleeve = body if self.sleeves else p.main
-        stage.inked([(limb.form(), sleeve.rgb), *((f, skin.rgb) for f in palm)], p.ink, p.weight, pose.shown)
+        sleeve = body if self.outfit.sleeves else p.main
+        stage.inked(
+            [(limb.form(), sleeve.rgb), *((f, skin.rgb) for f in palm)], p.ink, p.weight, pose.shown
+        )
         self.hand_at = points[:, 1]
 
-    def _head(self, stage: Stage, head: Array, pose: Pose, sway: Array, heave: Array, shown: Array) -> None:
+    def _head(
+        self, stage: Stage, head: Array, pose: Pose, sway: Array, heave: Array, shown: Array
+    ) -> None:
         p = self.palette
         skull = flat(self.head, head)
         ears = self.wear.ear_forms(head, pose.yaw, sway, heave)
-        stage.inked([*((f, t.rgb) for f, t, _ in ears), (skull, p.main.rgb)], p.ink, p.weight, shown)
+        stage.inked(
+            [*((f, t.rgb) for f, t, _ in ears), (skull, p.main.rgb)], p.ink, p.weight, shown
+        )
         self.wear.ear_insides(stage, ears, head, shown)
         if ears:
             stage.fill(skull, p.main.rgb, shown, decor=True)
@@ -228,13 +271,27 @@ class Biped:
     def _screen(self, stage: Stage, head: Array, pose: Pose, shown: Array) -> None:
         p = self.palette
         at = join(head, affine(0.3 * np.sin(pose.yaw), 0.08))
-        stage.inked([(flat(squircle(4, 24) * (0.72, 0.58), at), p.dark.by(-0.25, 0.7).rgb)], p.ink, p.weight * 0.7, shown)
+        stage.inked(
+            [(flat(squircle(4, 24) * (0.72, 0.58), at), p.dark.by(-0.25, 0.7).rgb)],
+            p.ink,
+            p.weight * 0.7,
+            shown,
+        )
         glow = Tone(0.88, 0.13, p.accent.hue).rgb
         for side in (-1, 1):
             x = side * 0.3 + 0.2 * np.sin(pose.yaw) + 0.08 * pose.look_x
-            box_eye(stage, join(at, affine(x, -0.12 + 0.08 * pose.look_y, 0, 0.13, 0.17)), glow, shown, pose.lid)
-        line = np.stack([np.linspace(-1, 1, 7) * 0.26, 0.2 + 0.1 * (1 - np.linspace(-1, 1, 7) ** 2)], -1)
+            box_eye(
+                stage,
+                join(at, affine(x, -0.12 + 0.08 * pose.look_y, 0, 0.13, 0.17)),
+                glow,
+                shown,
+                pose.lid,
+            )
+        line = np.stack(
+            [np.linspace(-1, 1, 7) * 0.26, 0.2 + 0.1 * (1 - np.linspace(-1, 1, 7) ** 2)], -1
+        )
         opened = (0.03 + 0.14 * pose.mouth[:, None]) * (1 - np.linspace(-1, 1, 7) ** 2) + 0.02
-        ring = np.concatenate([np.broadcast_to(line, (pose.frames, 7, 2)), (line + np.stack([0 * opened, opened], -1))[:, ::-1]], 1)
-        stage.fill(flat(ring, join(at, affine(0.2 * np.sin(pose.yaw), 0))), glow, shown)
-
+        m = join(at, affine(0.2 * np.sin(pose.yaw), 0))
+        upper = np.broadcast_to(line, (pose.frames, *line.shape))
+        lower = upper + np.stack([0 * opened, opened], -1)
+        stage.fill(strip(move(m, upper), move(m, lower)), glow, shown)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from train.data.puppets.geometry import Array
+from train.data.puppets.levels import LEVELS, STAGED
 from train.data.puppets.maps import Maps, measure
-from train.data.puppets.scenes import LEVELS, STAGED, Scene, open_scene
+from train.data.puppets.scenes import Scene, open_scene
 from train.data.puppets.stage import OVERSAMPLING, SIDE
 
 FPS = ((8, 0.15), (12, 0.35), (15, 0.2), (24, 0.3))

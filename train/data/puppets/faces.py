@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.data.puppets.geometry import Array, Form, Tube, affine, flat, join, move
+from train.data.puppets.geometry import Array, Form, Tube, affine, flat, join, move, strip
 from train.data.puppets.outlines import Rng, ellipse, polygon, squircle
 from train.data.puppets.palette import Palette, Tone, colour, mix
 from train.data.puppets.pose import Pose
@@ -28,7 +28,9 @@ class Face:
         if dark_skin:
             kinds, shares = ["white", "goggle"], [0.6, 0.4]
         self.eye = str(rng.choice(kinds, p=shares))
-        self.radius = rng.uniform(*{"dot": (0.09, 0.12), "bead": (0.13, 0.19)}.get(self.eye, (0.2, 0.3)))
+        self.radius = rng.uniform(
+            *{"dot": (0.09, 0.12), "bead": (0.13, 0.19)}.get(self.eye, (0.2, 0.3))
+        )
         self.tall = rng.uniform(1.0, 1.4)
         least = self.radius * (0.98 if self.eye == "goggle" else 1.25)
         self.apart = max(rng.uniform(0.3, 0.52), least)
@@ -66,7 +68,9 @@ class Face:
         self.weight = self.palette.weight * 0.75
         if self.cheeks:
             for side in (-1, 1):
-                m, seen = self._on_ball(side * (self.apart + 0.3), self.up + self.radius * 1.5 + 0.08)
+                m, seen = self._on_ball(
+                    side * (self.apart + 0.3), self.up + self.radius * 1.5 + 0.08
+                )
                 stage.fill(flat(ellipse(0.17, 0.11), m), self.blush, seen)
         if self.muzzle:
             m, seen = self._on_ball(0, self.mouth_up - 0.1, out=0.3)
@@ -87,9 +91,10 @@ class Face:
         pose = self.pose
         angle = np.arcsin(np.clip(x, -0.95, 0.95)) + pose.yaw
         place = affine(
-            np.sin(angle) * (1 + out) * 0.96, y + np.sin(np.clip(pose.nod, -0.4, 0.4)) * (0.5 + 0.5 * out), 0,
-            np.maximum(np.cos(angle), 0.12) ** 0.8, 1,
-        )  # fmt: skip
+            np.sin(angle) * (1 + out) * 0.96,
+            y + np.sin(np.clip(pose.nod, -0.4, 0.4)) * (0.5 + 0.5 * out),
+            sx=np.maximum(np.cos(angle), 0.12) ** 0.8,
+        )
         return join(self.head, place), self.shown & (np.cos(angle) > 0.08)
 
     def _eye(self, side: int) -> None:
@@ -133,8 +138,8 @@ class Face:
         stage = self.stage
         stage.fill(ball, self.dark, seen)
         at = join(m, affine(look[0] * 0.25, look[1] * 0.25))
-        stage.fill(flat(ellipse(0.72, 0.6, 0, 0.26), at), self.iris, seen, decor=True)
-        stage.fill(flat(ellipse(0.5, 0.52, 0, 0.02), at), self.dark, seen, decor=True)
+        stage.fill(flat(ellipse(0.72, 0.6, 0, 0.26), at), self.iris, seen)
+        stage.fill(flat(ellipse(0.5, 0.52, 0, 0.02), at), self.dark, seen)
         at = join(m, affine(look[0] * 0.6, look[1] * 0.6))
         stage.fill(flat(ellipse(0.3, 0.27, -0.28, -0.42, 12), at), WHITE, seen)
         stage.fill(flat(ellipse(0.15, 0.13, 0.32, 0.4, 10), at), WHITE, seen)
@@ -143,17 +148,15 @@ class Face:
         """The skin that comes down over the eye, and its edge."""
         edge = np.clip(2 * lid - 1, -0.98, 0.98)
         bow = np.arcsin(edge)
-        share = np.linspace(0, 1, 11)
-        angle = (np.pi - bow)[:, None] + share * (np.pi + 2 * bow)[:, None]
+        angle = (np.pi - bow)[:, None] + np.linspace(0, 1, 11) * (np.pi + 2 * bow)[:, None]
         arc = np.stack([np.cos(angle), np.sin(angle)], -1) * 1.07
-        half = np.sqrt(1 - edge**2)[:, None] * 1.05
-        x = half * np.linspace(1, -1, 7)
-        y = edge[:, None] + 0.2 * (1 - np.linspace(1, -1, 7) ** 2) * (0.3 + lid)[:, None]
-        line = np.stack([x, y], -1)
+        x = np.linspace(-1, 1, 11)
+        low = edge[:, None] + 0.2 * (1 - x**2) * (0.3 + lid)[:, None]
+        line = np.stack([np.sqrt(1 - edge**2)[:, None] * 1.05 * x, low], -1)
         shown = seen & (lid > 0.05)
         skin = mix(self.palette.main.rgb, self.palette.main.shade, 0.5)
-        self.stage.fill(flat(np.concatenate([arc, line], 1), m), skin, shown)
-        self.stage.fill(Tube(move(m, line), self._thin(7)).form(), self.dark, shown)
+        self.stage.fill(strip(move(m, arc), move(m, line)), skin, shown)
+        self.stage.fill(Tube(move(m, line), self._thin(11)).form(), self.dark, shown)
 
     def _lash(self, m: Array, side: int, lid: Array, seen: Array) -> None:
         for k in range(2):
@@ -179,7 +182,9 @@ class Face:
     def _nose(self) -> None:
         if self.nose == "none":
             return
-        m, seen = self._on_ball(0, self.mouth_up - (0.2 if self.muzzle else 0.14), out=0.36 if self.muzzle else 0.12)
+        m, seen = self._on_ball(
+            0, self.mouth_up - (0.2 if self.muzzle else 0.14), out=0.36 if self.muzzle else 0.12
+        )
         s = self.nose_size
         outline = {
             "dot": ellipse(s * 0.7, s * 0.7, count=14),
@@ -203,19 +208,19 @@ class Face:
         lower = bow + (1.15 * opened)[:, None] * np.sqrt(np.maximum(1 - x**2, 0))
         grid = np.broadcast_to(x, bow.shape)
         upper_line = np.stack([grid, bow], -1) * w
-        lower_line = np.stack([grid, lower], -1)[:, ::-1] * w
+        lower_line = np.stack([grid, lower], -1) * w
         wide = seen & (opened > 0.05)
         line = self.line
-        hole = flat(np.concatenate([upper_line, lower_line[:, 1:-1]], 1), m)
+        hole = strip(move(m, upper_line), move(m, lower_line))
         stage.inked([(hole, self.inside)], line, self.weight * 0.7, wide)
         low = (bow.max(1) + 1.15 * opened) * w
         size = np.clip(opened * 0.5, 0.05, 0.5) * w
         at = join(m, affine(0, low - size * 1.05, 0, w * 0.5, size))
         stage.fill(flat(ellipse(count=16), at), self.tongue, wide & (opened > 0.25), decor=True)
         if self.teeth:
-            t = upper_line[:, 1:-1]
-            strip = np.concatenate([t, (t + [0, 0.16 * w] * (opened[:, None, None] > 0))[:, ::-1]], 1)
-            stage.fill(flat(strip, m), WHITE, wide & (opened > 0.3), decor=True)
+            top = upper_line[:, 1:-1]
+            teeth = strip(move(m, top), move(m, top + [0, 0.16 * w]))
+            stage.fill(teeth, WHITE, wide & (opened > 0.3), decor=True)
         closed = seen & (opened <= 0.05)
         stage.fill(Tube(move(m, upper_line), self._thin(9)).form(), line, closed)
 

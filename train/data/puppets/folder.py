@@ -14,8 +14,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from train.data.puppets.clip import Clip, clip, stage_clip
+from train.data.puppets.levels import LEVELS
 from train.data.puppets.lottie import lottie_text
-from train.data.puppets.scenes import LEVELS
 from train.engine.files import write_text, write_whole
 
 MANIFEST = "puppets.json"

@@ -63,7 +63,9 @@ class Form:
         """Outward unit normals (f n 2) of the outline."""
         ring = np.concatenate([self.points[:, -1:], self.points, self.points[:, :1]], 1)
         x, y = (ring[:, 2:] - ring[:, :-2]).transpose(2, 0, 1)
-        area = np.einsum("fn,fn->f", ring[:, 1:-1, 0], y) - np.einsum("fn,fn->f", ring[:, 1:-1, 1], x)
+        area = np.einsum("fn,fn->f", ring[:, 1:-1, 0], y) - np.einsum(
+            "fn,fn->f", ring[:, 1:-1, 1], x
+        )
         scale = np.where(area > 0, 1.0, -1.0)[:, None] / np.maximum(np.sqrt(x * x + y * y), 1e-6)
         out = np.empty_like(self.points)
         out[..., 0], out[..., 1] = y * scale, -x * scale
@@ -74,6 +76,14 @@ class Form:
         normals = self.normals()
         weight = 1 - brush * 0.5 + brush * np.clip(normals @ LIGHT, 0, 1)
         return Form(self.points + normals * (width * weight)[..., None], self.anchors, self.cells)
+
+    def under(self, a: Array) -> Form:
+        """The same, carried along by a map (f 2 3)."""
+        anchors = np.broadcast_to(
+            self.anchors, (max(len(a), len(self.anchors)), *self.anchors.shape[1:])
+        )
+        moved = move(a, anchors.reshape(len(anchors), -1, 2)).reshape(len(anchors), -1, 3, 2)
+        return Form(move(a, self.points), moved, self.cells)
 
     def crescent(self, start: float, stop: float, depth: float) -> Form:
         """The shade inside along the edge from start to stop (0..1 of the outline)."""
@@ -97,6 +107,15 @@ def profile(values: Sequence[float], count: int) -> Array:
 def flat(outline: Array, a: Array) -> Form:
     """An outline (n 2) or (f n 2) that moves by a map (f 2 3)."""
     return Form(move(a, outline), move(a, CORNERS)[:, None])
+
+
+def strip(upper: Array, lower: Array) -> Form:
+    """What lies between two lines (f n 2) that bend on their own, point for point."""
+    n = upper.shape[1]
+    cells = tuple((i, i + 1, 2 * n - 2 - i, 2 * n - 1 - i) for i in range(n - 1))
+    middle = (lower[:, 1:] + lower[:, :-1]) / 2
+    points = np.concatenate([upper, lower[:, ::-1]], 1)
+    return Form(points, np.stack([upper[:, :-1], upper[:, 1:], middle], 2), cells)
 
 
 def bezier(points: Sequence[Array], count: int) -> Array:
@@ -160,7 +179,10 @@ class Tube:
                 np.stack([left[:, i], right[:, i + 1], left[:, i + 1]], 1),
             ]
         cells += [tuple(range(k - 1, k + CAP + 1)), (*range(2 * k + CAP - 1, 2 * k + 2 * CAP), 0)]
-        anchors += [np.stack([self.spine[:, e], right[:, e], self.spine[:, e] + way[:, e]], 1) for e in (-1, 0)]
+        anchors += [
+            np.stack([self.spine[:, e], right[:, e], self.spine[:, e] + way[:, e]], 1)
+            for e in (-1, 0)
+        ]
         return Form(points, np.stack(anchors, 1), tuple(cells))
 
     def at(self, u: Array, v: Array) -> Array:
@@ -181,5 +203,15 @@ class Tube:
         place = u * (self.spine.shape[1] - 1)
         low = min(int(place), self.spine.shape[1] - 2)
         share = place - low
-        mid, x, y = (s[:, low] * (1 - share) + s[:, low + 1] * share for s in (self.spine, across, way))
+        mid, x, y = (
+            s[:, low] * (1 - share) + s[:, low + 1] * share for s in (self.spine, across, way)
+        )
         return np.stack([x * size, -y * size, mid], -1)
+
+
+def scale_of(m: Array) -> Array:
+    """How much a map (f 2 3) enlarges, (f 1)."""
+    linear = m[..., :2]
+    return np.sqrt(np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]))[
+        :, None
+    ]

@@ -29,7 +29,7 @@ def lottie_text(stage: Stage, fps: int, height: int, width: int, name: str) -> s
         if not inside.any():
             continue
         points = fixed / 2**BITS + 0.5
-        still, fill = np.zeros_like(points[0]), "#%02x%02x%02x" % mark.colour
+        still, fill = np.zeros_like(points[0]), "#{:02x}{:02x}{:02x}".format(*mark.colour)
         for f, frame in enumerate(frames):
             path = Path(points[f], still, still) if inside[f] else None
             frame.append(Slot(path, fill))
@@ -47,7 +47,14 @@ def _background(stage: Stage, height: int, width: int) -> tuple[dict, dict]:
     png = io.BytesIO()
     Image.fromarray(picture).save(png, "PNG")
     link = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-    asset = {"id": "background", "w": picture.shape[1], "h": picture.shape[0], "u": "", "p": link, "e": 1}
+    asset = {
+        "id": "background",
+        "w": picture.shape[1],
+        "h": picture.shape[0],
+        "u": "",
+        "p": link,
+        "e": 1,
+    }
     maps = np.broadcast_to(stage.backdrop_maps(height, width), (stage.frames, 2, 3))
     zoom = np.hypot(maps[:, 0, 0], maps[:, 1, 0])
     turn = np.degrees(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
@@ -58,7 +65,14 @@ def _background(stage: Stage, height: int, width: int) -> tuple[dict, dict]:
         "r": _keys(turn[:, None].round(4)),
         "s": _keys(np.stack([zoom, zoom], -1).round(6) * 100),
     }
-    layer = {"ty": 2, "nm": "background", "refId": "background", "ind": 2, "ip": 0, "op": stage.frames}
+    layer = {
+        "ty": 2,
+        "nm": "background",
+        "refId": "background",
+        "ind": 2,
+        "ip": 0,
+        "op": stage.frames,
+    }
     return asset, layer | {"st": 0, "sr": 1, "bm": 0, "ks": moved}
 
 

@@ -64,7 +64,11 @@ def _numbered(stage: Stage, height: int, width: int) -> tuple[list[tuple], Array
     """(mark, first number, point numbers of each cell) of every form, the anchors (f cells 3 2) in
     pixels, and the form of each cell. Cell 0 is the backdrop."""
     behind = np.broadcast_to(stage.backdrop_maps(height, width), (stage.frames, 2, 3))
-    anchors, form_of, cells = [np.repeat(move(behind, CORNERS * 64)[:, None], SLACK + 1, 1)], [0] * (SLACK + 1), []
+    anchors, form_of, cells = (
+        [np.repeat(move(behind, CORNERS * 64)[:, None], SLACK + 1, 1)],
+        [0] * (SLACK + 1),
+        [],
+    )
     maps = {near: stage.camera.map(height, width, near) for near in {m.near for m in stage.marks}}
     for number, mark in enumerate(stage.marks):
         if mark.form is None:

@@ -27,7 +27,9 @@ def around(count: int) -> np.ndarray:
 
 
 @kept
-def ellipse(rx: float = 1.0, ry: float = 1.0, x: float = 0.0, y: float = 0.0, count: int = 24) -> np.ndarray:
+def ellipse(
+    rx: float = 1.0, ry: float = 1.0, x: float = 0.0, y: float = 0.0, count: int = 24
+) -> np.ndarray:
     a = around(count)
     return np.stack([x + rx * np.cos(a), y + ry * np.sin(a)], -1)
 
@@ -37,7 +39,9 @@ def squircle(power: float, count: int = 28) -> np.ndarray:
     """Between a diamond (1), a disc (2) and a rounded box (above)."""
     a = around(count)
     c, s = np.cos(a), np.sin(a)
-    return np.stack([np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)], -1)
+    return np.stack(
+        [np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)], -1
+    )
 
 
 def egg(wide_below: float, power: float = 2.1, count: int = 28) -> np.ndarray:
@@ -71,7 +75,9 @@ def _polygon(points: tuple, soft: float) -> np.ndarray:
     before, after = np.roll(p, 1, 0), np.roll(p, -1, 0)
     a, b = p + (before - p) * soft, p + (after - p) * soft
     t = np.linspace(0, 1, 5)[None, :, None]
-    return ((1 - t) ** 2 * a[:, None] + 2 * t * (1 - t) * p[:, None] + t**2 * b[:, None]).reshape(-1, 2)
+    return ((1 - t) ** 2 * a[:, None] + 2 * t * (1 - t) * p[:, None] + t**2 * b[:, None]).reshape(
+        -1, 2
+    )
 
 
 @kept

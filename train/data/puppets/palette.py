@@ -14,7 +14,11 @@ Rng = np.random.Generator
 Colour = tuple[int, int, int]
 
 _TO_LMS = np.array(
-    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
+    [
+        [1, 0.3963377774, 0.2158037573],
+        [1, -0.1055613458, -0.0638541728],
+        [1, -0.0894841775, -1.2914855480],
+    ]
 )
 _TO_RGB = np.array(
     [
@@ -48,7 +52,9 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def hue_name(hue: float) -> str:
-    return min(NAMES.items(), key=lambda item: min(abs(item[0] - hue % 1), 1 - abs(item[0] - hue % 1)))[1]
+    return min(
+        NAMES.items(), key=lambda item: min(abs(item[0] - hue % 1), 1 - abs(item[0] - hue % 1))
+    )[1]
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,9 @@ class Tone:
         return colour(self.lightness, self.chroma, self.hue)
 
     def by(self, lighter: float = 0.0, richer: float = 1.0, turn: float = 0.0) -> Tone:
-        return Tone(min(max(self.lightness + lighter, 0.0), 1.0), self.chroma * richer, self.hue + turn)
+        return Tone(
+            min(max(self.lightness + lighter, 0.0), 1.0), self.chroma * richer, self.hue + turn
+        )
 
     @property
     def shade(self) -> Colour:

@@ -54,7 +54,8 @@ class Pose:
         turned = join(
             affine(0, -height / 2), affine(turn=self.spin * self.facing), affine(0, height / 2)
         )
-        place = affine(self.x, self.y - self.lift, 0, scale * self.facing, scale)
+        high = self.lift * np.clip(1 + self.grow, 0, 1)
+        place = affine(self.x, self.y - high, 0, scale * self.facing, scale)
         return join(place, turned)
 
     @property

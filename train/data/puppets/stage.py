@@ -65,7 +65,9 @@ class Stage:
     marks: list[Mark] = field(default_factory=list)
     near: float = 1.0
 
-    def fill(self, form: Form, colour: Colour, shown: Array | None = None, decor: bool = False) -> None:
+    def fill(
+        self, form: Form, colour: Colour, shown: Array | None = None, decor: bool = False
+    ) -> None:
         """One flat shape without ink."""
         shape = (self.frames, *form.points.shape[1:])
         shown = np.ones(self.frames, bool) if shown is None else np.broadcast_to(shown, self.frames)
@@ -127,7 +129,9 @@ class Stage:
         """Pixels of the picture (from its first one's outer corner) -> pixels of frames (f 2 3)."""
         back = self.backdrop
         h, w = back.picture.shape[:2]
-        to_stage = affine(-w / 2 / back.scale, -h / 2 / back.scale, 0, 1 / back.scale, 1 / back.scale)
+        to_stage = affine(
+            -w / 2 / back.scale, -h / 2 / back.scale, 0, 1 / back.scale, 1 / back.scale
+        )
         return join(self.camera.map(height, width, back.near), to_stage)
 
     def _behind(self, height: int, width: int):

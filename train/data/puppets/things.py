@@ -1,175 +1,36 @@
-"""Blobs and ghosts, vehicles, and things with or without a face."""
+"""Things of one or a few parts, with or without a face."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from train.data.puppets.beasts import face_size
 from train.data.puppets.faces import Face
-from train.data.puppets.geometry import Array, Form, Tube, affine, bezier, flat, join, move, profile
-from train.data.puppets.outlines import Rng, box, cloud, drop, egg, ellipse, lumpy, petals, polygon, squircle, star
-from train.data.puppets.palette import Palette, Tone, colour
+from train.data.puppets.geometry import (
+    Array,
+    Form,
+    Tube,
+    affine,
+    bezier,
+    flat,
+    join,
+    move,
+)
+from train.data.puppets.outlines import (
+    Rng,
+    box,
+    cloud,
+    drop,
+    egg,
+    ellipse,
+    lumpy,
+    petals,
+    polygon,
+    squircle,
+    star,
+)
+from train.data.puppets.palette import Palette, Tone
 from train.data.puppets.pose import Pose
 from train.data.puppets.stage import Stage
-from train.data.puppets.timing import late
-from train.data.puppets.trimmings import Headwear, hand
-
-BLOBS = {  # noun -> half widths from below to above
-    "slime": (0.5, 0.52, 0.5, 0.44, 0.34, 0.2),
-    "ghost": (0.36, 0.35, 0.35, 0.35, 0.33, 0.24),
-    "jelly": (0.44, 0.46, 0.46, 0.44, 0.38, 0.26),
-    "egg": (0.26, 0.38, 0.42, 0.4, 0.32, 0.2),
-    "pear": (0.36, 0.44, 0.42, 0.3, 0.24, 0.17),
-    "mushroom": (0.22, 0.23, 0.22, 0.2, 0.2, 0.2),
-    "cactus": (0.26, 0.28, 0.28, 0.28, 0.27, 0.2),
-    "bean": (0.26, 0.32, 0.32, 0.32, 0.32, 0.25),
-}
-
-
-class Blob:
-    """A soft body about 1 unit tall that bends and wobbles."""
-
-    acts = ("hop", "jump", "turn", "nod", "talk", "wave", "dance", "stretch", "float", "cheer")
-
-    def __init__(self, rng: Rng, palette: Palette):
-        self.noun = str(rng.choice(list(BLOBS)))
-        self.palette, self.shaded = palette, rng.random() < 0.65
-        self.profile = profile(BLOBS[self.noun], 11) * rng.uniform(0.85, 1.15)
-        self.arms = rng.random() < 0.6
-        self.spots = rng.random() < 0.3
-        self.cap = self.noun == "mushroom"
-        self.face = Face(rng, palette)
-        ears = str(rng.choice(["none", "feelers", "horns", "point", "round"], p=[0.45, 0.2, 0.1, 0.15, 0.1]))
-        hat = str(rng.choice(["none", "leaf", "cone", "bow", "crown", "beanie"], p=[0.5, 0.2, 0.08, 0.08, 0.07, 0.07]))
-        self.wear = Headwear(rng, palette, "none" if self.cap else ears, "none", "none" if self.cap else hat)
-        self.height = 1.0
-        self.title = f"{palette.main.name} {self.noun}"
-
-    def paint(self, stage: Stage, pose: Pose) -> None:
-        p, ink, w, shown = self.palette, self.palette.ink, self.palette.weight, pose.shown
-        root = pose.root(1.0)
-        scale, (sx, sy) = face_size(root), pose.stretch
-        sway, heave = pose.sway(), pose.heave()
-        tip = np.stack([np.sin(pose.lean - 0.6 * sway) * 0.7, -0.8 * sy], -1)
-        bend = np.stack([0.15 * np.sin(pose.lean) - 0.1 * sway, -0.45 * sy], -1)
-        spine = bezier([np.array([[0.0, -0.12]]) + 0 * tip, bend, tip], 11)
-        ripple = 1 + 0.06 * np.sin(np.linspace(0, 3, 11) + (heave * 8)[:, None])
-        body = Tube(move(root, spine), scale * self.profile * sx[:, None] * ripple, (0.4, 0.95))
-        top = body.map(0.8)
-        top = np.concatenate([top[..., :2] / np.maximum(np.linalg.norm(top[..., :2], axis=1, keepdims=True), 1e-6), top[..., 2:]], -1)
-        head = join(top, affine(0, 0.06 * scale[:, 0], 0, self.profile[8] * sx * scale[:, 0], 0.25 * sy * scale[:, 0]))
-        ears = self.wear.ear_forms(head, pose.yaw, sway, heave)
-        if self.arms:
-            self._arm(stage, pose, body, scale, 0)
-        form = body.form()
-        stage.inked([*((f, t.rgb) for f, t, _ in ears), (form, p.main.rgb)], ink, w, shown)
-        stage.fill(form, p.main.rgb, shown, decor=True)
-        if self.spots:
-            ring = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-            for u, v, r in ((0.2, -0.5, 0.06), (0.14, 0.3, 0.045), (0.32, 0.68, 0.04), (0.85, 0.55, 0.05)):
-                stage.fill(flat(body.at(u + r * np.cos(ring), v + 2.2 * r * np.sin(ring)), affine(0, 0)), p.dark.rgb, shown, decor=True)
-        if self.shaded:
-            stage.fill(form.crescent(0.02, 0.36, 0.35 * self.profile.mean() * scale.mean()), p.main.shade, shown, decor=True)
-            shine = body.at(np.array([0.86, 0.8, 0.7, 0.66, 0.72, 0.82]), np.array([-0.5, -0.66, -0.74, -0.68, -0.56, -0.42]))
-            stage.fill(flat(shine, affine(0, 0)), p.main.by(0.12, 0.6).rgb, shown, decor=True)
-        at = body.map(0.38 if self.cap else 0.55)
-        at = np.concatenate([at[..., :2] / np.maximum(np.linalg.norm(at[..., :2], axis=1, keepdims=True), 1e-6), at[..., 2:]], -1)
-        size = self.profile[5:7].mean() * scale[:, 0]
-        self.face.paint(stage, join(at, affine(0, 0, 0.3 * pose.tilt, size * sx * 0.96, size * sy * 0.9)), pose, shown)
-        if self.cap:
-            dome = np.concatenate([squircle(2.2, 29)[14:] * (0.52, 0.42), [[0.4, 0.09], [0, 0.12], [-0.4, 0.09]]])
-            cap = join(top, affine(0, -0.02 * scale[:, 0], -0.2 * sway, scale[:, 0] * sx, scale[:, 0] * sy))
-            stage.inked([(flat(dome, cap), p.second.rgb)], ink, w, shown)
-            for x, y, r in ((-0.2, -0.16, 0.09), (0.12, -0.25, 0.07), (0.3, -0.08, 0.06)):
-                stage.fill(flat(ellipse(r, r * 0.9, x, y, 14), cap), p.light.rgb, shown, decor=True)
-        front = self.wear.front(head, pose.yaw, sway, heave)
-        if front:
-            stage.inked([(f, t.rgb) for f, t in front], ink, w, shown)
-        if self.arms:
-            self._arm(stage, pose, body, scale, 1)
-
-    def _arm(self, stage: Stage, pose: Pose, body: Tube, scale: Array, side: int) -> None:
-        sign = -1 if side == 0 else 1
-        start = body.at(np.array([0.42]), np.array([0.9 * sign]))[:, 0]
-        angle = np.pi / 2 - sign * (0.7 + np.minimum(pose.arms[:, side], 2.2)) - 0.3 * late(pose.heave(), 1)
-        if pose.facing < 0:
-            angle = np.pi - angle
-        way = np.stack([np.cos(angle), np.sin(angle)], -1) * scale * 0.26
-        bow = np.stack([-way[:, 1], way[:, 0]], -1) * 0.25 * sign * (0.4 + pose.elbows[:, side : side + 1])
-        limb = Tube(bezier([start, start + way * 0.5 + bow, start + way], 5), scale * np.array([0.055, 0.055, 0.05, 0.05, 0.05]))
-        turn = np.arctan2(way[:, 1], way[:, 0])
-        palm = hand(limb.spine[:, -1], turn, 0.075 * scale[:, 0])
-        p = self.palette
-        stage.inked([(limb.form(), p.main.rgb), *((f, p.main.rgb) for f in palm)], p.ink, p.weight, pose.shown)
-
-
-class Vehicle:
-    """Something on wheels about 1 unit long, that may have a face."""
-
-    acts = ("drive", "jump", "hop")
-
-    def __init__(self, rng: Rng, palette: Palette):
-        self.noun = str(rng.choice(["car", "bus", "truck", "train engine", "tractor"]))
-        self.palette, self.ink = palette, palette.ink
-        self.wheel = rng.uniform(0.11, 0.15) * (1.15 if self.noun == "tractor" else 1)
-        self.face = Face(rng, palette) if rng.random() < 0.55 else None
-        self.spokes = int(rng.integers(3, 6))
-        self.roof = rng.uniform(0.3, 0.4)
-        self.height = self.wheel + 0.26 + self.roof * 0.9
-        self.stripe = rng.random() < 0.5
-        self.title = f"{palette.main.name} {self.noun}"
-
-    def paint(self, stage: Stage, pose: Pose) -> None:
-        p, ink, w, shown = self.palette, self.ink, self.palette.weight, pose.shown
-        root = pose.root(self.height)
-        scale, (sx, sy) = face_size(root), pose.stretch
-        body = join(root, affine(0, -self.wheel, 0.3 * pose.lean, sx, sy), affine(0, 0.012 * np.sin(2 * np.pi * pose.stride * 2)))
-        roll = pose.stride * 2 * np.pi
-        long = {"bus": 0.46, "truck": 0.5}.get(self.noun, 0.48)
-        hull = polygon([(-long, -0.02), (-long, -0.24), (long * 0.6, -0.26), (long, -0.2), (long + 0.03, -0.02)], 0.2)
-        cab = {
-            "car": [(-0.34, -0.2), (-0.24, -0.2 - self.roof), (0.16, -0.2 - self.roof), (0.34, -0.2)],
-            "bus": [(-long, -0.1), (-long, -0.2 - self.roof), (long, -0.2 - self.roof), (long, -0.1)],
-            "truck": [(0.1, -0.1), (0.1, -0.2 - self.roof), (0.34, -0.2 - self.roof), (long, -0.15)],
-            "train engine": [(-long, -0.1), (-long, -0.2 - self.roof), (-0.12, -0.2 - self.roof), (-0.12, -0.1)],
-            "tractor": [(-long, -0.1), (-0.4, -0.2 - self.roof), (-0.02, -0.2 - self.roof), (0.02, -0.1)],
-        }[self.noun]
-        parts = [(flat(polygon(cab, 0.16), body), p.main), (flat(hull, body), p.main)]
-        if self.noun == "truck":
-            parts.insert(0, (flat(polygon([(-long, -0.1), (-long, -0.42), (0.08, -0.42), (0.08, -0.1)], 0.08), body), p.second))
-        if self.noun in ("train engine", "tractor"):
-            pipe = polygon([(0.2, -0.2), (0.18, -0.46), (0.32, -0.46), (0.3, -0.2)], 0.1)
-            parts.insert(0, (flat(pipe, body), p.dark))
-        stage.inked([(f, t.rgb) for f, t in parts], ink, w, shown)
-        glass = colour(0.9, 0.04, 0.6)
-        for window in self._windows() if self.face is None else ():
-            stage.inked([(flat(window, body), glass)], ink, w * 0.7, shown)
-        if self.stripe:
-            stage.fill(flat(polygon([(-long + 0.01, -0.1), (-long + 0.01, -0.14), (long, -0.13), (long, -0.09)], 0.1), body), p.accent.rgb, shown, decor=True)
-        light = flat(ellipse(0.035, 0.04, long - 0.03, -0.17, 12), body)
-        stage.fill(light, colour(0.94, 0.1, 0.27), shown, decor=True)
-        if self.face is not None:
-            x, size = {"car": (-0.03, 0.22), "truck": (0.27, 0.17), "bus": (0.22, 0.22)}.get(self.noun, (-0.25, 0.17))
-            at = join(body, affine(x, -0.16 - self.roof * 0.5, 0, size, 0.2))
-            turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.4 + 0.15})
-            turned.shown = shown
-            self.face.paint(stage, at, turned, shown)
-        for x in (-0.28, 0.28):
-            big = self.wheel * (1.25 if self.noun == "tractor" and x < 0 else 1)
-            rim = join(root, affine(x, -big + 0.0, roll, big, big))
-            stage.inked([(flat(ellipse(), rim), colour(0.3, 0.02, 0.75))], ink, w, shown)
-            stage.fill(flat(ellipse(0.58, 0.58), rim), p.light.by(-0.03).rgb, shown, decor=True)
-            for k in range(self.spokes):
-                spoke = polygon([(0.08, -0.08), (0.52, -0.1), (0.52, 0.1), (0.08, 0.08)], 0.1)
-                stage.fill(flat(spoke, join(rim, affine(turn=2 * np.pi * k / self.spokes))), p.accent.by(-0.1).rgb, shown, decor=True)
-
-    def _windows(self) -> list[Array]:
-        low, high = -0.24, -0.15 - self.roof
-        if self.noun == "bus":
-            return [box() * (0.075, (low - high) / 2 * 0.8) + (x, (low + high) / 2 - 0.02) for x in (-0.33, -0.12, 0.09, 0.31)]
-        spans = {"car": [(-0.25, -0.06), (-0.02, 0.2)], "truck": [(0.17, 0.36)], "train engine": [(-0.42, -0.18)], "tractor": [(-0.38, -0.06)]}
-        return [polygon([(a, low), (a + 0.03, high), (b - 0.05, high), (b, low)], 0.15) for a, b in spans[self.noun]]
-
 
 LIGHT = ("balloon", "cloud", "sun", "moon", "kite", "umbrella", "leaf")
 LIGHT_ACTS = ("float", "swing")
@@ -180,13 +41,39 @@ SOLID_ACTS = ("hop", "jump", "spin", "drop", "swing", "dance", "float")
 class Thing:
     """A thing of one or a few parts, about 1 unit tall, with or without a face."""
 
-    names = ("ball", "star", "apple", "gift", "balloon", "cup", "flower", "cloud", "sun", "clock", "leaf", "toast", "moon", "kite", "stone", "cookie", "umbrella")
+    names = (
+        "ball",
+        "star",
+        "apple",
+        "gift",
+        "balloon",
+        "cup",
+        "flower",
+        "cloud",
+        "sun",
+        "clock",
+        "leaf",
+        "toast",
+        "moon",
+        "kite",
+        "stone",
+        "cookie",
+        "umbrella",
+    )
 
     def __init__(self, rng: Rng, palette: Palette, noun: str = ""):
         self.noun = noun or str(rng.choice(self.names))
         self.palette, self.shaded = palette, rng.random() < 0.6
-        self.face = Face(rng, palette) if rng.random() < 0.5 and self.noun not in ("clock", "kite", "umbrella", "leaf") else None
-        self.acts = LIGHT_ACTS if self.noun in LIGHT else SOLID_ACTS + (("roll",) if self.noun in ROUND else ())
+        self.face = (
+            Face(rng, palette)
+            if rng.random() < 0.5 and self.noun not in ("clock", "kite", "umbrella", "leaf")
+            else None
+        )
+        self.acts = (
+            LIGHT_ACTS
+            if self.noun in LIGHT
+            else SOLID_ACTS + (("roll",) if self.noun in ROUND else ())
+        )
         self.turned = rng.uniform(-0.3, 0.3)
         self.lumps = lumpy(rng) * 0.46
         self.puff = cloud(rng, int(rng.integers(4, 6)))
@@ -197,7 +84,7 @@ class Thing:
         self.title = f"{palette.main.name} {self.noun}"
 
     def paint(self, stage: Stage, pose: Pose) -> None:
-        p, ink, w, shown = self.palette, self.palette.ink, self.palette.weight, pose.shown
+        ink, w, shown = self.palette.ink, self.palette.weight, pose.shown
         sx, sy = pose.stretch
         root = join(pose.root(1.0), affine(0, 0, 0, sx, sy), affine(0, -0.5, pose.lean))
         sway = pose.sway()
@@ -205,14 +92,21 @@ class Thing:
         stage.inked([(f, t.rgb) for f, t in parts], ink, w, shown)
         main = parts[-1][0]
         if self.shaded and self.noun not in ("umbrella", "kite"):
-            stage.fill(main.crescent(0.03, 0.42, 0.12 * pose.size), parts[-1][1].shade, shown, decor=True)
+            stage.fill(
+                main.crescent(0.03, 0.42, 0.12 * pose.size), parts[-1][1].shade, shown, decor=True
+            )
         self._details(stage, root, pose)
         if self.face is not None:
             low = {"cup": 0.1, "gift": 0.12, "apple": 0.08, "flower": -0.1}.get(self.noun, 0.0)
             size = {"flower": 0.24, "moon": 0.3, "star": 0.3}.get(self.noun, 0.36)
             turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.7})
             turned.shown = shown
-            self.face.paint(stage, join(root, affine(-0.1 if self.noun == "moon" else 0, low, 0, size, size * 0.92)), turned, shown)
+            self.face.paint(
+                stage,
+                join(root, affine(-0.1 if self.noun == "moon" else 0, low, 0, size, size * 0.92)),
+                turned,
+                shown,
+            )
 
     def _parts(self, m: Array, sway: Array, pose: Pose) -> list[tuple[Form, Tone]]:
         p = self.palette
@@ -224,43 +118,140 @@ class Thing:
         if n == "star":
             return [put(star(5, 0.55, 0.22) * 0.5, p.main)]
         if n == "apple":
-            leaf = put(drop(0.6) * (0.1, 0.16) + (0, -0.14), p.accent, affine(0.05, -0.4, 0.8 - sway))
-            return [put(box() * (0.03, 0.11) + (0, -0.46), p.dark), leaf, put(egg(-0.08, 2.2) * (0.46, 0.43) + (0, 0.06), p.main)]
+            leaf = put(
+                drop(0.6) * (0.1, 0.16) + (0, -0.14), p.accent, affine(0.05, -0.4, 0.8 - sway)
+            )
+            return [
+                put(box() * (0.03, 0.11) + (0, -0.46), p.dark),
+                leaf,
+                put(egg(-0.08, 2.2) * (0.46, 0.43) + (0, 0.06), p.main),
+            ]
         if n == "gift":
-            loops = [put(ellipse(0.14, 0.09, s * 0.13, -0.34, 16), p.accent, affine(0, 0, 0.2 * sway)) for s in (-1, 1)]
-            return [*loops, put(box() * (0.42, 0.34) + (0, 0.14), p.main), put(box() * (0.47, 0.11) + (0, -0.18), p.main.by(0.04))]
+            loops = [
+                put(ellipse(0.14, 0.09, s * 0.13, -0.34, 16), p.accent, affine(0, 0, 0.2 * sway))
+                for s in (-1, 1)
+            ]
+            return [
+                *loops,
+                put(box() * (0.42, 0.34) + (0, 0.14), p.main),
+                put(box() * (0.47, 0.11) + (0, -0.18), p.main.by(0.04)),
+            ]
         if n == "balloon":
-            string = Tube(move(m, bezier([np.array([[0.0, 0.3]]), np.stack([0.25 * sway, 0.5 + 0 * sway], -1), np.stack([0.5 * sway, 0.85 + 0 * sway], -1)], 6)), 0.012 * pose.size).form()
-            return [(string, p.dark), put(polygon([(-0.07, 0.36), (0, 0.24), (0.07, 0.36)], 0.1), p.main), put(egg(-0.14, 2.1) * (0.36, 0.42) + (0, -0.12), p.main)]
+            string = Tube(
+                move(
+                    m,
+                    bezier(
+                        [
+                            np.array([[0.0, 0.3]]),
+                            np.stack([0.25 * sway, 0.5 + 0 * sway], -1),
+                            np.stack([0.5 * sway, 0.85 + 0 * sway], -1),
+                        ],
+                        6,
+                    ),
+                ),
+                0.012 * pose.size,
+            ).form()
+            return [
+                (string, p.dark),
+                put(polygon([(-0.07, 0.36), (0, 0.24), (0.07, 0.36)], 0.1), p.main),
+                put(egg(-0.14, 2.1) * (0.36, 0.42) + (0, -0.12), p.main),
+            ]
         if n == "cup":
-            return [put(ellipse(0.2, 0.2, 0.34, 0.06, 20), p.main), put(ellipse(0.1, 0.11, 0.36, 0.06, 16), p.second), put(polygon([(-0.36, -0.36), (0.36, -0.36), (0.3, 0.48), (-0.3, 0.48)], 0.14), p.main)]
+            return [
+                put(ellipse(0.2, 0.2, 0.34, 0.06, 20), p.main),
+                put(ellipse(0.1, 0.11, 0.36, 0.06, 16), p.second),
+                put(
+                    polygon([(-0.36, -0.36), (0.36, -0.36), (0.3, 0.48), (-0.3, 0.48)], 0.14),
+                    p.main,
+                ),
+            ]
         if n == "flower":
-            stem = Tube(move(m, bezier([np.array([[0.0, 0.5]]), np.array([[0.04, 0.3]]) + 0 * sway[:, None], np.array([[0.0, 0.0]]) + 0 * sway[:, None]], 5)), 0.03 * pose.size).form()
+            stem = Tube(
+                move(
+                    m,
+                    bezier(
+                        [
+                            np.array([[0.0, 0.5]]),
+                            np.array([[0.04, 0.3]]) + 0 * sway[:, None],
+                            np.array([[0.0, 0.0]]) + 0 * sway[:, None],
+                        ],
+                        5,
+                    ),
+                ),
+                0.03 * pose.size,
+            ).form()
             green = Tone(0.66, 0.14, 0.38)
             leaf = put(drop(0.6) * (0.09, 0.17) + (0, -0.14), green, affine(0.02, 0.38, 1.1 - sway))
-            return [(stem, green), leaf, put(petals(self.count, self.depth) * 0.4 + (0, -0.1), p.main), put(ellipse(0.25, 0.25, 0, -0.1), p.light)]
+            return [
+                (stem, green),
+                leaf,
+                put(petals(self.count, self.depth) * 0.4 + (0, -0.1), p.main),
+                put(ellipse(0.25, 0.25, 0, -0.1), p.light),
+            ]
         if n == "cloud":
             return [put(self.puff * (0.62, 0.62) + (0, 0.2), Tone(0.96, 0.015, 0.7))]
         if n == "sun":
-            return [put(star(12, 0.72, 0.1) * 0.5, Tone(0.8, 0.16, 0.2), affine(turn=0.5 * np.sin(pose.flap))), put(ellipse(0.34, 0.34), Tone(0.88, 0.15, 0.26))]
+            return [
+                put(
+                    star(12, 0.72, 0.1) * 0.5,
+                    Tone(0.8, 0.16, 0.2),
+                    affine(turn=0.5 * np.sin(pose.flap)),
+                ),
+                put(ellipse(0.34, 0.34), Tone(0.88, 0.15, 0.26)),
+            ]
         if n == "leaf":
             return [put(drop(0.75) * (0.3, 0.48), p.main)]
         if n == "toast":
-            return [put(polygon([(-0.4, -0.4), (0, -0.34), (0.4, -0.4), (0.46, -0.1), (0.36, 0.0), (0.36, 0.42), (-0.36, 0.42), (-0.36, 0.0), (-0.46, -0.1)], 0.3), Tone(0.62, 0.1, 0.17)), put(squircle(3.4, 24) * (0.3, 0.32), Tone(0.88, 0.06, 0.22))]
+            return [
+                put(
+                    polygon(
+                        [
+                            (-0.4, -0.4),
+                            (0, -0.34),
+                            (0.4, -0.4),
+                            (0.46, -0.1),
+                            (0.36, 0.0),
+                            (0.36, 0.42),
+                            (-0.36, 0.42),
+                            (-0.36, 0.0),
+                            (-0.46, -0.1),
+                        ],
+                        0.3,
+                    ),
+                    Tone(0.62, 0.1, 0.17),
+                ),
+                put(squircle(3.4, 24) * (0.3, 0.32), Tone(0.88, 0.06, 0.22)),
+            ]
         if n == "moon":
-            a, b = np.linspace(0.35 * np.pi, 1.65 * np.pi, 18), np.linspace(1.55 * np.pi, 0.45 * np.pi, 14)
+            a, b = (
+                np.linspace(0.35 * np.pi, 1.65 * np.pi, 18),
+                np.linspace(1.55 * np.pi, 0.45 * np.pi, 14),
+            )
             outer = np.stack([np.cos(a), np.sin(a)], -1) * 0.48
             inner = np.stack([np.cos(b) * 0.42 + 0.2, np.sin(b) * 0.42], -1)
             return [put(np.concatenate([outer, inner]), Tone(0.9, 0.1, 0.26))]
         if n == "kite":
             links = np.linspace(0, 1, 6)[:, None] * np.array([0.0, 0.5]) + (0, 0.45)
-            wave = np.stack([0.12 * np.sin(links[:, 1] * 8 - k * 0.9) * (links[:, 1] - 0.45) * 2 for k in range(pose.frames)])
+            wave = np.stack(
+                [
+                    0.12 * np.sin(links[:, 1] * 8 - k * 0.9) * (links[:, 1] - 0.45) * 2
+                    for k in range(pose.frames)
+                ]
+            )
             spine = np.stack([wave, np.broadcast_to(links[:, 1], wave.shape)], -1)
-            return [(Tube(move(m, spine), 0.012 * pose.size).form(), p.dark), put(polygon([(0, -0.5), (0.38, -0.08), (0, 0.48), (-0.38, -0.08)], 0.06), p.main)]
+            return [
+                (Tube(move(m, spine), 0.012 * pose.size).form(), p.dark),
+                put(polygon([(0, -0.5), (0.38, -0.08), (0, 0.48), (-0.38, -0.08)], 0.06), p.main),
+            ]
         if n == "stone":
             return [put(self.lumps, Tone(0.65, 0.02, 0.7))]
         if n == "umbrella":
-            top = np.concatenate([squircle(2, 25)[12:] * (0.5, 0.44) , *[[[0.5 - 0.125 * k, -0.02 - 0.06 * (k % 2)]] for k in range(1, 8)]])
+            top = np.concatenate(
+                [
+                    squircle(2, 25)[12:] * (0.5, 0.44),
+                    *[[[0.5 - 0.125 * k, -0.02 - 0.06 * (k % 2)]] for k in range(1, 8)],
+                ]
+            )
             return [put(box() * (0.02, 0.42) + (0, 0.1), p.dark), put(top, p.main)]
         if n == "cookie":
             return [put(lumpy(np.random.default_rng(3), 0.02) * 0.46, Tone(0.7, 0.1, 0.18))]
@@ -276,11 +267,22 @@ class Thing:
         if n == "ball" and self.ball == 0:
             for k in range(3):
                 a = np.linspace(2 * np.pi * k / 3, 2 * np.pi * (k + 0.5) / 3, 8)
-                put(np.concatenate([[[0, 0]], np.stack([np.cos(a), np.sin(a)], -1) * 0.47]), (p.second, p.accent, p.light)[k])
+                put(
+                    np.concatenate([[[0, 0]], np.stack([np.cos(a), np.sin(a)], -1) * 0.47]),
+                    (p.second, p.accent, p.light)[k],
+                )
             put(ellipse(0.1, 0.1), p.light)
         elif n == "ball" and self.ball == 1:
             y = np.linspace(-0.45, 0.45, 7)
-            put(np.concatenate([np.stack([y, 0.1 * (1 - (y / 0.45) ** 2) - 0.14], -1), np.stack([y, 0.1 * (1 - (y / 0.45) ** 2) + 0.06], -1)[::-1]]), p.second)
+            put(
+                np.concatenate(
+                    [
+                        np.stack([y, 0.1 * (1 - (y / 0.45) ** 2) - 0.14], -1),
+                        np.stack([y, 0.1 * (1 - (y / 0.45) ** 2) + 0.06], -1)[::-1],
+                    ]
+                ),
+                p.second,
+            )
         elif n == "ball" and self.ball == 2:
             for x, y in ((-0.2, -0.2), (0.22, -0.1), (-0.05, 0.22), (0.1, -0.34), (-0.32, 0.1)):
                 put(ellipse(0.08, 0.08, x, y, 12), p.second)
@@ -292,7 +294,9 @@ class Thing:
                 put(box() * (0.012, 0.04) + (0, -0.38), p.dark, affine(turn=2 * np.pi * k / 12))
             for size, speed in ((0.34, 1.0), (0.24, 0.083)):
                 at = affine(turn=2 * np.pi * (pose.stride * speed + self.turned))
-                stage.fill(flat(box() * (0.022, size / 2) + (0, -size / 2), join(m, at)), p.dark.rgb, shown)
+                stage.fill(
+                    flat(box() * (0.022, size / 2) + (0, -size / 2), join(m, at)), p.dark.rgb, shown
+                )
             put(ellipse(0.05, 0.05, count=12), p.accent)
         elif n == "leaf":
             put(box() * (0.012, 0.4) + (0, 0.05), p.main.by(-0.14))
@@ -304,6 +308,8 @@ class Thing:
                 put(ellipse(0.06, 0.055, x, y, 12), Tone(0.4, 0.06, 0.13))
         elif n == "umbrella":
             for x in (-0.25, 0.0, 0.25):
-                put(polygon([(x - 0.05, -0.06), (x * 0.5, -0.42), (x + 0.05, -0.06)], 0.1), p.second)
+                put(
+                    polygon([(x - 0.05, -0.06), (x * 0.5, -0.42), (x + 0.05, -0.06)], 0.1), p.second
+                )
         elif n in ("balloon", "apple", "cup"):
             put(ellipse(0.05, 0.1, -0.2, -0.2, 12), Tone(0.97, 0.01, 0.0), affine(0, 0, 0.0))

@@ -39,6 +39,13 @@ def cycle(phase: Array, size: float = 1.0) -> Array:
     return size * np.sin(2 * np.pi * phase)
 
 
+def cycles(
+    rng: np.random.Generator, seconds: float, period: tuple[float, float], most: float = 1.6
+) -> float:
+    """How many cycles of a period drawn from a range (seconds) a clip has: a third to `most`."""
+    return float(np.clip(seconds / rng.uniform(*period), 0.35, most))
+
+
 def spring(target: Array, stiff: float = 0.5, drag: float = 0.45, warm: bool = False) -> Array:
     """What follows target (f ...) late and softly, and overshoots where drag is low. `warm` lets
     it swing in before the first frame, as if the way there went on backwards."""
