@@ -52,7 +52,7 @@ class Fish:
             [np.broadcast_to((along - 0.45), wave.shape) * sx[:, None] ** 0.5, wave], -1
         )
         widths = profile([0.16, 0.5, 0.84, 1.0, 0.92, 0.62], k)
-        body = Tube(move(root, spine), scale * self.girth * widths * sy[:, None])
+        body = Tube(move(root, spine), scale * self.girth * widths * sy[:, None], side=pose.facing)
         tail_at = join(
             root, affine(spine[:, 0, 0], spine[:, 0, 1], 0.9 * late(pose.flap, 2.5) * 0.5)
         )

@@ -146,6 +146,7 @@ class Tube:
     spine: Array
     widths: Array
     ends: tuple[float, float] = (1.0, 1.0)  # how far the round ends stand out
+    side: float = 1.0  # -1: right and left change places, as in a mirror
 
     def _sides(self) -> tuple[Array, Array, Array]:
         p = self.spine
@@ -154,7 +155,7 @@ class Tube:
         way[:, 0], way[:, -1] = p[:, 1] - p[:, 0], p[:, -1] - p[:, -2]
         way /= np.maximum(np.sqrt((way * way).sum(-1, keepdims=True)), 1e-6)
         across = np.empty_like(way)
-        across[..., 0], across[..., 1] = -way[..., 1], way[..., 0]
+        across[..., 0], across[..., 1] = -way[..., 1] * self.side, way[..., 0] * self.side
         return way, across, np.broadcast_to(self.widths, self.spine.shape[:2])[..., None]
 
     def form(self) -> Form:

@@ -92,7 +92,7 @@ class Quadruped:
             * np.interp(np.linspace(0, 1, 9), [0, 0.25, 0.6, 1], [0.86, 1, 0.96, 0.92])
             * sx[:, None] ** 0.4
         )
-        trunk = Tube(move(root, spine), widths * scale)
+        trunk = Tube(move(root, spine), widths * scale, side=pose.facing)
         tube, _ = tail(
             self.tail, rump + [-self.girth * 0.75, -0.03], sway, heave, 0.34, 0.6 * pose.flap
         )

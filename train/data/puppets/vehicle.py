@@ -108,7 +108,7 @@ class Vehicle:
             parts.insert(0, (flat(pipe, body), p.dark))
         stage.inked([(f, t.rgb) for f, t in parts], ink, w, shown)
         glass = colour(0.9, 0.04, 0.6)
-        for window in self._windows() if self.face is None else ():
+        for window in self._windows() if self.face is None else self._windows()[:-2]:
             stage.inked([(flat(window, body), glass)], ink, w * 0.7, shown)
         if self.stripe:
             stage.fill(
