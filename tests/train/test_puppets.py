@@ -116,7 +116,8 @@ def test_bent_forms_carry_their_points_along() -> None:
 
 
 def test_levels_grow_harder() -> None:
-    """More surfaces, more that is hidden at the end, and a cross-fade that is further off."""
+    """More surfaces from level to level (compared two apart, of a few clips), more that is hidden
+    at the end, and a cross-fade that is further off."""
     surfaces, hidden, lost = [], [], []
     for level in range(LEVELS):
         made = [clip(9, i, level, 8, 64, 64, maps=True) for i in range(10)]
@@ -127,8 +128,9 @@ def test_levels_grow_harder() -> None:
         lost.append(
             np.mean([np.abs(f - m.frames).mean() for f, m in zip(fades, made, strict=True)])
         )
-    assert surfaces == sorted(surfaces) and surfaces[0] < 4 < surfaces[3]
-    assert max(hidden[:3]) < hidden[5] and max(lost[:2]) < lost[5]
+    assert all(a < b for a, b in zip(surfaces, surfaces[2:], strict=False))
+    assert surfaces[0] < 4 < surfaces[1] and 2 * surfaces[3] < surfaces[5]
+    assert max(hidden[:4]) < hidden[5] and max(lost[:3]) < lost[5]
 
 
 def test_captions_say_who_does_what_where() -> None:

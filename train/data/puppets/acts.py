@@ -29,3 +29,12 @@ ACTS: dict[str, Callable[..., str]] = {
     "flap": gestures.flap,
     "wag": gestures.wag,
 }
+SHARES = {  # how often one is chosen, 1 where it is not named
+    **{"walk": 2.0, "run": 1.3, "jump": 1.4, "turn": 1.5, "wave": 1.5, "swim": 2.5, "fly": 1.5},
+    **{"spin": 0.35, "swing": 0.6, "nod": 0.6},
+}
+BESIDE = {  # acts that leave room for a gesture, and which
+    **dict.fromkeys(("walk", "run", "hop", "float"), ("wave", "turn", "talk")),
+    **dict.fromkeys(("swim", "fly", "swing"), ("turn", "talk")),
+    **dict.fromkeys(("wave", "wag"), ("talk",)),
+}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.puppets import gestures
-from train.data.puppets.acts import ACTS
+from train.data.puppets.acts import ACTS, BESIDE, SHARES
 from train.data.puppets.backdrops import Place, paint_place
 from train.data.puppets.biped import Biped
 from train.data.puppets.bird import Bird
@@ -104,7 +104,13 @@ class Scene:
         names = [a for a in body.acts if allowed is None or a in allowed] or list(body.acts)
         if self.place.kind == "air":
             names = [a for a in names if a in ("fly", "float", "spin", "flap")] or ["float"]
-        words = ACTS[str(rng.choice(names))](pose, rng, u, self.seconds, reach)
+        shares = np.array([SHARES.get(a, 1.0) for a in names])
+        name = str(rng.choice(names, p=shares / shares.sum()))
+        words = ACTS[name](pose, rng, u, self.seconds, reach)
+        beside = [g for g in BESIDE.get(name, ()) if g in body.acts and allowed is None]
+        if beside and rng.random() < 0.35:
+            gesture = ACTS[str(rng.choice(beside))](pose, rng, u, self.seconds, reach)
+            words = f"{words} and {gesture}"
         room = pose.y + 54 * max(1 / self.aspect, 1) - size  # up to the frame's edge
         pose.lift = pose.lift * min(
             1.0, max(float(room.min()), 6.0) / max(float(pose.lift.max()), 1e-6)
