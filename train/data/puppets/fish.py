@@ -96,8 +96,7 @@ class Fish:
                 shown,
                 decor=True,
             )
-        turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.6 + 0.25})
-        turned.shown = shown
+        turned = pose.with_yaw(0.6, 0.25)
         self.face.paint(
             stage,
             join(root, affine(0.27, -0.02, 0, self.girth * 0.95, self.girth * 0.85)),

@@ -45,9 +45,8 @@ def write_set(config: PuppetsConfig) -> Path:
     folder holds clips of other options."""
     out = Path(config.out)
     _check(config, out / MANIFEST)
-    width = 6
     for number in tqdm(range(config.count), "clips"):
-        name = f"puppet_{number:0{width}d}"
+        name = f"puppet_{number:06d}"
         if config.format == "lottie":
             _write_lottie(config, number, out, name)
         elif not (out / name).is_dir():

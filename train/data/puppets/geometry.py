@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -171,20 +172,13 @@ class Tube:
 
         far, near = cap(k - 1, 1, self.ends[1]), cap(0, -1, self.ends[0])
         points = np.concatenate([right, far, left[:, ::-1], near], 1)
-        other = [2 * k + CAP - 1 - i for i in range(k)]  # of the left side's points
-        cells, anchors = [], []
-        for i in range(k - 1):
-            cells += [(i, i + 1, other[i]), (other[i], i + 1, other[i + 1])]
-            anchors += [
-                np.stack([right[:, i], right[:, i + 1], left[:, i]], 1),
-                np.stack([left[:, i], right[:, i + 1], left[:, i + 1]], 1),
-            ]
-        cells += [tuple(range(k - 1, k + CAP + 1)), (*range(2 * k + CAP - 1, 2 * k + 2 * CAP), 0)]
-        anchors += [
-            np.stack([self.spine[:, e], right[:, e], self.spine[:, e] + way[:, e]], 1)
-            for e in (-1, 0)
-        ]
-        return Form(points, np.stack(anchors, 1), tuple(cells))
+        spans = np.empty((len(points), k - 1, 2, 3, 2))  # two triangles between stations
+        spans[:, :, 0, 0], spans[:, :, 0, 1] = right[:, :-1], right[:, 1:]
+        spans[:, :, 0, 2] = spans[:, :, 1, 0] = left[:, :-1]
+        spans[:, :, 1, 1], spans[:, :, 1, 2] = right[:, 1:], left[:, 1:]
+        ends = [np.stack([self.spine, right, self.spine + way], 2)[:, e, None] for e in (0, -1)]
+        anchors = [ends[0], spans.reshape(len(points), 2 * k - 2, 3, 2), ends[1]]
+        return Form(points, np.concatenate(anchors, 1), _tube_cells(k))
 
     def at(self, u: Array, v: Array) -> Array:
         """Points (f n 2) at shares u (0..1) of the spine and v (-1..1) of the half width."""
@@ -208,6 +202,19 @@ class Tube:
             s[:, low] * (1 - share) + s[:, low + 1] * share for s in (self.spine, across, way)
         )
         return np.stack([x * size, -y * size, mid], -1)
+
+
+@lru_cache
+def _tube_cells(k: int) -> tuple[tuple[int, ...], ...]:
+    """Of a tube of k stations, along it: near end, two triangles between stations, far end."""
+    other = [2 * k + CAP - 1 - i for i in range(k)]  # of the left side's points
+    spans = [
+        cell
+        for i in range(k - 1)
+        for cell in ((i, i + 1, other[i]), (other[i], i + 1, other[i + 1]))
+    ]
+    near = (*range(2 * k + CAP - 1, 2 * k + 2 * CAP), 0)
+    return near, *spans, tuple(range(k - 1, k + CAP + 1))
 
 
 def scale_of(m: Array) -> Array:

@@ -89,7 +89,7 @@ def staged(scene: Scene) -> str:
             p=[0.24, 0.2, 0.12, 0.2, 0.1, 0.14],
         )
     )
-    if extra == "throw" and scene.place.kind in ("land", "room", "flat"):
+    if extra == "throw" and scene.grounded:
         return _throw(scene)
     if extra in ("behind", "appear"):
         return _covered(scene, extra)
@@ -117,51 +117,43 @@ def whole(scene: Scene) -> str:
     drift = Drift(rng, scene.place, scene.palette(), scene.seconds) if rng.random() < 0.35 else None
     if drift:
         drift.paint(scene.stage, u, before=False)
-    spots = np.linspace(-0.52, 0.52, count) * half * rng.uniform(0.8, 1.1) + rng.uniform(
-        -6, 6, count
-    )
-    covers = [
-        (float(rng.uniform(-0.8, 0.8) * half), 0.0)
-        for _ in range(int(rng.choice([0, 1, 2], p=[0.3, 0.5, 0.2])))
-    ]
-    order = np.argsort(rng.random(count))
-    for k in order:
-        crossing = rng.random() < 0.45
+    spots = np.linspace(-0.52, 0.52, count) * half * rng.uniform(0.8, 1.1)
+    spots = spots + rng.uniform(-6, 6, count)
+    covers = list(rng.uniform(-0.8, 0.8, int(rng.choice([0, 1, 2], p=[0.3, 0.5, 0.2]))) * half)
+    for k in np.argsort(rng.random(count)):
         actor = scene.actor(kinds, None, float(spots[k]), 0.8 if count == 2 else 0.68)
-        pose = actor.pose
-        if crossing:
-            way = track(
-                u, (0, -1), (1, 1, str(rng.choice(["slow", "even", "slow in"])))
-            ) * rng.uniform(10, 26)
-            pose.x = pose.x + way * (
-                pose.facing
-                if actor.body.acts[0] in ("walk", "drive", "swim")
-                else rng.choice([-1, 1])
-            )
-            if "walk" in actor.body.acts and not pose.step.any():
-                pose.stride, pose.step = (
-                    way / (0.84 * pose.size) * pose.facing,
-                    np.full_like(u, 0.9),
-                )
+        words = actor.words
+        if rng.random() < 0.45:
+            _cross(scene, actor)
         elif rng.random() < 0.2:
-            _pop(scene, pose)
+            words = f"{_pop(scene, actor.pose)} and {words}"
         if rng.random() < 0.3 and covers:
-            self_at, _ = covers.pop()
-            Cover(rng, scene.place, scene.palette(), rng.uniform(24, 40)).paint(
-                scene.stage, self_at, scene.place.ground + rng.uniform(-4, 2), u
-            )
+            cover = Cover(rng, scene.place, scene.palette(), rng.uniform(24, 40))
+            low = scene.place.ground + rng.uniform(-4, 2)
+            cover.paint(scene.stage, covers.pop(), low, u)
         scene.perform(actor)
-        said.append(f"{a_or_an(actor.body.title)} {actor.words}")
-    for at, _ in covers:
+        said.append(f"{a_or_an(actor.body.title)} {words}")
+    for at in covers:
         scene.stage.near = float(rng.uniform(1.0, 1.25))
-        Cover(rng, scene.place, scene.palette(), rng.uniform(22, 42)).paint(
-            scene.stage, at, scene.place.ground + rng.uniform(7, 16), u
-        )
+        cover = Cover(rng, scene.place, scene.palette(), rng.uniform(22, 42))
+        cover.paint(scene.stage, at, scene.place.ground + rng.uniform(7, 16), u)
         scene.stage.near = 1.0
     if drift:
         drift.paint(scene.stage, u, before=True)
     words = " and ".join(said) + f" {scene.place.words}"
     return f"{words}, {scene.camera(rng.uniform(0.5, 1.1))}" if rng.random() < 0.65 else words
+
+
+def _cross(scene: Scene, actor: Actor) -> None:
+    """Through the picture while it performs, so that it passes others; on foot where it can."""
+    rng, pose = scene.rng, actor.pose
+    ease = str(rng.choice(["slow", "even", "slow in"]))
+    way = track(scene.u, (0, -1), (1, 1, ease)) * rng.uniform(10, 26)
+    ahead = actor.body.acts[0] in ("walk", "drive", "swim")
+    pose.x = pose.x + way * (pose.facing if ahead else rng.choice([-1, 1]))
+    if "walk" in actor.body.acts and not pose.step.any():
+        pose.stride = way / (0.84 * pose.size) * pose.facing
+        pose.step = np.full_like(way, 0.9)
 
 
 def _enter(scene: Scene, actor: Actor) -> None:
@@ -171,22 +163,21 @@ def _enter(scene: Scene, actor: Actor) -> None:
     stop = rng.uniform(0.6, 0.9)
     way = track(scene.u, (0, 1), (stop, 0, str(rng.choice(["overshoot", "slow in"]))))
     pose.x = pose.x - way * outside * rng.uniform(0.7, 1.0)
-    pose.lean = pose.lean + 0.25 * pose.facing * np.gradient(way) * 10 * pose.facing * -0.3
+    pose.lean = pose.lean - 0.75 * np.gradient(way)
     if not pose.step.any():
         pose.stride = -way * outside / (0.84 * pose.size) * pose.facing
         pose.step = np.clip(np.abs(np.gradient(pose.stride)) * 12, 0, 0.9)
 
 
 def _pop(scene: Scene, pose: Pose) -> str:
-    """Appears out of nothing or vanishes into it, with an overshoot."""
+    """Appears out of nothing or vanishes into it, with an overshoot; its words."""
     rng = scene.rng
     begin = rng.uniform(0.1, 0.4)
     grow = track(scene.u, (begin, -1), (begin + rng.uniform(0.25, 0.45), 0, "overshoot"))
-    if rng.random() < 0.35:
-        grow = grow[::-1].copy()
-    pose.grow = pose.grow + grow
+    out = rng.random() < 0.35
+    pose.grow = pose.grow + (grow[::-1] if out else grow)
     pose.shown = pose.shown & (pose.grow > -0.93)
-    return "pops up"
+    return "vanishes" if out else "pops up"
 
 
 def _covered(scene: Scene, kind: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from copy import copy
 
 import numpy as np
 
@@ -10,43 +10,47 @@ from train.data.puppets.geometry import Array, affine, join
 from train.data.puppets.timing import speed, spring
 
 
-@dataclass
 class Pose:
-    """Where a character is and what it does. Lengths are stage units, angles radians, the rest
-    shares; (f) each, but for arms and elbows (f 2): left and right of the picture."""
+    """Where a character is and what it does, at rest to begin with. Lengths are stage units, angles
+    radians, the rest shares; (f) each, but for arms and elbows (f 2): left and right of the
+    picture."""
 
-    frames: int
-    size: float  # the character's height
-    facing: float = 1.0  # -1: mirrored
-    x: Array = field(default=None)  # type: ignore[assignment]
-    y: Array = field(default=None)  # of the ground below it  # type: ignore[assignment]
-    lift: Array = field(default=None)  # above the ground  # type: ignore[assignment]
-    squash: Array = field(default=None)  # above 0 flat, below 0 long  # type: ignore[assignment]
-    lean: Array = field(default=None)  # type: ignore[assignment]
-    spin: Array = field(default=None)  # about its centre  # type: ignore[assignment]
-    grow: Array = field(default=None)  # its size over `size`, less 1  # type: ignore[assignment]
-    yaw: Array = field(default=None)  # of the head, to the side it faces  # type: ignore[assignment]
-    nod: Array = field(default=None)  # head down  # type: ignore[assignment]
-    tilt: Array = field(default=None)  # head to the side  # type: ignore[assignment]
-    look_x: Array = field(default=None)  # -1..1  # type: ignore[assignment]
-    look_y: Array = field(default=None)  # type: ignore[assignment]
-    lid: Array = field(default=None)  # how far shut  # type: ignore[assignment]
-    mouth: Array = field(default=None)  # how far open  # type: ignore[assignment]
-    smile: Array = field(default=None)  # less 1: below -1 a frown  # type: ignore[assignment]
-    brow: Array = field(default=None)  # raised  # type: ignore[assignment]
-    stride: Array = field(default=None)  # phase of the walk in turns  # type: ignore[assignment]
-    step: Array = field(default=None)  # how far it walks, 0..1  # type: ignore[assignment]
-    flap: Array = field(default=None)  # wings, fins, ears: -1..1  # type: ignore[assignment]
-    arms: Array = field(default=None)  # from hanging 0 to up pi  # type: ignore[assignment]
-    elbows: Array = field(default=None)  # bent outwards  # type: ignore[assignment]
-    shown: Array = field(default=None)  # type: ignore[assignment]
+    x: Array
+    y: Array  # of the ground below it
+    lift: Array  # above the ground
+    squash: Array  # above 0 flat, below 0 long
+    lean: Array
+    spin: Array  # about its centre
+    grow: Array  # its size over `size`, less 1
+    yaw: Array  # of the head, to the side it faces
+    nod: Array  # head down
+    tilt: Array  # head to the side
+    look_x: Array  # -1..1
+    look_y: Array
+    lid: Array  # how far shut
+    mouth: Array  # how far open
+    smile: Array  # less 1: below -1 a frown
+    brow: Array  # raised
+    stride: Array  # phase of the walk in turns
+    step: Array  # how far it walks, 0..1
+    flap: Array  # wings, fins, tails: -1..1
+    arms: Array  # from hanging 0 to up pi
+    elbows: Array  # bent outwards
+    shown: Array  # bool
 
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            if getattr(self, f.name) is None:
-                shape = (self.frames, 2) if f.name in ("arms", "elbows") else self.frames
-                setattr(self, f.name, np.zeros(shape))
-        self.shown = np.ones(self.frames, bool)
+    def __init__(self, frames: int, size: float, facing: float = 1.0) -> None:
+        """size: the character's height; facing -1: mirrored."""
+        self.frames, self.size, self.facing = frames, size, facing
+        for name in self.__annotations__:
+            shape = (frames, 2) if name in ("arms", "elbows") else frames
+            setattr(self, name, np.zeros(shape))
+        self.shown = np.ones(frames, bool)
+
+    def with_yaw(self, share: float, side: float = 0.0) -> Pose:
+        """The same with a share of the head's turn, and turned a little to the side it faces."""
+        turned = copy(self)
+        turned.yaw = self.yaw * share + side
+        return turned
 
     def root(self, height: float) -> Array:
         """Map of a figure that is `height` of its own units tall and stands on (0, 0)."""

@@ -198,8 +198,7 @@ class Quadruped:
         stage.inked(parts, p.ink, p.weight, shown)
         self.wear.ear_insides(stage, ears, at, shown)
         stage.fill(skull, p.main.rgb, shown, decor=True)
-        turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.8 + 0.32})
-        turned.shown = pose.shown
+        turned = pose.with_yaw(0.8, 0.32)
         self.face.paint(stage, at, turned, shown)
         front = self.wear.front(at, pose.yaw + 0.3, sway, heave)
         if front:

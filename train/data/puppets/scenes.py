@@ -76,6 +76,11 @@ class Scene:
     ink: Colour | None
     weight: float
 
+    @property
+    def grounded(self) -> bool:
+        """Whether one stands here, as against swimming or flying."""
+        return self.place.kind in ("land", "room", "flat")
+
     def palette(self) -> Palette:
         return draw_palette(self.rng, self.ink, self.weight, self.place.tone)
 
@@ -92,15 +97,11 @@ class Scene:
         room = max(50 * max(self.aspect, 1) - 0.5 * size * WIDTHS[kind], 6)
         at = rng.uniform(-0.35, 0.35) * room if x is None else x
         reach = max(min(room - abs(at), 34), 5)
-        deep = (
-            rng.uniform(-2, 8)
-            if self.place.kind in ("land", "room", "flat")
-            else rng.uniform(-30, 12) + size / 2
-        )
-        pose.x = pose.x + at
-        pose.y = pose.y + (
-            self.place.ground + deep if self.place.kind in ("land", "room", "flat") else deep
-        )
+        if self.grounded:
+            low = self.place.ground + rng.uniform(-2, 8)
+        else:
+            low = rng.uniform(-30, 12) + size / 2
+        pose.x, pose.y = pose.x + at, pose.y + low
         names = [a for a in body.acts if allowed is None or a in allowed] or list(body.acts)
         if self.place.kind == "air":
             names = [a for a in names if a in ("fly", "float", "spin", "flap")] or ["float"]
@@ -112,9 +113,8 @@ class Scene:
             gesture = ACTS[str(rng.choice(beside))](pose, rng, u, self.seconds, reach)
             words = f"{words} and {gesture}"
         room = pose.y + 54 * max(1 / self.aspect, 1) - size  # up to the frame's edge
-        pose.lift = pose.lift * min(
-            1.0, max(float(room.min()), 6.0) / max(float(pose.lift.max()), 1e-6)
-        )
+        highest = max(float(pose.lift.max()), 1e-6)
+        pose.lift = pose.lift * min(1.0, max(float(room.min()), 6.0) / highest)
         pose.yaw = np.clip(pose.yaw + rng.uniform(-0.2, 0.3), -0.62, 0.62)
         pose.smile = pose.smile + rng.uniform(-0.2, 0.8)
         pose.brow = pose.brow + rng.uniform(0.2, 1)
@@ -126,7 +126,7 @@ class Scene:
 
     def shadow(self, pose: Pose, width: float = 0.34) -> None:
         """A flat shadow below, smaller when what casts it is high."""
-        if self.place.kind not in ("land", "room", "flat"):
+        if not self.grounded:
             return
         high = np.clip(pose.lift / pose.size, 0, 1.2)
         size = pose.size * width * (1 - 0.5 * high) * np.maximum(1 + pose.grow, 0.02)
@@ -139,7 +139,7 @@ class Scene:
         actor.body.paint(self.stage, actor.pose)
 
     def camera(self, strength: float) -> str:
-        """Pans, zooms, follows or shakes; its words."""
+        """Pans, tilts, zooms, at times rolls; its words."""
         rng, u, c = self.rng, self.u, self.stage.camera
         kind = str(rng.choice(["pan", "zoom in", "zoom out", "both", "tilt"]))
         ease = str(rng.choice(["slow", "even", "slow in"]))

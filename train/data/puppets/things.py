@@ -99,8 +99,7 @@ class Thing:
         if self.face is not None:
             low = {"cup": 0.1, "gift": 0.12, "apple": 0.08, "flower": -0.1}.get(self.noun, 0.0)
             size = {"flower": 0.24, "moon": 0.3, "star": 0.3}.get(self.noun, 0.36)
-            turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.7})
-            turned.shown = shown
+            turned = pose.with_yaw(0.7)
             self.face.paint(
                 stage,
                 join(root, affine(-0.1 if self.noun == "moon" else 0, low, 0, size, size * 0.92)),

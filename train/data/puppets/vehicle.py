@@ -130,8 +130,7 @@ class Vehicle:
                 self.noun, (-0.25, 0.17)
             )
             at = join(body, affine(x, -0.16 - self.roof * 0.5, 0, size, 0.2))
-            turned = Pose(**{**pose.__dict__, "yaw": pose.yaw * 0.4 + 0.15})
-            turned.shown = shown
+            turned = pose.with_yaw(0.4, 0.15)
             self.face.paint(stage, at, turned, shown)
         for x in (-0.28, 0.28):
             big = self.wheel * (1.25 if self.noun == "tractor" and x < 0 else 1)
