@@ -19,7 +19,7 @@ from train.data.filters import agreement, captions, shots, text
 from train.engine.config import RunConfig, read
 
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-OTHERS = ("nano.md", "evaluation.md", "report/README.md")
+OTHERS = ("nano.md", "evaluation.md", "puppets.md", "report/README.md")
 FLAGS = ("train.evaluate", "train.study")  # entries with flags in place of key=value words
 
 
