@@ -47,7 +47,7 @@ def check(
     if broken := [name for n in networks for name in not_finite(n.named_parameters())]:
         raise ValueError(
             f"{_found(stage, dtype, when)}: {len(broken)} of its weights hold such values "
-            f"({listed(tuple(broken))}). The file or its LoRA is damaged, or its training broke down: "
+            f"({listed(broken)}). The file or its LoRA is damaged, or its training broke down: "
             "take another copy, or another file."
         )
     raise ValueError(message(stage, dtype, when))
