@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "comfy"))
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-ROUNDING = 1e-5  # relative: what a repeated run and another order of sums may differ by
+ROUNDING = 1e-4  # relative: what a repeated run and another order of sums may differ by
 CLIP = "girl_wave"
 SIZE = {"width": 128, "height": 128}
 LORA = "patches_table.safetensors"

@@ -16,7 +16,7 @@ temperature 0.5) is sampled by KSampler with euler on sgm_uniform, 4 steps at cf
 otherwise, with and without the node.
 
 - **Distance**: RMS difference of the sampled latents from the run without the node, over their
-  spread. Below 1e-5, which is rounding, it is *no effect*.
+  spread. Below 1e-4, which is rounding, it is *no effect*.
 - **Contrast**: spread of the latents over that of the run without the node.
 - **Work**: clips through the UNet, over those of the run without the node.
 - **Axes**: for guidance functions. The function is tried on random numbers three times: as a clip
@@ -53,7 +53,9 @@ SECTIONS = {
         "Samplers",
         "6 steps on sgm_uniform. Distance and contrast are against DDIM at eta 0 with 30 steps, "
         "work against euler. *The clip of DDIM*: distance up to 0.35; *another clip*: farther, "
-        "with contrast in 0.8 to 1.2, as fresh noise at each step makes it.",
+        "with contrast in 0.8 to 1.2, as fresh noise at each step makes it. heun and dpm_fast are "
+        "refused where the first sigma is more than 150 times the second, on sgm_uniform below "
+        "about 15 steps: at 12 their contrast is 1.13 and 1.14, at 20 it is 0.96 and 1.00.",
         ("distance", "contrast", "work"),
     ),
     "schedulers": (

@@ -38,6 +38,7 @@ NOTHING_TO_DO = {
 }
 THE_SAME = {"TorchCompileModel": "the same clip, compiled; the first run takes minutes on a CPU"}
 SLOW = ("TorchCompileModel",)  # measured by --only, and kept
+LATER = "takes minutes: see the other column, or measure it with --only"
 NOT_TRIED = {"TrainLoraNode": "trains; this pack's own is train.rectify with lora=..."}
 CLOSE = 0.35  # distance from DDIM at eta 0, 30 steps
 HOLDS = (0.8, 1.2)  # contrast against it
@@ -94,6 +95,10 @@ def masked(bench: Bench) -> dict[str, Any]:
     made = bench.call("SetLatentNoiseMask", samples=bench.latent, mask=ramp)[0]
     samples = torch.full_like(made["samples"], 0.5)
     return {**made, "samples": samples}
+
+
+def not_now(node: str) -> Row:
+    return {"name": node, "verdict": "not tried", "note": LATER}
 
 
 def patch_rows(bench: Bench, node: str, base: Callable[..., Outcome]) -> Iterator[Row]:

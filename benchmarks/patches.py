@@ -43,8 +43,10 @@ def tables(bench: Bench, only: list[str]) -> Iterator[tuple[str, dict[str, Any]]
     def base(**settings: Any) -> Outcome:
         return kept(json.dumps(settings, sort_keys=True, default=lambda _: "masked"))
 
-    for node in only or [n for n in bench.patches() if n not in trials.SLOW]:
-        for row in trials.patch_rows(bench, node, base):
+    for node in only or bench.patches():
+        slow = node in trials.SLOW and not only
+        rows = [trials.not_now(node)] if slow else trials.patch_rows(bench, node, base)
+        for row in rows:
             yield "patches", row
     if only:
         return
@@ -86,8 +88,8 @@ def write(found: dict[str, Any], only: list[str]) -> None:
     if file.exists():
         before = json.loads(file.read_text(encoding="utf-8"))
         kept = [r for r in before["patches"] if keeps(r["name"].split(" (")[0], only)]
-        rows = sorted(kept + found["patches"], key=lambda r: r["name"])
-        found = {**before, **found, "patches": rows}
+        rows = {r["name"]: r for r in [*found["patches"], *kept]}
+        found = {**before, **found, "patches": [rows[name] for name in sorted(rows)]}
     FOLDER.mkdir(exist_ok=True)
     file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(FOLDER), encoding="utf-8")

@@ -14,7 +14,7 @@ import comfy.patcher_extension
 from torch import Tensor
 
 from . import axes, host
-from .model_sampling import TERMINAL_RATIO, sampling_of
+from .model_sampling import sampling_of
 from .sketch_patch import OPTION
 
 KEY = "toon"  # of the wrapper, and of transformer_options: a `Watch`
@@ -24,9 +24,12 @@ LAYERS = ("patches", "patches_replace", "optimized_attention_override", "rope_op
 NO_LAYERS = "this video model's layers take no patches"
 NOT_LAYERS = {"wrappers", "callbacks", OPTION, KEY}
 
-# Samplers of second order whose first step reaches from pure noise, where sigma is infinite and
-# stands as a large number, to the second sigma: what they add up there outweighs the clip.
+# Samplers of higher order, whose first step reaches from pure noise, where sigma is infinite and
+# stands as a large number, to the second sigma. Where that is far, what they add up there outweighs
+# the clip. STEEP is the first sigma over the second. nano on sgm_uniform: at 200, 12 steps, the
+# contrast is 1.13 (heun) and 1.14 (dpm_fast) times DDIM's, at 111, 20 steps, 0.96 and 1.00.
 FROM_NOISE = {"sample_heun": "heunpp2, dpmpp_2m or euler", "dpm_fast_function": "dpmpp_2m or euler"}
+STEEP = 150
 
 # A wrapper that reuses what a step added to X = x0 + sigma eps, whose size follows sigma.
 REUSE = {"lazycache": "EasyCache, which compares what the model itself reads"}
@@ -155,13 +158,14 @@ def guidance(options: Mapping[str, Any]) -> Iterator[Any]:
 
 def _check_sampler(sampler: Any, sigmas: Tensor) -> None:
     name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
-    far = len(sigmas) > 2 and float(sigmas[0]) > 0.01 * TERMINAL_RATIO * float(sigmas[1])
-    if name in FROM_NOISE and far:
-        raise ValueError(
-            f"{name.removeprefix('sample_').removesuffix('_function')} does not fit this model, "
-            "whose first step begins at pure noise (sigma infinite): the frames would be wrong. "
-            f"Take {FROM_NOISE[name]}."
-        )
+    if name not in FROM_NOISE or len(sigmas) < 3 or float(sigmas[0]) < STEEP * float(sigmas[1]):
+        return
+    raise ValueError(
+        f"{name.removeprefix('sample_').removesuffix('_function')} does not fit so few steps of "
+        f"this model, whose first step begins at pure noise (sigma {float(sigmas[0]):.4g}, then "
+        f"{float(sigmas[1]):.4g}): the frames would be wrong. Take more steps, or "
+        f"{FROM_NOISE[name]}."
+    )
 
 
 def _check_guidance(options: Mapping[str, Any], shape: Any, sigma: float) -> None:
