@@ -18,8 +18,16 @@ setup:  ## an environment in .venv/ and ComfyUI in .comfyui/ (several GB the fir
 demo: setup  ## run the nano workflow in ComfyUI; a movie and a sheet in output/
 	@$(PYTHON) scripts/demo.py
 
-test: setup  ## every test
+# COMFYUI=DIR: another ComfyUI than the one here. PYTHON_COMFYUI: the Python that has what it and
+# the tests need. FRONTEND=DIR: a folder with another page than the one that it pins.
+test: $(if $(PYTHON_COMFYUI),,setup)  ## every test; with COMFYUI=DIR those of nodes, server and page there
+ifdef COMFYUI
+	@OMP_NUM_THREADS=1 TOONTWEEN_COMFYUI="$(COMFYUI)" TOONTWEEN_FRONTEND="$(FRONTEND)" \
+		"$(or $(PYTHON_COMFYUI),$(PYTHON))" -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/nodes tests/comfy
+else
 	@$(PYTEST) --no-loadscope-reorder
+endif
 
 test-fast: setup  ## core and nodes, without a server or whole clips, in under a minute
 	@$(PYTEST) tests/core tests/nodes tests/test_floors.py $(NOT_FAST) -m "not slow and not server and not browser and not chrome"

@@ -35,7 +35,7 @@ class ToonSample(io.ComfyNode):
             node_id="ToonSample",
             display_name="Toon Sample",
             search_aliases=[*BETWEEN, *CARTOON, "ksampler", "sampler"],
-            advanced=["eta", "spacing", "guidance_rescale", "cfg_image"],
+            advanced=["eta", "spacing", "guidance_rescale", "cfg_image", "temperature"],
             category="ToonTween",
             description="Samples a clip as the release does: DDIM with the dynamic rescale. By "
             "default every value is the model's own: the published recipe for the official file.",

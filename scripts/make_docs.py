@@ -21,6 +21,7 @@ FOLDERS = {
     "js/docs/": "Help pages of the nodes, which ComfyUI shows.",
     "locales/": "Names and tooltips of the nodes in English (generated), Chinese and Japanese.",
     "workflows/": "Bundled workflows, also ComfyUI's templates.",
+    "subgraphs/": "Parts of them as blueprints: one node for each.",
     "weights/": "nano, trained, with its manifests.",
     "cast/": "The project's own characters: puppets, key frames, clips (CC0).",
     "benchmarks/": "Times, memory, and differences from the release, in figures.",

@@ -4,6 +4,7 @@ tests/comfy/prompts/."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from workflow_layout import NOTE, Group, Note
 
@@ -18,7 +19,9 @@ ENDS = "The movie goes to *output/toontween/*."
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """file: the workflow's name without its ending, which ComfyUI shows as the template's title.
-    clip: whose keys the thumbnail shows, with `label` below. runs: with no file but the pack's."""
+    clip: whose keys the thumbnail shows, with `label` below. runs: with no file but the pack's.
+    app: what ComfyUI's app mode shows, which leaves the graph away: "inputs" as [node, widget],
+    "outputs" as nodes."""
 
     file: str
     clip: str
@@ -27,6 +30,7 @@ class Page:
     note: Note
     titles: dict[int, str] = field(default_factory=dict)
     runs: bool = True
+    app: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def _plain(
@@ -45,6 +49,7 @@ def _plain(
             [Group(title="Result", color=VIOLET, columns=[[5, 7, 6], [8]])],
         ],
         titles={6: "All frames", 8: "Movie"},
+        app={"inputs": [[2, "clip"], [4, "seed"]], "outputs": [8]},
     )
 
 

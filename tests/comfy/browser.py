@@ -28,7 +28,16 @@ FLAGS = (
 READY = """() => window.app?.graph && window.app.extensionManager
     && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 100"""
 LOAD = "async graph => { await app.loadGraphData(graph, true, true, 'workflow') }"
-FIT = "() => app.extensionManager.command.execute('Comfy.Canvas.FitView')"
+# At once: the page's own way takes a while, and nodes that grow meanwhile lose their places.
+FIT = """() => {
+    const boxes = [...app.graph.nodes, ...app.graph.groups].map(b => [...b.pos, ...b.size])
+    const [left, top] = [0, 1].map(i => Math.min(...boxes.map(b => b[i])) - 60)
+    const [right, bottom] = [0, 1].map(i => Math.max(...boxes.map(b => b[i] + b[i + 2])) + 60)
+    const {clientWidth: width, clientHeight: height} = app.canvas.canvas, bars = 80
+    const scale = Math.min(1, (width - 2 * bars) / (right - left), (height - bars) / (bottom - top))
+    app.canvas.ds.scale = scale
+    app.canvas.ds.offset = [bars / scale - left, bars / scale - top]
+    app.canvas.setDirty(true, true) }"""
 QUEUE = "() => app.extensionManager.command.execute('Comfy.QueuePrompt')"
 UNKNOWN = """() => app.graph.nodes.map(node => node.type)
     .filter(type => !LiteGraph.registered_node_types[type])"""
@@ -42,7 +51,8 @@ LITEGRAPH, NODES_2 = "LiteGraph", "Nodes 2.0"  # the page's two ways to draw nod
 RENDERER = "Comfy.VueNodes.Enabled"
 OFFERED = f"""() => !['hidden', undefined].includes(
     app.ui.settings.settingsLookup['{RENDERER}']?.type)"""
-SETTLE = 1000  # ms after loading, in which a toast or an error of the page would show
+SIZES = "() => app.graph.nodes.flatMap(node => [...node.pos, ...node.size]).join()"
+SETTLE, AGAIN = 700, 300  # ms after loading, in which a toast or an error of the page would show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +82,12 @@ class Browser:
         self._thread.shutdown()
 
     def renderers(self) -> list[str]:
-        """What the page lets a user choose from."""
+        """What the page lets a user choose from to draw nodes."""
         return [LITEGRAPH, NODES_2] if self.evaluate(OFFERED) else [LITEGRAPH]
 
-    def draw_with(self, renderer: str) -> None:
-        """LITEGRAPH or NODES_2: how pages draw nodes that are opened from now on."""
-        self._on_thread(lambda: self._draw_with(renderer))
-
-    def open(self, graph: dict[str, Any]) -> Opened:
+    def open(self, graph: dict[str, Any], renderer: str = LITEGRAPH) -> Opened:
         """Load a workflow in UI format on a fresh page, which stays for `run` and `picture`."""
-        return self._on_thread(lambda: self._open(graph))
+        return self._on_thread(lambda: self._open(graph, renderer))
 
     def to_graph(self, prompt: dict[str, Any]) -> dict[str, Any]:
         """A prompt in API format as a UI workflow, laid out by the page itself."""
@@ -101,6 +107,10 @@ class Browser:
     def output(self, node: int | str) -> dict[str, Any] | None:
         """What a node has to show on the open page, None before it ran."""
         return json.loads(self.evaluate(OUTPUT, str(node)))
+
+    def prompt(self) -> dict[str, Any]:
+        """What the open page would queue: graphToPrompt(), in API format."""
+        return json.loads(self.evaluate(PROMPT))
 
     def picture(self, file: Path) -> Path:
         self._on_thread(lambda: self._page.screenshot(path=str(file)))
@@ -145,12 +155,21 @@ class Browser:
         page.wait_for_function(READY, timeout=120_000)
         return page
 
-    def _open(self, graph: dict[str, Any]) -> Opened:
+    def _open(self, graph: dict[str, Any], renderer: str) -> Opened:
+        self._draw_with(renderer)
         page = self._fresh_page()
         self._errors.clear()  # some releases of the page have an error of their own as they start
         page.evaluate(LOAD, graph)
         page.wait_for_timeout(SETTLE)
-        page.evaluate(FIT)  # not before: nodes that grow meanwhile would lose their places
+        before = None
+        for _ in range(40):
+            now = page.evaluate(SIZES)
+            if now == before:
+                break
+            before = now
+            page.wait_for_timeout(AGAIN)
+        page.evaluate(FIT)
+        page.wait_for_timeout(AGAIN)
         return Opened(
             toasts=page.locator(".p-toast-message").all_inner_texts(),
             unknown=page.evaluate(UNKNOWN),

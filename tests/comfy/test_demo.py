@@ -198,6 +198,36 @@ def test_conversion_is_the_pages_own(server: Headless, browser: Browser) -> None
     assert ours["13"]["inputs"]["cfg"] == 2.5 and ours["12"]["inputs"]["batch_size"] == ["11", 0]
 
 
+def test_conversion_fills_in_what_came_after_the_file() -> None:
+    """Choices with inputs of their own, nested, and widgets that the file has no values for."""
+    crf = {"required": {"crf": ["FLOAT", {"default": 23.0}], "mask": ["MASK", {}]}}
+    codec = [{"key": "auto", "inputs": {"required": {}}}, {"key": "h264", "inputs": crf}]
+    inner = {"required": {"codec": ["COMFY_DYNAMICCOMBO_V3", {"options": codec}]}}
+    formats = [{"key": "auto", "inputs": {"required": {}}}, {"key": "mp4", "inputs": inner}]
+    declared = {
+        "required": {
+            "format": ["COMFY_DYNAMICCOMBO_V3", {"options": formats}],
+            "tint": ["COLOR", {"socketless": True, "default": "#fff"}],
+        },
+        "optional": {
+            "depth": ["INT", {"default": 8}],
+            "any": ["FLOAT,INT", {"widgetType": "FLOAT", "default": 1.5}],
+            "mode": ["COMBO", {"options": ["fast", "slow"]}],
+        },
+    }
+    info = {"Save": {"input": declared, "display_name": "Save"}}
+
+    def inputs(*values: Any) -> dict[str, Any]:
+        node = {"id": 5, "type": "Save", "inputs": [], "widgets_values": [*values]}
+        return prompt_from_graph({"nodes": [node]}, info)["5"]["inputs"]
+
+    rest = {"tint": "#fff", "depth": 8, "any": 1.5, "mode": "fast"}
+    assert inputs() == {"format": "auto", **rest}
+    assert inputs("mp4") == {"format": "mp4", "format.codec": "auto", **rest}
+    chosen = {"format": "mp4", "format.codec": "h264", "format.codec.crf": 18.0}
+    assert inputs("mp4", "h264", 18.0, "#000") == {**chosen, **rest, "tint": "#000"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

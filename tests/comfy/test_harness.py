@@ -110,6 +110,16 @@ def test_missing_comfyui_names_the_remedy(tmp_path: Any, monkeypatch: Any) -> No
         place.chromium()
 
 
+def test_another_page_is_asked_for_by_its_folder(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.delenv("TOONTWEEN_FRONTEND", raising=False)
+    assert place.front_end() == ()
+    monkeypatch.setenv("TOONTWEEN_FRONTEND", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no index.html"):
+        place.front_end()
+    (tmp_path / "index.html").touch()
+    assert place.front_end() == ("--front-end-root", str(tmp_path))
+
+
 def test_server_runs_and_serves_the_picture(server: Headless) -> None:
     run = server.run(picture())
     assert run.status == "success", run.answer

@@ -6,9 +6,12 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from dataclasses import make_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from place import ROOT, comfyui_folder
 
 from toon_core.images import Fit
@@ -69,6 +72,33 @@ def test_fit_and_context_are_the_releases_by_default(comfy: Comfy) -> None:
 def default(comfy: Comfy, node: str, widget: str) -> Any:
     found = infos(comfy)[node]["input"]
     return {**found["required"], **found.get("optional", {})}[widget][1]["default"]
+
+
+def test_nodes_are_found_by_what_people_look_for(comfy: Comfy) -> None:
+    """Where ComfyUI has such words at all."""
+    for name, info in infos(comfy).items():
+        assert "tooncrafter" in info.get("search_aliases", ["tooncrafter"]), name
+    words = infos(comfy)["ToonSample"].get("search_aliases", ["interpolation", "inbetween"])
+    assert {"interpolation", "inbetween"} <= {*words}
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_only_what_comfyui_knows_is_given_to_it(
+    comfy: Comfy, monkeypatch: pytest.MonkeyPatch, newer: bool
+) -> None:
+    [ours] = [m for n, m in sys.modules.items() if n.endswith("ToonTween.nodes.schema")]
+    known = ["node_id", "inputs", *(["search_aliases"] if newer else [])]
+    Schema = make_dataclass("Schema", known)
+    monkeypatch.setattr(ours, "io", SimpleNamespace(Schema=Schema))
+    field = {"advanced": None} if newer else {}
+    inputs = [SimpleNamespace(id=name, **field) for name in "ab"]
+    words = {"search_aliases": ["tween"], "advanced": ["b"]}
+    made = ours.schema(node_id="Some", inputs=inputs, **words)
+    assert [vars(i).get("advanced") for i in made.inputs] == [None, True if newer else None]
+    if newer:
+        assert made.search_aliases == ["toontween", "tooncrafter", "tween"]
+    with pytest.raises(ValueError, match="Some has no input c"):
+        ours.schema(node_id="Some", inputs=inputs, advanced=["c"])
 
 
 def test_nano_is_first_and_default(comfy: Comfy) -> None:
