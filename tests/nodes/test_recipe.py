@@ -137,7 +137,7 @@ def test_keys_are_encoded_to_the_models_size(comfy: Comfy) -> None:
     assert run.success, run.error
     assert run.value("4", 3)["samples"].shape == (1, 4, 16, 16, 16)
     assert run.value("4")[0][1]["fs"] == nano().recipe.fps == 24
-    assert "width 128, height 128, length 16, fs 24" in run.said("4")[0]
+    assert "width 128, height 128, length 16, fs 24" in run.said("4")[-1]
 
 
 @pytest.mark.parametrize(
