@@ -8,7 +8,8 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 NOT_FAST := $(addprefix --ignore=tests/,core/metrics core/weights/test_hostile_files.py \
 	core/weights/test_layouts.py nodes/test_finite.py nodes/test_float64.py nodes/test_keys.py \
 	nodes/test_loaders.py nodes/test_lora.py nodes/test_low_memory.py nodes/test_native.py \
-	nodes/test_official.py nodes/test_preview.py nodes/test_pruned.py nodes/test_sample.py)
+	nodes/test_official.py nodes/test_patch_table.py nodes/test_preview.py nodes/test_pruned.py \
+	nodes/test_run_check.py nodes/test_sample.py)
 
 help:  ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
