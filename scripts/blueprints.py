@@ -1,12 +1,11 @@
 """Parts of the bundled workflows as subgraph blueprints: nodes that ComfyUI lists for every graph.
 
 The page folds the part's nodes into one. What comes from outside becomes that node's inputs, and
-so does a number that several of them share; other widgets are shown on it.
+so do some of their widgets, which the one node then shows.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import uuid
 from dataclasses import dataclass
@@ -19,12 +18,19 @@ if TYPE_CHECKING:
 
 Graph = dict[str, Any]
 
-FOLD = """async ([prompt, inside]) => {
+FOLD = """async ([prompt, inside, widgets]) => {
     await app.loadApiJson(prompt, 'workflow')
     app.graph.arrange(80)
-    const {node} = app.graph.convertToSubgraph(new Set(inside.map(id => app.graph.getNodeById(id))))
+    const made = new Set(inside.map(id => app.graph.getNodeById(id)))
+    const {subgraph, node} = app.graph.convertToSubgraph(made)
+    for (const [name, places] of Object.entries(widgets)) {
+        let input
+        for (const [id, widget] of places) {
+            const inner = subgraph.getNodeById(id)
+            const slot = inner.inputs.find(slot => slot.name === widget)
+            input ??= subgraph.addInput(name, slot.type)
+            input.connect(slot, inner) } }
     return JSON.stringify({node: node.id, graph: app.graph.serialize()}) }"""
-SHARED = 100  # the first id of a node that gives a shared number
 SIZE = [340, 220]
 AWAY, END = 200, 120  # of the subgraph's two ends: distance from its nodes, and width
 
@@ -32,16 +38,14 @@ AWAY, END = 200, 120  # of the subgraph's two ends: distance from its nodes, and
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """file: its name without ending, which is the node's name. prompt: the tested prompt that it
-    is a part of. nodes: which of the prompt's. shared: (node, input) that get one number. shown:
-    (node, widget) that are shown on the one node."""
+    is a part of. nodes: which of the prompt's. widgets: input -> the (node, widget) it sets."""
 
     file: str
     prompt: str
     description: str
     search_aliases: tuple[str, ...]
     nodes: tuple[int, ...]
-    shared: tuple[tuple[int, str], ...]
-    shown: tuple[tuple[int, str], ...]
+    widgets: dict[str, tuple[tuple[int, str], ...]]
 
 
 _INTERPOLATE = {
@@ -50,8 +54,8 @@ _INTERPOLATE = {
         *("cartoon", "anime", "keyframes", "first last frame"),
     ),
     "nodes": (1, 3, 4, 5),
-    "shared": ((3, "seed"), (4, "seed")),  # the release has one seed for both
-    "shown": ((1, "file"),),
+    # The release has one seed for both.
+    "widgets": {"seed": ((3, "seed"), (4, "seed")), "file": ((1, "file"),)},
 }
 BLUEPRINTS = (
     Blueprint(
@@ -72,13 +76,8 @@ BLUEPRINTS = (
 
 def blueprint_graph(wanted: Blueprint, prompt: dict[str, Any], browser: Browser) -> Graph:
     """prompt: in API format. The page must be drawn with LiteGraph."""
-    prompt = copy.deepcopy(prompt)
-    key, name = wanted.shared[0]
-    number = {"value": prompt[str(key)]["inputs"][name]}
-    prompt[str(SHARED)] = {"class_type": "PrimitiveInt", "inputs": number}
-    for key, name in wanted.shared:
-        prompt[str(key)]["inputs"][name] = [str(SHARED), 0]
-    folded = json.loads(browser.evaluate(FOLD, [prompt, list(wanted.nodes)]))
+    wishes = [prompt, list(wanted.nodes), wanted.widgets]
+    folded = json.loads(browser.evaluate(FOLD, wishes))
     [subgraph] = folded["graph"]["definitions"]["subgraphs"]
     [node] = [n for n in folded["graph"]["nodes"] if n["id"] == folded["node"]]
     identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"toontween/{wanted.file}"))
@@ -111,8 +110,7 @@ def _name(subgraph: Graph, identity: str, wanted: Blueprint) -> None:
 def _alone(node: Graph, identity: str, wanted: Blueprint) -> None:
     """The one node, in no graph yet."""
     node.update(type=identity, title=wanted.file, pos=[0, 0], size=SIZE, order=0)
-    shown = [[str(key), name] for key, name in wanted.shown]
-    node["properties"].setdefault("proxyWidgets", []).extend(shown)
+    node["properties"].pop("proxyWidgets", None)  # each version of the page makes its own
     for entry in node["inputs"]:
         entry["link"] = None
     for entry in node["outputs"]:

@@ -80,11 +80,11 @@ def make_blueprint(wanted: Blueprint, browser: Browser) -> Path:
 def measure(browser: Browser) -> None:
     """Every workflow in both renderers, from before a run to after it where it can run."""
     table = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
-    for renderer in browser.renderers():
+    for seed, renderer in enumerate(browser.renderers()):
         heights: Heights = {}
         for name in PAGES:
             browser.open(graph_of(name, browser), renderer)
-            for found in boxes.settled_nodes(browser), *_while_running(name, browser, renderer):
+            for found in boxes.settled_nodes(browser), *_while_running(name, browser, seed):
                 for box in found:
                     height = round(box.height) - TITLE
                     least, most = heights.get(box.kind, (height, height))
@@ -93,10 +93,11 @@ def measure(browser: Browser) -> None:
     TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def _while_running(name: str, browser: Browser, renderer: str) -> Iterator[list[boxes.Box]]:
+def _while_running(name: str, browser: Browser, seed: int | None) -> Iterator[list[boxes.Box]]:
     if not PAGES[name].runs:
         return
-    boxes.anew(browser, seed=browser.renderers().index(renderer), steps=6)
+    if seed is not None:
+        boxes.anew(browser, seed)
     browser.queue()
     ends = [node for node, title in PAGES[name].titles.items() if title == "Movie"]
     for _ in range(1500):
@@ -113,13 +114,13 @@ def _while_running(name: str, browser: Browser, renderer: str) -> Iterator[list[
 def photograph(names: list[str], browser: Browser, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     version = browser.evaluate(VERSION)
-    for renderer in browser.renderers():
+    for seed, renderer in enumerate(browser.renderers()):
         for name in names:
             start = f"{name} {version} {renderer}".replace(" ", "_")
             graph = json.loads((WORKFLOWS / f"{PAGES[name].file}.json").read_text("utf-8"))
             browser.open(graph, renderer)
             browser.picture(folder / f"{start}_before.png")
-            for _ in _while_running(name, browser, renderer):
+            for _ in _while_running(name, browser, seed):
                 browser.picture(folder / f"{start}_after.png")
 
 
@@ -128,7 +129,7 @@ def graph_picture(file: Path, browser: Browser) -> None:
     name, renderer = next(iter(PAGES)), browser.renderers()[-1]
     graph = json.loads((WORKFLOWS / f"{PAGES[name].file}.json").read_text("utf-8"))
     browser.open(graph, renderer)
-    for _ in _while_running(name, browser, renderer):
+    for _ in _while_running(name, browser, None):
         pass
     with tempfile.TemporaryDirectory() as folder:
         page = Image.open(browser.picture(Path(folder) / "page.png")).convert("RGB")

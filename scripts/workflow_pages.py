@@ -155,7 +155,7 @@ PAGES: dict[str, Page] = {
     ),
     "interpolate_official": _plain(
         OFFICIAL,
-        "Interpolate with the official ToonCrafter",
+        "Interpolate with the official file",
         "official checkpoint",
         clip="girl_wave",
         model="Model",
@@ -163,7 +163,7 @@ PAGES: dict[str, Page] = {
     ),
     "interpolate_pruned": _plain(
         PRUNED,
-        "Interpolate with a pruned ToonCrafter",
+        "Interpolate with a pruned file",
         "pruned file, CLIP, CLIP_VISION",
         clip="frog_jump",
         model="Model and encoders",

@@ -42,7 +42,7 @@ MEDIA = """id => {
     return seen.size + drawn.filter(i => i.complete && i.naturalWidth > 0).length }"""
 ANEW = """([seed, steps]) => app.graph.nodes.forEach(node => (node.widgets ?? []).forEach(w => {
     if (/seed$/.test(w.name)) w.value = seed
-    if (w.name === 'steps') w.value = steps }))"""
+    if (w.name === 'steps' && steps) w.value = steps }))"""
 PAUSE = "ms => new Promise(done => setTimeout(done, ms))"
 ROUNDING = 2  # pixels of the graph, where the page is zoomed
 
@@ -99,8 +99,17 @@ def media_shown(browser: Browser, node: int) -> int:
     return browser.evaluate(MEDIA, node)
 
 
-def anew(browser: Browser, seed: int, steps: int = 2) -> None:
-    """For a short run that the server has not in its cache: other seeds, few steps."""
+def media_appears(browser: Browser, node: int, tries: int = 50) -> bool:
+    """Whether one of a node's pictures or movies comes to be seen."""
+    for _ in range(tries):
+        if media_shown(browser, node):
+            return True
+        browser.evaluate(PAUSE, 200)
+    return False
+
+
+def anew(browser: Browser, seed: int, steps: int | None = None) -> None:
+    """For a run that the server has not in its cache: other seeds, and where given other steps."""
     browser.evaluate(ANEW, [seed, steps])
 
 

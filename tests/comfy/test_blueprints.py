@@ -94,8 +94,7 @@ def test_two_pictures_in_frames_out(
         assert len(browser.run(frames)["images"]) == 16
         assert only(browser.prompt(), "ToonEncodeKeys")["prompt"] == "waves a hand"
         assert only(browser.prompt(), "ToonLoadModel")["file"] == file
-        browser.evaluate(boxes.PAUSE, 500)
-        assert boxes.media_shown(browser, frames)
+        assert boxes.media_appears(browser, frames)
 
 
 def only(prompt: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_opens_on_the_page(stocked: Headless, browser: Browser, name: str) -> No
         assert_same(opened.prompt, prompt_of(name), info)
         assert looks_wrong(browser) == [], renderer
         if PAGES[name].runs:
-            boxes.anew(browser, seed=number)
+            boxes.anew(browser, seed=number, steps=2)
             never_shown, movies = run_and_look(browser)
             assert (never_shown, looks_wrong(browser)) == ([], []), renderer
             assert all(stocked.view(movie)[4:8] == b"ftyp" for movie in movies)
