@@ -77,6 +77,8 @@ def test_samplers_that_do_not_hold_from_pure_noise(ready: Any, sampler: str) -> 
 def test_what_has_no_effect_is_named_once(
     ready: Any, kind: str, values: Any, names: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    if kind not in ready.comfy.nodes.NODE_CLASS_MAPPINGS:
+        pytest.skip(f"this ComfyUI is older than {kind}")
     with caplog.at_level(logging.WARNING, "toon.nodes"):
         run = ready.run(patched(kind, **values), keep=["7"])
         assert run.success, run.error
