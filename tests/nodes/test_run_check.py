@@ -20,9 +20,14 @@ def sampled(**changes: Any) -> Prompt:
     return {"7": node("KSampler", **{**values, **changes})}
 
 
-def patched(kind: str, **values: Any) -> Prompt:
-    """Nodes 7 and 9."""
-    return {**sampled(), "9": node(kind, model=["1", 0], **values)}
+def patched(ready: Any, kind: str, values: dict[str, Any]) -> Prompt:
+    """Nodes 7 and 9; inputs that are not given, newer ones among them, have their defaults."""
+    cls = ready.comfy.node_class(kind)
+    modern = hasattr(cls, "GET_NODE_INFO_V1")
+    inputs = (cls.GET_NODE_INFO_V1()["input"] if modern else cls.INPUT_TYPES())["required"]
+    options = {name: spec[1] for name, spec in inputs.items() if len(spec) > 1}
+    given = {name: o["default"] for name, o in options.items() if "default" in o}
+    return {**sampled(), "9": node(kind, **{**given, **values, "model": ["1", 0]})}
 
 
 WINDOWS = {"context_length": 2, "context_overlap": 1, "context_stride": 1, "closed_loop": False}
@@ -35,7 +40,6 @@ CACHE = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "ve
     [
         ("APG", {"eta": 1.0, "norm_threshold": 5.0, "momentum": 0.0}, "wrong for a clip"),
         ("RescaleCFG", {"multiplier": 0.7}, "take Toon Rescale Guidance"),
-        ("FreSca", {"scale_low": 1.0, "scale_high": 1.25, "freq_cutoff": 1}, "wrong for a clip"),
         ("VideoLinearCFGGuidance", {"min_cfg": 1.0}, "takes a batch for the frames"),
         ("VideoTriangleCFGGuidance", {"min_cfg": 1.0}, "takes a batch for the frames"),
         ("Epsilon Scaling", {"scaling_factor": 1.005}, "begins at pure noise"),
@@ -47,7 +51,7 @@ CACHE = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "ve
     ],
 )
 def test_wrong_frames_are_refused(ready: Any, kind: str, values: Any, message: str) -> None:
-    run = ready.run(patched(kind, **values), keep=["7"])
+    run = ready.run(patched(ready, kind, values), keep=["7"])
     assert not run.success and message in run.error, run.error
 
 
@@ -80,7 +84,7 @@ def test_what_has_no_effect_is_named_once(
     if kind not in ready.comfy.nodes.NODE_CLASS_MAPPINGS:
         pytest.skip(f"this ComfyUI is older than {kind}")
     with caplog.at_level(logging.WARNING, "toon.nodes"):
-        run = ready.run(patched(kind, **values), keep=["7"])
+        run = ready.run(patched(ready, kind, values), keep=["7"])
         assert run.success, run.error
         plain = ready.run(sampled(model=["1", 0]), keep=["7"])
     lines = [r.message for r in caplog.records if r.name == "toon.nodes"]
@@ -108,7 +112,7 @@ def test_what_works_runs_without_a_word(
     ready: Any, kind: str, values: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "toon.nodes"):
-        run = ready.run(patched(kind, **values), keep=["7"])
+        run = ready.run(patched(ready, kind, values), keep=["7"])
     assert run.success, run.error
     assert [r.message for r in caplog.records if r.name == "toon.nodes"] == []
     assert torch.isfinite(run.value("7")["samples"]).all()
