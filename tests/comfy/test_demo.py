@@ -15,6 +15,7 @@ from headless import Event, Run, Said
 from own_keys import give_keys, write_prompt
 from PIL import Image
 from place import comfyui_folder, make_base
+from workflow_pages import PAGES
 
 if TYPE_CHECKING:
     from browser import Browser
@@ -146,7 +147,9 @@ def test_own_keys_in_the_bundled_workflow(server: Headless, own: tuple[Path, Pat
 
 def test_workflows_that_take_no_own_keys(server: Headless, own: tuple[Path, Path]) -> None:
     """Something else in them would still be the example's; or nothing takes keys."""
-    sketches = converted(server, demo.WORKFLOW.with_name("sketch_guided_nano.json"))
+    sketches = converted(
+        server, demo.WORKFLOW.with_name(f"{PAGES['sketch_guided_nano'].file}.json")
+    )
     other = "takes something from Toon Example Keys, too"
     for prompt, message in ((sketches, other), (movie(3), "has no Toon Encode Keys")):
         with (
