@@ -69,7 +69,6 @@ class ToonEncodeKeys(io.ComfyNode):
         last_mask: Tensor | None = None,
         fill: str = alpha.FILL,
     ) -> io.NodeOutput:
-        host.say()
         first_image = _filled(first_image, first_mask, fill, "first_image")
         last_image = _filled(last_image, last_mask, fill, "last_image")
         first, last = keys.pair(first_image, last_image)

@@ -66,7 +66,6 @@ class ToonDecode(io.ComfyNode):
         replace_middle_frames: str,
         low_memory: str,
     ) -> io.NodeOutput:
-        host.say()
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         r, taken = recipe.followed(

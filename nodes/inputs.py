@@ -15,6 +15,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.weights.errors import shown
+from . import host
 from .types import LoadedAutoencoder, LoadedConditioner, LoadedSketchEncoder
 
 Test = Callable[[Any], bool]
@@ -23,11 +24,13 @@ LOADER, SKETCH_LOADER = "of Toon Load Model", "of Toon Load Sketch Encoder"
 
 
 def check_before_running(node: type[io.ComfyNode]) -> None:
-    """Let a node check its inputs first. ValueError naming the input, what came and what to do."""
+    """Let a node begin with an empty text box and check its inputs. ValueError naming the input,
+    what came and what to do."""
     run = node.execute.__func__
 
     @functools.wraps(run)
     def execute(cls: type[io.ComfyNode], *args: Any, **values: Any) -> io.NodeOutput:
+        host.say()  # or a text of the run before would stay where this one says nothing
         check(cls, values)
         return run(cls, *args, **values)
 
