@@ -17,6 +17,7 @@ Heights = dict[str, tuple[int, int]]  # kind of node -> least and most, without 
 
 TITLE, GAP, COLUMN_GAP = 30, 30, 40  # the page draws a node's title above its position
 PAD, HEAD = 20, 50  # of a group: margin, and room for its heading
+FOOT = 100  # below its lowest node, whose text box grows with what the node says
 BETWEEN = 40  # groups
 NOTE, NOTE_TYPE = "note", "MarkdownNote"
 TABLE = Path(__file__).with_name("node_heights.json")
@@ -152,4 +153,4 @@ def _place_group(
             y += TITLE + room[key] + GAP
         lowest = max(lowest, y - GAP)
         x += width + COLUMN_GAP
-    return x - COLUMN_GAP + PAD - left, lowest + PAD - top
+    return x - COLUMN_GAP + PAD - left, lowest + FOOT - top

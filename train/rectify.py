@@ -33,7 +33,7 @@ from train.engine.launch import start
 from train.engine.result import provenance, refuse_own_source, save_model, write_manifest
 from train.lora import add_adapters, save_adapters
 from train.scale import FromBase
-from train.trainable import VARIANTS, Bypass, select
+from train.trainable import Bypass, check_variant, select
 
 log = logging.getLogger("toon.train")
 
@@ -70,8 +70,7 @@ class RectifyRecipe(DenoiserRecipe):
             raise ValueError(
                 f"lora={config.lora} lora_alpha={config.lora_alpha}: expected 0 or more"
             )
-        if config.variant not in VARIANTS:
-            raise ValueError(f"variant={config.variant}: expected one of {', '.join(VARIANTS)}")
+        check_variant(config.variant)  # also where lora= leaves it unused
         model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
         model.requires_grad_(False)
         if config.lora:

@@ -37,8 +37,15 @@ def is_temporal(unet: VideoUNet) -> dict[str, bool]:
     return {name: name.startswith(prefixes) for name, _ in unet.named_parameters()}
 
 
+def check_variant(variant: str) -> None:
+    """ValueError for one that is not in `VARIANTS`."""
+    if variant not in VARIANTS:
+        raise ValueError(f"variant={variant}: expected one of {', '.join(VARIANTS)}")
+
+
 def select(unet: VideoUNet, projector: nn.Module, variant: str, outer: bool = True) -> None:
-    """Set requires_grad of all parameters for one of `VARIANTS`."""
+    """Set requires_grad of all parameters for a variant; ValueError on an unknown one."""
+    check_variant(variant)
     projector.requires_grad_(variant != "I")
     temporal = is_temporal(unet)
     for name, parameter in unet.named_parameters():

@@ -111,7 +111,7 @@ def test_a_file_to_ship_says_how_it_is_sampled(trained, tmp_path):
     found = checkpoint.read(tmp_path / "model.safetensors").config.recipe
     assert found == replace(presets.nano().recipe, steps=9, cfg_scale=2.0)
     for wrong in ("recipe.stepz=9", "recipe.steps=many"):
-        with pytest.raises(ValueError, match="recipe=.*step"):
+        with pytest.raises(ValueError, match="stepz|steps"):
             assemble.main([*words, wrong])
 
 
