@@ -79,10 +79,8 @@ class ToonEncodeKeys(io.ComfyNode):
                 f"{height}: set both to 0, or choose another fit."
             )
         size = {} if own_size else {"width": width, "height": height}
-        r, taken = recipe.followed(conditioner.config.recipe, **size, length=length, fs=fs)
+        r = recipe.settled(conditioner.config.recipe, **size, length=length, fs=fs)
         placed = keys.fit_of(first, (r.height, r.width), fit)
-        if taken:
-            host.say(f"The model's own: {taken}")
         fits = keys.both_fits(placed, last)
         for remark in remarks.fits(*fits):
             host.say(remark, level=logging.WARNING)
@@ -109,7 +107,6 @@ def _filled(images: Tensor, mask: Tensor | None, fill: str, name: str) -> Tensor
 
 
 def _inputs() -> list:
-    r = RELEASED
     return [
         ConditionerType.Input("conditioner", tooltip="From Toon Load Model."),
         AutoencoderType.Input("toon_vae", tooltip="From Toon Load Model."),
@@ -175,7 +172,7 @@ def _inputs() -> list:
         ),
         io.Int.Input(
             "seed",
-            default=r.seed,
+            default=RELEASED.seed,
             min=0,
             max=0xFFFFFFFFFFFFFFFF,
             tooltip="For the small noise in the key latents. The release uses one seed for "

@@ -68,11 +68,7 @@ class ToonDecode(io.ComfyNode):
     ) -> io.NodeOutput:
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
-        r, taken = recipe.followed(
-            toon_vae.config.recipe, replace_middle_frames=replace_middle_frames
-        )
-        if taken:
-            host.say(f"The model's own: {taken}")
+        r = recipe.settled(toon_vae.config.recipe, replace_middle_frames=replace_middle_frames)
         frames = _Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
         finite.check(frames, finite.DECODER, toon_vae.module.dtype, toon_vae.module)
         flat = rearrange(frames, "b c f h w -> (b f) c h w")

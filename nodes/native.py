@@ -48,9 +48,7 @@ class ToonScheduleSigmas(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, steps: int, spacing: str) -> io.NodeOutput:
         own, sampling = native(model).toon.recipe, sampling_of(model)
-        r, taken = recipe.followed(own, steps=steps, spacing=spacing)
-        if taken:
-            host.say(f"The model's own: {taken}")
+        r = recipe.settled(own, steps=steps, spacing=spacing)
         return io.NodeOutput(sampling.ddim_sigmas(sampling.schedule.ddim(r.steps, r.spacing, 0.0)))
 
 
@@ -141,12 +139,8 @@ class ToonGuideBranches(io.ComfyNode):
         cfg_scale: float,
         cfg_image: float,
     ) -> io.NodeOutput:
-        r, taken = recipe.followed(
-            native(model).toon.recipe, cfg_scale=cfg_scale, cfg_image=cfg_image
-        )
+        r = recipe.settled(native(model).toon.recipe, cfg_scale=cfg_scale, cfg_image=cfg_image)
         cfg_image = r.cfg_scale if r.cfg_image is None else r.cfg_image
-        if taken:
-            host.say(f"The model's own: {taken}")
         guider = ThreeBranchGuider(model, r.cfg_scale, cfg_image)
         guider.set_branches(positive, image_only, negative)
         return io.NodeOutput(guider)

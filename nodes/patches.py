@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..toon_core.guidance import rescale
 from ..toon_core.schedule import Schedule
-from . import host, recipe
+from . import recipe
 from .model import native
 from .model_sampling import ToonModelSampling, sampling_of
 from .schema import schema
@@ -37,9 +37,7 @@ class ToonRescaleGuidance(io.ComfyNode):
     def execute(cls, model: Any, guidance_rescale: float) -> io.NodeOutput:
         own = native(model).toon.recipe
         sampling_of(model)
-        r, taken = recipe.followed(own, guidance_rescale=guidance_rescale)
-        if taken:
-            host.say(f"The model's own: {taken}")
+        r = recipe.settled(own, guidance_rescale=guidance_rescale)
         clone = model.clone()
         clone.set_model_sampler_post_cfg_function(cls._rescaled(r.guidance_rescale))
         return io.NodeOutput(clone)
@@ -88,9 +86,7 @@ class ToonSetSchedule(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, dynamic_rescale: bool, temperature: float = -1.0) -> io.NodeOutput:
         toon = native(model).toon
-        r, taken = recipe.followed(toon.recipe, temperature=temperature)
-        if taken:
-            host.say(f"The model's own: {taken}")
+        r = recipe.settled(toon.recipe, temperature=temperature)
         config = toon.schedule
         if not dynamic_rescale:
             config = replace(config, base_scale=1.0)

@@ -9,6 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..toon_core.recipe import LIMITS, Recipe
+from . import host
 
 OWN = "model's own"
 SPACINGS = [OWN, "uniform_trailing", "uniform"]
@@ -33,6 +34,14 @@ def followed(recipe: Recipe, **widgets: Any) -> tuple[Recipe, str]:
     given = {FIELDS.get(k, k): _value(k, v) for k, v in widgets.items() if k not in own}
     taken = replace(recipe, **given)
     return taken, ", ".join(f"{k} {_text(getattr(taken, FIELDS.get(k, k)))}" for k in own)
+
+
+def settled(recipe: Recipe, **widgets: Any) -> Recipe:
+    """`followed`, and what was left to the model is said on the node that runs."""
+    taken, left = followed(recipe, **widgets)
+    if left:
+        host.say(f"The model's own: {left}")
+    return taken
 
 
 def _value(widget: str, value: Any) -> Any:
@@ -69,13 +78,31 @@ def spacing_input() -> io.Combo.Input:
 
 
 def eta_input() -> io.Float.Input:
+    return _part("eta", "Fresh noise at each step: 1 as the release, 0 for none.")
+
+
+def guidance_rescale_input() -> io.Float.Input:
+    return _part(
+        "guidance_rescale",
+        "Brings back the contrast that a high cfg_scale changes; 0 turns it off, the release takes "
+        "0.7.",
+    )
+
+
+def temperature_input(tooltip: str) -> io.Float.Input:
+    return _part("temperature", tooltip, optional=True)
+
+
+def _part(name: str, tooltip: str, optional: bool = False) -> io.Float.Input:
+    """Of 0 to 1."""
     return io.Float.Input(
-        "eta",
+        name,
         default=-1.0,
         min=-1.0,
         max=1.0,
         step=0.05,
-        tooltip=f"Fresh noise at each step: 1 as the release, 0 for none. {LEAVE_1}",
+        optional=optional,
+        tooltip=f"{tooltip} {LEAVE_1}",
     )
 
 
@@ -89,30 +116,6 @@ def cfg_scale_input() -> io.Float.Input:
         tooltip="How strongly prompt and first image are followed, 1 to 30; the release takes "
         f"7.5. 1 without cfg_image leaves out the negative branch and takes half the time. "
         f"{LEAVE_0}",
-    )
-
-
-def guidance_rescale_input() -> io.Float.Input:
-    return io.Float.Input(
-        "guidance_rescale",
-        default=-1.0,
-        min=-1.0,
-        max=1.0,
-        step=0.05,
-        tooltip="Brings back the contrast that a high cfg_scale changes; 0 turns it off, the "
-        f"release takes 0.7. {LEAVE_1}",
-    )
-
-
-def temperature_input(tooltip: str) -> io.Float.Input:
-    return io.Float.Input(
-        "temperature",
-        default=-1.0,
-        min=-1.0,
-        max=1.0,
-        step=0.05,
-        optional=True,
-        tooltip=f"{tooltip} {LEAVE_1}",
     )
 
 

@@ -70,7 +70,7 @@ class ToonSample(io.ComfyNode):
     ) -> io.NodeOutput:
         inner, sampling = native(model), sampling_of(model)
         own = replace(inner.toon.recipe, temperature=sampling.temperature)
-        r, taken = recipe.followed(
+        r = recipe.settled(
             own,
             steps=steps,
             eta=eta,
@@ -88,8 +88,6 @@ class ToonSample(io.ComfyNode):
         guidance = Guidance(
             cfg_scale=r.cfg_scale, cfg_image=r.cfg_image or None, rescale=r.guidance_rescale
         )
-        if taken:
-            host.say(f"The model's own: {taken}")
         table = sampling.schedule.ddim(r.steps, r.spacing, r.eta)
         run = _Run(model, inner, latent, (positive, negative, image_only), guidance)
         samples = run.sample(table, seed, r.temperature)

@@ -64,7 +64,7 @@ class ToonApplySketch(io.ComfyNode):
     ) -> io.NodeOutput:
         inner = native(model)
         _check(inner, sketch_encoder, start_percent, end_percent)
-        r, taken = recipe.followed(inner.toon.recipe, strength=strength)
+        r = recipe.settled(inner.toon.recipe, strength=strength)
         clip = clip_of(latent)
         drawings, total = tensors.to_sketches(sketches, "sketches"), clip.shape[2]
         numbers = frame_numbers(frames, len(drawings), total)
@@ -72,8 +72,6 @@ class ToonApplySketch(io.ComfyNode):
         hints = place(dict(zip(numbers, fitted, strict=True)), total, *fitted.shape[-2:])
         if r.sketch_scale == 0:
             return io.NodeOutput(model)
-        if taken:
-            host.say(f"The model's own: {taken}")
         added = Sketches(
             encoder=sketch_encoder.module,
             hints=hints,

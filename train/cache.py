@@ -130,22 +130,17 @@ class Encoders:
 def build(config: CacheConfig) -> dict[str, Any]:
     """Fill the cache; its facts. ValueError on bad options, or where `out` holds another one."""
     _check(config)
-    device = device_of(config.device)
-    with claimed(Path(config.out), config.data):
-        return _built(config, device)
-
-
-def _built(config: CacheConfig, device: torch.device) -> dict[str, Any]:
     sources = {"train": make_windows(config, "train", config.count, config.sketch != "none")}
     if config.held_out:
         sources["test"] = make_windows(config, "test", config.held_out)
-    encoders = Encoders(config, device)
+    encoders = Encoders(config, device_of(config.device))
     facts = _facts(config, encoders, sources["train"])
-    _begin(Path(config.out), facts)
-    for split, windows in sources.items():
-        _fill(config, split, windows, encoders)
-    write_json(Path(config.out) / FACTS, {**facts, "complete": True})
-    return read_facts(Path(config.out))
+    with claimed(Path(config.out), config.data):
+        _begin(Path(config.out), facts)
+        for split, windows in sources.items():
+            _fill(config, split, windows, encoders)
+        write_json(Path(config.out) / FACTS, {**facts, "complete": True})
+        return read_facts(Path(config.out))
 
 
 def _check(config: CacheConfig) -> None:

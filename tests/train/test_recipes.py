@@ -110,9 +110,9 @@ def test_a_file_to_ship_says_how_it_is_sampled(trained, tmp_path):
     assemble.main([*words, "recipe.steps=9", "recipe.cfg_scale=2"])
     found = checkpoint.read(tmp_path / "model.safetensors").config.recipe
     assert found == replace(presets.nano().recipe, steps=9, cfg_scale=2.0)
-    for wrong in ("recipe.stepz=9", "recipe.steps=many"):
-        with pytest.raises(ValueError, match="stepz|steps"):
-            assemble.main([*words, wrong])
+    for wrong in ("stepz=9", "steps=many"):
+        with pytest.raises(ValueError, match=wrong.split("=")[0]):
+            assemble.main([*words, f"recipe.{wrong}"])
 
 
 def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):
