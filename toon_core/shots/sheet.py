@@ -1,0 +1,289 @@
+"""The exposure sheet of a shot: one JSON document, checked as a whole before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from .. import ranges
+from ..ranges import Items, Within
+
+T = TypeVar("T")
+
+VERSION = 1
+MOST_BYTES = 2**24  # of a document
+MOST_FRAMES = 100_000
+MOST_SEED = 2**53 - 1  # the greatest whole number that every JSON reader keeps
+
+Frame = Annotated[int, Within(0, MOST_FRAMES)]
+Share = Annotated[float, Within(0, 1)]
+Seed = Annotated[int, Within(0, MOST_SEED)]
+Rate = Annotated[int, Within(1, 60)]
+Exposure = (
+    Annotated[int, Within(1, 4)]
+    | Annotated[tuple[int, ...], Within(1, MOST_FRAMES), Items(1, 1000)]
+)
+Chart = str | Annotated[tuple[float, ...], Items(0, 1000)]
+
+
+class SheetError(ValueError):
+    """What is wrong with a sheet: which field, of which key, on which frame."""
+
+
+def _about(text: str, default: Any = MISSING) -> Any:
+    """A field with its description, which the published schema shows."""
+    return field(default=default, metadata={"about": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A drawing on its frame."""
+
+    id: str = _about("Its name in the document; without one, that of its picture.", "")
+    frame: Frame = _about("Counted from 0.")
+    image: str | int = _about("A file, relative to the sheet, or the place in a batch, from 0.")
+    kind: Literal["key", "breakdown"] = _about("A mark; both end a segment.", "key")
+    motion: Literal["auto", "through", "stop"] = _about(
+        "Whether the motion goes on through this key at one speed; auto: judged by the pictures.",
+        "auto",
+    )
+    note: str = _about("Free text.", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """From a key to the next one. None: as the sheet says."""
+
+    from_: str = _about("The id of the key that it starts at.")
+    mode: Literal["tween", "hold"] = _about("hold: the key stands until the next one.", "tween")
+    exposure: Exposure | None = _about("Frames that each drawing is shown, or of one by one.", None)
+    slow_out: Share = _about("How slowly the first key is left.", 0.0)
+    slow_in: Share = _about("How slowly the next key is reached.", 0.0)
+    chart: Chart | None = _about(
+        "Where the drawings lie on the way: the name of a chart, or a place of 0 to 1 for each.",
+        None,
+    )
+    prompt: str | None = _about("What happens here.", None)
+    negative: str | None = _about("What to avoid here.", None)
+    seed: Seed | None = _about("Without one: from the sheet's seed and the key's id.", None)
+    fs: Rate | None = _about("The frame rate that the model is told.", None)
+    takes: Annotated[int, Within(1, 64)] = _about(
+        "How many are made; the best or first is shown.", 1
+    )
+    lock: str = _about("The name of the take that is shown whatever else changes.", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """A line drawing that one drawing between two keys follows."""
+
+    frame: Frame = _about("Where the drawing begins that it is for.")
+    image: str | int = _about("A file, relative to the sheet, or the place in a batch, from 0.")
+    strength: Annotated[float, Within(0, 2)] | None = _about("None: the model's own.", None)
+    start: Share = _about("Part of the sampling from which it acts.", 0.0)
+    end: Share = _about("Part of the sampling to which it acts.", 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audio:
+    """Sound of the movie."""
+
+    file: str = _about("A file, relative to the sheet.")
+    offset: Annotated[float, Within(-86400, 86400)] = _about(
+        "Seconds into the shot at which it begins; negative: it has begun before.", 0.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A checked sheet: keys in the order of their frames, a `Segment` for each that has one, and
+    an id for every key. What is derived from it is in `plan.py`."""
+
+    version: int = _about("1.")
+    fps: Annotated[float, Within(0.1, 240)] = _about("Frames a second.", 24.0)
+    length: Annotated[int, Within(2, MOST_FRAMES)] = _about("Frames of the result.")
+    width: Annotated[int, Within(0, 16384)] = _about("Pixels, even; 0: the first key's.", 0)
+    height: Annotated[int, Within(0, 16384)] = _about("Pixels, even; 0: the first key's.", 0)
+    fit: Literal["pad", "crop", "stretch"] = _about(
+        "How pictures of another size come to the result's.", "pad"
+    )
+    exposure: Exposure = _about("Frames that each drawing is shown: 1, 2 (on twos), 3 or 4.", 1)
+    prompt: str = _about("What happens.", "")
+    negative: str = _about("What to avoid.", "")
+    seed: Seed = _about("From it and a key's id comes each segment's seed.", 123)
+    fs: Rate | None = _about("The frame rate that the model is told; None: by the timing.", None)
+    loop: bool = _about(
+        "The last segment ends at the first key, which would stand at length.", False
+    )
+    audio: Audio | None = _about("Sound of the movie.", None)
+    keys: Annotated[tuple[Key, ...], Items(0, 10_000)] = _about(
+        "At least two, the first on frame 0."
+    )
+    segments: Annotated[tuple[Segment, ...], Items(0, 10_000)] = _about(
+        "Those that differ from the sheet's defaults.", ()
+    )
+    sketches: Annotated[tuple[Sketch, ...], Items(0, 10_000)] = _about(
+        "Line drawings between keys.", ()
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """The document; what is at its default is left out, ids of keys are not."""
+        return _written(self)
+
+    def segment(self, key: Key) -> Segment:
+        return next((s for s in self.segments if s.from_ == key.id), Segment(from_=key.id))
+
+    def seed_of(self, key: Key) -> int:
+        """Of the segment that starts at a key; hangs on no other key."""
+        own = self.segment(key).seed
+        return derived_seed(self.seed, key.id) if own is None else own
+
+
+def derived_seed(seed: int, *names: str | int) -> int:
+    """A seed from another and names, as even as SHA-256 is."""
+    text = json.dumps([seed, *names])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def read_sheet(source: Path | str | Mapping[str, Any]) -> Sheet:
+    """A file, a JSON text, or the document itself -> its sheet.
+
+    SheetError for anything but a complete sheet of this version.
+    """
+    if isinstance(source, Mapping):
+        return from_json(source)
+    if isinstance(source, Path):
+        source = _read_text(source)
+    elif len(source) > MOST_BYTES:
+        raise SheetError(f"the sheet has {len(source)} characters, over {MOST_BYTES}")
+    try:
+        document = json.loads(source, object_pairs_hook=_once, parse_constant=_no_number)
+    except SheetError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise SheetError(f"the sheet is not JSON: {error}") from error
+    return from_json(document)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise SheetError(f"{path}: there is no such file")
+        if path.stat().st_size > MOST_BYTES:
+            raise SheetError(f"{path}: {path.stat().st_size} bytes, over {MOST_BYTES}: not a sheet")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SheetError(f"{path}: not a text in UTF-8") from error
+    except OSError as error:
+        raise SheetError(f"{path}: it cannot be read ({error.strerror})") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    doubled = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if doubled:
+        raise SheetError(f"{doubled[0]!r} is given twice in one object")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise SheetError(f"{text} is not a number of JSON")
+
+
+LISTS: dict[str, type] = {"keys": Key, "segments": Segment, "sketches": Sketch}
+
+
+def from_json(document: Any) -> Sheet:
+    """The document as `json.loads` gives it -> its sheet; SheetError as `read_sheet`."""
+    if not isinstance(document, Mapping):
+        raise SheetError(f"a sheet is an object {{...}}, this is {_kind(document)}")
+    if document.get("version") != VERSION or type(document.get("version")) is not int:
+        raise SheetError(
+            f"version = {document.get('version')!r}: this reads version {VERSION}; a newer sheet "
+            "needs a newer ToonTween"
+        )
+    values = dict(document)
+    for name, kind in LISTS.items():
+        if name in values:
+            values[name] = _list(kind, name, values[name])
+    if values.get("audio") is not None:
+        values["audio"] = _part(Audio, values["audio"], "audio")
+    sheet = _part(Sheet, values, "")
+    from .rules import check  # it reads the classes above
+
+    return check(_with_ids(sheet))
+
+
+def _list(kind: type[T], name: str, items: Any) -> tuple[T, ...]:
+    if not isinstance(items, list | tuple):
+        raise SheetError(f"{name} is {_kind(items)}, not a list")
+    return tuple(_part(kind, item, _place(name, i, item)) for i, item in enumerate(items))
+
+
+def _place(name: str, number: int, item: Any) -> str:
+    """keys[2] (hop, frame 16)"""
+    if not isinstance(item, Mapping):
+        return f"{name}[{number}]"
+    told = [str(item[k])[:60] for k in ("id", "from") if k in item]
+    told += [f"frame {str(item['frame'])[:60]}"] if "frame" in item else []
+    return f"{name}[{number}]" + (f" ({', '.join(told)})" if told else "")
+
+
+def json_name(one: Field[Any]) -> str:
+    return one.name.rstrip("_")  # `from` is a word of Python
+
+
+def _part(kind: type[T], values: Any, place: str) -> T:
+    """One dataclass from an object; SheetError naming what is unknown, missing or wrong."""
+    at = f"{place}: " if place else ""
+    if not isinstance(values, Mapping):
+        raise SheetError(f"{at}expected an object {{...}}, this is {_kind(values)}")
+    known = {json_name(f): f for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(str(name) for name in values.keys() - known.keys()):
+        raise SheetError(f"{at}unknown field {unknown[0]!r}; known: {', '.join(known)}")
+    if missing := [n for n, f in known.items() if f.default is MISSING and n not in values]:
+        raise SheetError(f"{at}{missing[0]} is missing")
+    given = {known[n].name: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    made = kind(**given)
+    try:
+        ranges.check(made)
+    except ValueError as error:
+        raise SheetError(f"{at}{str(error).replace('from_', 'from').partition('.')[2]}") from None
+    return made
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
+    return names.get(type(value), repr(value)[:60])
+
+
+def _with_ids(sheet: Sheet) -> Sheet:
+    """Keys in order, and those without an id called by their picture, which stays the same when
+    keys are moved or put between; the same picture again also by its frame."""
+    taken = {key.id for key in sheet.keys if key.id}
+    named = []
+    for key in sorted(sheet.keys, key=lambda k: k.frame):
+        if not key.id:
+            name = str(key.image) if str(key.image) not in taken else f"{key.image}@{key.frame}"
+            key = replace(key, id=name)
+            taken.add(name)
+        named.append(key)
+    return replace(sheet, keys=tuple(named))
+
+
+def _written(part: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for one in fields(part):
+        value = getattr(part, one.name)
+        if value == one.default:
+            continue
+        if isinstance(value, tuple) and value and hasattr(value[0], "__dataclass_fields__"):
+            value = [_written(item) for item in value]
+        elif isinstance(value, Audio):
+            value = asdict(value)
+        out[json_name(one)] = list(value) if isinstance(value, tuple) else value
+    return out
