@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-MOST_ITEMS = 64  # of a tuple, which also has one at least
-
 
 @dataclass(frozen=True)
 class Within:
@@ -19,6 +17,14 @@ class Within:
 
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Items:
+    """How many items a tuple has."""
+
+    least: int = 1
+    most: int = 64
 
 
 def check(part: Any, limits: Mapping[str, tuple[float, float]] | None = None) -> None:
@@ -40,20 +46,25 @@ def _kinds(part: type) -> dict[str, Any]:
     return get_type_hints(part, include_extras=True)
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _fits(value: Any, kind: Any, items: Items = Items()) -> bool:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _fits(value, args[0]) and all(_inside(value, limits) for limits in args[1:])
+        fits = _fits(value, args[0], _items(kind))
+        return fits and all(_inside(value, x) for x in args[1:] if isinstance(x, Within))
     if origin in (Union, types.UnionType):
         return any(_fits(value, one) for one in args)
     if origin is Literal:
         return isinstance(value, str) and value in args
     if origin is tuple:
-        fits = isinstance(value, tuple) and 1 <= len(value) <= MOST_ITEMS
+        fits = isinstance(value, tuple) and items.least <= len(value) <= items.most
         return fits and all(_fits(item, args[0]) for item in value)
     if kind is float:
         return type(value) in (int, float) and _finite(value)
     return type(value) is kind if kind in (int, bool, str) else isinstance(value, kind)
+
+
+def _items(kind: Any) -> Items:
+    return next((x for x in get_args(kind)[1:] if isinstance(x, Items)), Items())
 
 
 def _finite(value: float) -> bool:
@@ -75,14 +86,15 @@ _WORDS = {
 }
 
 
-def _told(kind: Any) -> str:
+def _told(kind: Any, items: Items = Items()) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return f"{_told(args[0])} from {args[1].low:g} to {args[1].high:g}"
+        limits = [f" from {x.low:g} to {x.high:g}" for x in args[1:] if isinstance(x, Within)]
+        return "".join([_told(args[0], _items(kind)), *limits])
     if origin in (Union, types.UnionType):
         return " or ".join(map(_told, args))
     if origin is Literal:
         return " or ".join(map(repr, args))
     if origin is tuple:
-        return f"a list of 1 to {MOST_ITEMS}, each {_told(args[0])}"
+        return f"a list of {items.least} to {items.most}, each {_told(args[0])}"
     return _WORDS.get(kind, f"a {kind.__name__}" if isinstance(kind, type) else str(kind))

@@ -73,7 +73,7 @@ class Segment:
     seed: Seed | None = _about("Without one: from the sheet's seed and the key's id.", None)
     fs: Rate | None = _about("The frame rate that the model is told.", None)
     takes: Annotated[int, Within(1, 64)] = _about(
-        "How many are made; the best or first is shown.", 1
+        "How many are made; the first is shown until one is locked.", 1
     )
     lock: str = _about("The name of the take that is shown whatever else changes.", "")
 

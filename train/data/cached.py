@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from toon_core.pictures import UNREADABLE
 from train.data.cachefile import numbered, read_facts, read_places, shard_name, spans
-from train.data.frames import UNREADABLE, decode_frame, decode_grey
+from train.data.frames import decode_frame, decode_grey
 
 log = logging.getLogger("toon.data")
 

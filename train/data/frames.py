@@ -1,9 +1,6 @@
 """One frame as the bytes of a lossless WebP, and a store of decoded frames with a fixed budget."""
 
 import io
-import struct
-import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -13,14 +10,9 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from toon_core import pictures
 from train.data.lottie import check_shape
 
-# What readers of images and arrays raise on bytes that are none, and files that cannot be opened.
-UNREADABLE = (
-    *(OSError, ValueError, SyntaxError, KeyError, EOFError, OverflowError, struct.error),
-    *(zlib.error, zipfile.BadZipFile, Image.DecompressionBombError),
-)
-FORMATS = ("PNG", "WEBP", "GIF", "JPEG", "TIFF", "BMP")
 BUDGET = 192 * 2**20  # bytes of decoded frames that one process keeps
 
 
@@ -38,20 +30,11 @@ def encode_frame(frame: np.ndarray) -> bytes:
 
 @contextmanager
 def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
-    """An image of `FORMATS`, closed when the block ends.
-
-    Left to itself Pillow goes by the content, and gives PostScript to Ghostscript. Whatever an
-    image does in the block is one ValueError, too, which names the file.
-    """
-    try:
-        with Image.open(source, formats=FORMATS) as image:
-            check_shape(*image.size)
-            yield image
-    except UNREADABLE as error:
-        name = f"{source}: " if isinstance(source, Path) else ""
-        unknown = isinstance(error, Image.UnidentifiedImageError)
-        reason = f"it is none of {', '.join(FORMATS)}" if unknown else error
-        raise ValueError(f"{name}cannot be read as an image ({reason})") from error
+    """An image that a renderer would take, too, closed when the block ends; ValueError as
+    `toon_core.pictures.open_image`."""
+    with pictures.open_image(source) as image:
+        check_shape(*image.size)
+        yield image
 
 
 def decode_frame(source: Path | bytes) -> np.ndarray:

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from train.data.frames import UNREADABLE, FrameCache, decode_frame, decode_grey
+from toon_core.pictures import UNREADABLE
+from train.data.frames import FrameCache, decode_frame, decode_grey
 from train.data.motion import Motion
 from train.data.names import printable
 

@@ -1,0 +1,64 @@
+"""Key pictures of a shape that moves, and a maker of the tiny model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+from shot_pictures import drawing
+
+from toon_core.model import ToonModel
+from toon_core.recipe import Recipe
+from toon_core.shots.making import Maker
+from toon_core.sketch.encoder import SketchEncoder
+
+RECIPE = Recipe(
+    height=64,
+    width=64,
+    steps=2,
+    cfg_scale=1.0,
+    guidance_rescale=0.0,
+    replace_middle_frames=False,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """a.png ... d.png: the disc further and further right; odd.png of another shape."""
+    for name, x in zip("abcd", (14, 24, 36, 48), strict=True):
+        drawing(x).save(tmp_path / f"{name}.png")
+    drawing(40, (200, 120)).save(tmp_path / "odd.png")
+    sketch = Image.new("L", (64, 64), 255)
+    ImageDraw.Draw(sketch).ellipse((20, 20, 44, 44), outline=0)
+    sketch.save(tmp_path / "sketch.png")
+    return tmp_path
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """Three keys, on twos, the last one held."""
+    return {
+        "version": 1,
+        "length": 26,
+        "exposure": 2,
+        "prompt": "a disc rolls",
+        "keys": [
+            {"id": "one", "frame": 0, "image": "a.png"},
+            {"id": "two", "frame": 12, "image": "b.png"},
+            {"id": "three", "frame": 22, "image": "c.png"},
+        ],
+    }
+
+
+@pytest.fixture
+def maker(tiny: ToonModel, tiny_sketch: SketchEncoder) -> Maker:
+    return Maker(tiny, RECIPE, "tiny", tiny_sketch)
+
+
+@pytest.fixture
+def other_maker(tiny: ToonModel) -> Maker:
+    """The same model, otherwise sampled."""
+    return Maker(tiny, replace(RECIPE, steps=1), "tiny")

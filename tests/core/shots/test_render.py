@@ -1,0 +1,341 @@
+"""From a sheet to files, with a tiny model: exact keys, true timing, and only what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from shot_pictures import drawing, pixels
+
+from toon_core.shots.drawings import Drawings
+from toon_core.shots.making import Job, Maker
+from toon_core.shots.promote import promote
+from toon_core.shots.render import render
+from toon_core.shots.sheet import SheetError, read_sheet
+from toon_core.shots.shot import Shot
+from toon_core.shots.takes import TakeError, Takes
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def rendered(folder: Path, maker: Maker) -> Callable[..., dict[str, Any]]:
+    """rendered(document, out="out", maker=...): the report."""
+
+    def run(document: Document, out: str = "out", maker: Maker = maker) -> dict[str, Any]:
+        shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
+        place = folder / out
+        return render(shot, maker, Takes(folder / "takes"), place)
+
+    return run
+
+
+def frames_of(folder: Path, out: str = "out") -> list[np.ndarray]:
+    return [pixels(path) for path in sorted((folder / out).glob("frame_*.png"))]
+
+
+def all_bytes(folder: Path, out: str) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (folder / out).glob("frame_*.png")}
+
+
+def test_every_key_is_itself_on_its_frame_once(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    report = rendered(document)
+    frames = frames_of(folder)
+    assert len(frames) == report["frames"] == 26
+    for name, first, last in (("a", 0, 1), ("b", 12, 13), ("c", 22, 25)):
+        key = pixels(folder / f"{name}.png")
+        shown = [i for i, frame in enumerate(frames) if np.array_equal(frame, key)]
+        assert shown == list(range(first, last + 1)), name
+    assert [k["difference"] for k in report["keys"]] == [0, 0, 0]
+    assert json.loads((folder / "out" / "report.json").read_text()) == report
+
+
+def test_twos_are_held_and_lists_are_followed(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["segments"] = [{"from": "two", "exposure": [1, 3]}]
+    rendered(document)
+    frames = frames_of(folder)
+    changes = [i for i in range(1, 26) if not np.array_equal(frames[i], frames[i - 1])]
+    assert changes == [2, 4, 6, 8, 10, 12, 13, 16, 19, 22]
+
+
+@pytest.mark.parametrize("size", [(200, 120), (64, 64), (50, 90)])
+def test_any_even_size(
+    rendered: Any, folder: Path, document: Document, size: tuple[int, int]
+) -> None:
+    drawing(30, size, 30).save(folder / "b.png")
+    document |= {"width": size[0], "height": size[1], "length": 23}
+    report = rendered(document)
+    frames = frames_of(folder)
+    assert {frame.shape for frame in frames} == {(size[1], size[0], 3)}
+    assert np.array_equal(frames[12], pixels(folder / "b.png"))
+    assert [k["difference"] for k in report["keys"]] == [0, 0, 0]
+
+
+def test_without_a_size_it_is_the_first_keys(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    drawing(30, (101, 67)).save(folder / "a.png")
+    rendered(document)
+    assert frames_of(folder)[0].shape == (66, 100, 3)
+
+
+def test_one_segment_is_changed_alone(rendered: Any, folder: Path, document: Document) -> None:
+    assert rendered(document, "before")["sampled"] == ["one", "two"]
+    document["segments"] = [{"from": "two", "seed": 4}]
+    assert rendered(document, "after")["sampled"] == ["two"]
+    before, after = all_bytes(folder, "before"), all_bytes(folder, "after")
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed and changed <= {f"frame_{n:04d}.png" for n in range(14, 22)}
+    document["segments"] = []
+    assert rendered(document, "again")["sampled"] == []
+    assert all_bytes(folder, "again") == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sampled"),
+    [
+        ({"prompt": "another"}, ["one", "two"]),
+        ({"segments": [{"from": "one", "prompt": "another"}]}, ["one"]),
+        ({"segments": [{"from": "one", "fs": 20}]}, ["one"]),
+        ({"exposure": 3}, []),
+        ({"segments": [{"from": "one", "slow_in": 1}]}, []),
+        ({"segments": [{"from": "one", "chart": "thirds"}]}, []),
+        ({"length": 40, "fps": 12.0, "loop": False}, []),
+        ({"sketches": [{"frame": 4, "image": "sketch.png"}]}, ["one"]),
+        ({"loop": True}, ["three"]),
+    ],
+)
+def test_only_what_makes_a_take_makes_it_anew(
+    rendered: Any, document: Document, change: Document, sampled: list[str]
+) -> None:
+    rendered(document)
+    assert rendered(document | change)["sampled"] == sampled
+
+
+def test_a_key_that_moves_in_time_makes_nothing_anew(rendered: Any, document: Document) -> None:
+    rendered(document)
+    document["keys"][1]["frame"] = 10
+    assert rendered(document)["sampled"] == []
+
+
+def test_a_changed_picture_touches_its_two_neighbours(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["keys"].append({"id": "four", "frame": 25, "image": "d.png"})
+    document["exposure"] = 1
+    rendered(document)
+    drawing(60).save(folder / "a.png")
+    assert rendered(document)["sampled"] == ["one"]
+    drawing(5).save(folder / "b.png")
+    assert rendered(document)["sampled"] == ["one", "two"]
+
+
+def test_a_key_between_makes_its_own_segment_anew_alone(rendered: Any, document: Document) -> None:
+    rendered(document)
+    document["keys"].append({"id": "new", "frame": 18, "image": "d.png"})
+    assert rendered(document)["sampled"] == ["two", "new"]
+
+
+def test_a_run_that_was_killed_goes_on(
+    rendered: Any, folder: Path, document: Document, maker: Maker, monkeypatch: Any
+) -> None:
+    rendered(document, "whole")
+    for path in (folder / "takes").glob("*.png"):
+        path.unlink()
+    calls = []
+
+    def once(job: Job, step: Any) -> Any:
+        calls.append(job)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return Maker.make(maker, job, step)
+
+    monkeypatch.setattr(maker, "make", once)
+    with pytest.raises(KeyboardInterrupt):
+        rendered(document, "killed")
+    monkeypatch.undo()
+    assert not (folder / "killed" / "report.json").exists()
+    assert rendered(document, "killed")["sampled"] == ["two"]
+    assert all_bytes(folder, "killed") == all_bytes(folder, "whole")
+
+
+def test_each_key_is_encoded_once(
+    rendered: Any, document: Document, maker: Maker, monkeypatch: Any
+) -> None:
+    encode = maker.model.vae.encode_with_features
+    seen = []
+    monkeypatch.setattr(
+        maker.model.vae, "encode_with_features", lambda x: (seen.append(len(x)), encode(x))[1]
+    )
+    rendered(document)
+    assert seen == [1, 1, 1]
+
+
+def test_takes_are_flipped_through_and_locked(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["segments"] = [{"from": "one", "takes": 3}]
+    report = rendered(document, "first")
+    names = report["segments"][0]["takes"]
+    assert len(set(names)) == 3 and report["segments"][0]["take"] == names[0]
+    document["segments"] = [{"from": "one", "lock": names[2]}]
+    report = rendered(document, "locked")
+    assert report["sampled"] == [] and report["segments"][0]["take"] == names[2]
+    assert all_bytes(folder, "first") != all_bytes(folder, "locked")
+    drawing(60).save(folder / "b.png")
+    report = rendered(document, "changed")
+    assert report["sampled"] == ["two"] and report["segments"][0]["take"] == names[2]
+    assert any("'two'" in w and "lock" in w for w in report["segments"][0]["warnings"])
+    document["segments"] = [{"from": "one", "lock": names[2], "exposure": 4}]
+    assert rendered(document, "retimed")["sampled"] == []
+
+
+def test_a_lock_without_its_take_is_said_before_any_work(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["segments"] = [{"from": "two", "lock": "two_0"}]
+    with pytest.raises(TakeError, match="two_0"):
+        rendered(document)
+    assert not (folder / "takes").exists() and not (folder / "out").exists()
+
+
+def test_sketches_want_their_encoder_before_any_work(
+    folder: Path, document: Document, other_maker: Maker
+) -> None:
+    document["sketches"] = [{"frame": 4, "image": "sketch.png"}]
+    with pytest.raises(SheetError, match="sketch encoder"):
+        Shot.of(read_sheet(document), Drawings([folder]), other_maker)
+
+
+def test_a_sketched_drawing_is_shown_where_it_was_put(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["keys"][1]["motion"] = "stop"
+    plain = rendered(document, "plain")["segments"][0]
+    document["sketches"] = [{"frame": 7, "image": "sketch.png", "strength": 1.5}]
+    report = rendered(document, "drawn")["segments"][0]
+    assert report["frames"][2] == 8  # the third drawing of six lies halfway
+    assert report["take"] != plain["take"]
+
+
+def test_a_loop_ends_where_it_begins(rendered: Any, folder: Path, document: Document) -> None:
+    document |= {"loop": True, "length": 30}
+    report = rendered(document)
+    frames = frames_of(folder)
+    assert report["sampled"] == ["one", "two", "three"] and len(frames) == 30
+    first = pixels(folder / "a.png")
+    assert [i for i, f in enumerate(frames) if np.array_equal(f, first)] == [0, 1]
+
+
+def test_equal_ends_are_told(rendered: Any, document: Document) -> None:
+    document["keys"][2]["image"] = "a.png"
+    report = rendered(document)
+    assert any("loop" in note for note in report["notes"])
+    document["keys"][1]["image"] = "a.png"
+    assert any("hold" in w for w in rendered(document)["segments"][0]["warnings"])
+
+
+def test_a_shorter_shot_leaves_no_old_frames(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    rendered(document)
+    (folder / "out" / "frame_notes.png").touch()
+    rendered(document | {"length": 23})
+    assert len(list((folder / "out").glob("frame_0*.png"))) == 23
+    assert (folder / "out" / "frame_notes.png").exists()
+
+
+def test_many_drawings_are_made_in_a_second_pass(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document |= {"exposure": 1, "length": 23}
+    document["keys"] = [
+        {"id": "one", "frame": 0, "image": "a.png"},
+        {"id": "two", "frame": 22, "image": "b.png"},
+    ]
+    report = rendered(document)["segments"][0]
+    assert report["made"] == 31 and len(report["frames"]) == 21
+    assert report["frames"] == sorted(set(report["frames"]))
+    document["segments"] = [{"from": "one", "lock": report["take"], "exposure": 3}]
+    assert rendered(document)["sampled"] == []
+
+
+def test_no_pixel_far_from_a_key_is_changed_by_it(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    report = rendered(document)["segments"][0]
+    take = Takes(folder / "takes").load(report["take"]).frames
+    frames = frames_of(folder)
+    for drawing_number, t in enumerate(report["frames"], 1):
+        if 4 <= t <= 11:
+            assert np.array_equal(frames[2 * drawing_number], take[t].numpy())
+
+
+def test_the_movie_has_the_frames_and_the_sound(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    with av.open(str(folder / "beep.wav"), "w") as file:
+        stream = file.add_stream("pcm_s16le", rate=8000, layout="mono")
+        tone = (np.sin(np.arange(8000) / 4) * 20000).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        frame.sample_rate = 8000
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    document |= {"fps": 12.0, "audio": {"file": "beep.wav", "offset": 0.5}}
+    rendered(document)
+    with av.open(str(folder / "out" / "shot.mp4")) as movie:
+        assert movie.streams.video[0].average_rate == 12
+        count = sum(1 for _ in movie.decode(video=0))
+    with av.open(str(folder / "out" / "shot.mp4")) as movie:
+        pieces = [f.to_ndarray() for f in movie.decode(audio=0)]
+    sound, rate = np.concatenate(pieces, 1)[0], 48_000
+    assert count == 26 and abs(sound.size / rate - 26 / 12) < 0.1
+    loud = np.flatnonzero(np.abs(sound) > 0.1)
+    assert abs(loud[0] / rate - 0.5) < 0.05 and abs(loud[-1] / rate - 1.5) < 0.05
+
+
+def test_a_file_without_sound_is_said_before_any_work(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    for name in ("a.png", "nothing.wav"):
+        with pytest.raises(ValueError, match=name):
+            rendered(document | {"audio": {"file": name}})
+    assert not (folder / "takes").exists()
+
+
+def test_a_frame_becomes_a_key(rendered: Any, folder: Path, document: Document) -> None:
+    rendered(document)
+    sheet = read_sheet(document)
+    (folder / "made.png").write_bytes((folder / "out" / "frame_0006.png").read_bytes())
+    promoted = promote(sheet, 6, "made.png")
+    assert [(k.frame, k.kind) for k in promoted.keys][1] == (6, "breakdown")
+    report = rendered(promoted.to_json(), "promoted")
+    assert report["sampled"] == ["one", "made.png"]
+    assert np.array_equal(frames_of(folder, "promoted")[6], pixels(folder / "made.png"))
+    for frame in (0, 1, 12, 25, 26, -1):
+        if frame != 1:
+            with pytest.raises(SheetError, match=f"frame {frame}"):
+                promote(sheet, frame, "made.png")
+
+
+def test_noise_hangs_on_the_segment_alone(maker: Maker, folder: Path, document: Document) -> None:
+    """The same segment in another shot is the same take."""
+    shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
+    document["keys"] = document["keys"][1:]
+    for key in document["keys"]:
+        key["frame"] -= 12
+    other = Shot.of(read_sheet(document), Drawings([folder]), maker)
+    assert other.takes["two"] == shot.takes["two"]
+    one = maker.make(shot.job(shot.plan.segments[1], 0))
+    two = maker.make(other.job(other.plan.segments[0], 0))
+    assert torch.equal(one, two)

@@ -1,0 +1,181 @@
+"""A shot to frames, a movie and a report; what was made before is kept, the rest is made."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .drawings import find
+from .guards import judge
+from .making import Maker
+from .movie import Movie, read_sound
+from .pairs import compare_keys
+from .plan import SegmentPlan
+from .sheet import Key
+from .shot import KeyPicture, Progress, Shot, make_missing
+from .showing import Shown
+from .takes import Take, Takes, write_whole
+
+REPORT, MOVIE = "report.json", "shot.mp4"
+FRAME = re.compile(r"frame_(\d{4,})\.png")
+
+
+def render(
+    shot: Shot,
+    maker: Maker,
+    takes: Takes,
+    out: Path,
+    progress: Progress = lambda part, key, x0: None,
+) -> dict[str, Any]:
+    """Make the takes that are missing, then write frame_0000.png ..., shot.mp4 and report.json;
+    the report. A run that was stopped, called again, goes on after its last take and ends with the
+    same files. SheetError or TakeError before any work."""
+    locked = {s.key.id: takes.load(s.lock) for s in shot.plan.segments if s.drawn and s.lock}
+    sound = _sound(shot)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / REPORT).unlink(missing_ok=True)
+    sampled = make_missing(shot, maker, takes, progress)
+    told = []
+    number = 0
+    with Movie(out / MOVIE, shot.size, shot.sheet.fps, sound) as movie:
+        for segment in shot.plan.segments:
+            shown = _shown(shot, segment, takes, locked)
+            for picture, count in shown.pictures():
+                data = _png(picture)
+                for _ in range(count):
+                    write_whole(out / frame_name(number), data)
+                    movie.add(picture)
+                    number += 1
+            told.append(_told(shot, shown))
+    _remove_later(out, number)
+    report = {
+        "frames": number,
+        "sampled": sampled,
+        "keys": [_checked_key(shot, key, out) for key in shot.sheet.keys],
+        "segments": told,
+        "notes": _of_shot(shot),
+    }
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    write_whole(out / REPORT, text.encode())
+    return report
+
+
+def frame_name(number: int) -> str:
+    return f"frame_{number:04d}.png"
+
+
+def _sound(shot: Shot) -> np.ndarray | None:
+    audio = shot.sheet.audio
+    if audio is None:
+        return None
+    path = find(audio.file, shot.drawings.folders, "audio")
+    return read_sound(path, audio.offset, shot.sheet.length / shot.sheet.fps)
+
+
+def _shown(shot: Shot, segment: SegmentPlan, takes: Takes, locked: dict[str, Take]) -> Shown:
+    first = shot.picture(segment.key)
+    if not segment.drawn:
+        return Shown(segment, first)
+    assert segment.next is not None
+    take = locked.get(segment.key.id) or takes.load(shot.takes[segment.key.id][0])
+    return Shown(segment, first, shot.picture(segment.next), take)
+
+
+def _told(shot: Shot, shown: Shown) -> dict[str, Any]:
+    """A segment's part of the report."""
+    segment, key = shown.segment, shot.key_picture(shown.segment.key)
+    told: dict[str, Any] = {"from": segment.key.id, "take": None, "frames": [], "warnings": []}
+    if segment.next is None or shown.take is None:
+        return told
+    after = shot.key_picture(segment.next)
+    frames = shown.small()
+    judged = judge(frames, frames[0], frames[-1])
+    pair = compare_keys(key.small, after.small)
+    warnings = [pair.suggestion, *judged.warnings]
+    if key.digest == after.digest:
+        warnings = ["Both keys are the same picture: mode hold shows it without the model."]
+    if shown.repeats:
+        warnings.append(
+            f"{len(shown.frames)} drawings were wanted and {len(shown.take.frames) - 2} made, so "
+            "some are held: use a longer exposure, or put a breakdown between the keys."
+        )
+    if segment.lock:
+        warnings += _of_lock(shown.take, key, after)
+    figures = {k: v for k, v in asdict(judged).items() if k != "warnings"}
+    return told | {
+        "take": shown.take.name,
+        "takes": [] if segment.lock else list(shot.takes[segment.key.id]),
+        "frames": shown.frames,
+        "made": len(shown.take.frames),
+        **{k: None if math.isnan(v) else round(v, 4) for k, v in figures.items()},
+        "one_shot": round(pair.one_shot, 3),
+        "hardness": round(pair.hardness, 3),
+        "warnings": [w for w in warnings if w],
+    }
+
+
+def _of_lock(take: Take, key: KeyPicture, after: KeyPicture) -> list[str]:
+    """Where a locked take was made from other pictures."""
+    changed = [
+        k.key.id for name, k in (("first", key), ("last", after)) if take.made.get(name) != k.digest
+    ]
+    if not changed:
+        return []
+    keys = " and ".join(map(repr, changed))
+    return [
+        f"The locked take was made from another picture of {keys}, and is shown nevertheless; "
+        "remove the lock to make it anew."
+    ]
+
+
+def _of_shot(shot: Shot) -> list[str]:
+    """What is said of the shot as a whole."""
+    first, last = shot.keys[0], shot.keys[-1]
+    told = []
+    if first.digest == last.digest and not shot.sheet.loop:
+        told.append(
+            f"The first and the last key are the same picture. In a loop the frame {last.key.frame}"
+            f" would be shown twice: remove the last key, and set loop and length = "
+            f"{last.key.frame}."
+        )
+    sizes = shot.size, (shot.fit.target[0], shot.fit.target[1])
+    if sizes[0] != sizes[1]:
+        (h, w), (th, tw) = sizes
+        told.append(
+            f"Between the keys, frames of {tw}x{th} pixels are brought to {w}x{h}"
+            + ("." if shot.fit.mode == "stretch" else ", of which bars are cut off.")
+        )
+    return told
+
+
+def _checked_key(shot: Shot, key: Key, out: Path) -> dict[str, Any]:
+    """Of the file that was written, read again."""
+    with Image.open(out / frame_name(key.frame)) as image:
+        written = torch.from_numpy(np.array(image)).int()
+    difference = (written - shot.picture(key).int()).abs().max()
+    motion = shot.plan.motions[key.id]
+    return {"id": key.id, "frame": key.frame, "difference": int(difference), "motion": motion}
+
+
+def _png(picture: Tensor) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(picture.numpy()).save(out, "PNG", compress_level=4)
+    return out.getvalue()
+
+
+def _remove_later(out: Path, count: int) -> None:
+    """Frames of a longer shot that was written here before."""
+    for path in out.iterdir():
+        found = FRAME.fullmatch(path.name)
+        if found and int(found[1]) >= count:
+            path.unlink()

@@ -1,0 +1,81 @@
+"""Which of the frames that the model made is shown as which drawing, by the motion measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .charts import Places
+from .motion import block_motion
+
+
+REACH = 8  # pixels of 128 that a block goes from one made frame to the next, at most
+
+
+def way_of(frames: Tensor) -> list[float]:
+    """frames (f h w 3) uint8 -> how much of the whole motion, 0 to 1, has happened at each: arc
+    length, of what moves from frame to frame. Even where nothing does."""
+    clip = frames.permute(0, 3, 1, 2).float() / 255
+    steps = [_moved(a, b) for a, b in zip(clip[:-1], clip[1:], strict=True)]
+    total = sum(steps)
+    if total == 0:
+        steps, total = [1.0] * len(steps), float(len(steps))
+    way = [0.0]
+    for step in steps:
+        way.append(way[-1] + step / total)
+    return [*way[:-1], 1.0]
+
+
+def _moved(a: Tensor, b: Tensor) -> float:
+    """Pixels by which blocks have moved, summed over those that did."""
+    found = block_motion(a, b, reach=REACH)
+    return float(torch.hypot(found.dx, found.dy)[found.moving].sum())
+
+
+def chosen(
+    way: Sequence[float], places: Places, pinned: Mapping[int, int] | None = None
+) -> tuple[list[int], bool]:
+    """For each inner drawing, whose place on the way is given, the number of a made frame, and
+    whether some are shown twice.
+
+    Frames of rising places rise, and are as near to their places as that allows (least squares);
+    the keys' frames, first and last, are not among them. pinned {drawing: frame}: as sketched.
+    Places that go back, or are more than the frames, may take a frame twice.
+    """
+    pinned = pinned or {}
+    inner = range(1, len(way) - 1)
+    rising = all(a <= b for a, b in zip(places, places[1:], strict=False))
+    if not inner or not rising:
+        return [pinned.get(j, _nearest(way, p)) for j, p in enumerate(places)], True
+    strict = len(places) <= len(inner) and _room(pinned, len(places), len(inner))
+    return _rising(way, places, pinned, strict), not strict
+
+
+def _nearest(way: Sequence[float], place: float) -> int:
+    inner = range(1, len(way) - 1) or range(len(way))
+    return min(inner, key=lambda t: (abs(way[t] - place), t))
+
+
+def _room(pinned: Mapping[int, int], drawings: int, inner: int) -> bool:
+    """Whether the drawings before, between and after those pinned can each have a frame."""
+    ends = [(-1, 0), *sorted(pinned.items()), (drawings, inner + 1)]
+    return all(t2 - t1 >= j2 - j1 for (j1, t1), (j2, t2) in zip(ends[:-1], ends[1:], strict=True))
+
+
+def _rising(
+    way: Sequence[float], places: Places, pinned: Mapping[int, int], strict: bool
+) -> list[int]:
+    """Least squares, by dynamic programming: for each frame the cheapest row that ends with it."""
+    inner, step = range(1, len(way) - 1), int(strict)
+    rows: dict[int, tuple[float, list[int]]] = {step - 1: (0.0, [])}
+    for j, place in enumerate(places):
+        longer = {}
+        for t in [pinned[j]] if j in pinned else inner:
+            before = [row for last, row in rows.items() if last + step <= t or not row[1]]
+            if before:
+                cost, row = min(before)
+                longer[t] = (cost + (way[t] - place) ** 2, [*row, t])
+        rows = longer
+    return min(rows.values())[1] if rows else []

@@ -1,0 +1,132 @@
+"""Takes: the frames that a model made for a segment, kept in files named by what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from ..pictures import open_image
+
+WHAT = "toon_take"  # the PNG's text: what made it
+NAME = re.compile(r"[\w.-]{1,120}")
+MOST_FRAMES = 256
+
+
+@dataclass(frozen=True)
+class Take:
+    """frames (f h w 3) uint8, the keys' included; made: what they came from."""
+
+    name: str
+    frames: Tensor
+    made: dict[str, Any]
+
+
+class TakeError(ValueError):
+    """A take that is missing or is none."""
+
+
+@dataclass(frozen=True)
+class Takes:
+    """A folder of takes: each one PNG, its frames one below the other."""
+
+    folder: Path
+
+    def has(self, name: str) -> bool:
+        return self._path(name).is_file()
+
+    def save(self, name: str, frames: Tensor, made: Mapping[str, Any]) -> None:
+        """frames (f h w 3) uint8; whole or not at all."""
+        count, height, width = frames.shape[:3]
+        strip = Image.fromarray(frames.reshape(count * height, width, 3).numpy())
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt(WHAT, json.dumps({**made, "frames": count}, sort_keys=True))
+        out = io.BytesIO()
+        strip.save(out, "PNG", pnginfo=text, compress_level=1)
+        write_whole(self._path(name), out.getvalue())
+
+    def load(self, name: str) -> Take:
+        """TakeError where there is none of this name, or the file is no take."""
+        path = self._path(name)
+        if not path.is_file():
+            raise TakeError(
+                f"there is no take {name!r} in {self.folder}: remove the lock, or bring the file "
+                "back"
+            )
+        try:
+            with open_image(path) as image:
+                made = _what_made(image)
+                pixels = np.array(image.convert("RGB"))
+            frames = pixels.reshape(made["frames"], -1, *pixels.shape[1:])
+        except ValueError as error:
+            raise TakeError(f"take {name!r}: {path} is damaged ({error}): remove it") from error
+        return Take(name, torch.from_numpy(frames), made)
+
+    def names(self) -> list[str]:
+        """Of all takes, in order."""
+        return sorted(path.stem for path in self.folder.glob("*.png"))
+
+    def described(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Name, bytes, and what made it, of each."""
+        for name in self.names():
+            path = self._path(name)
+            with open_image(path) as image:
+                yield name, path.stat().st_size, _what_made(image)
+
+    def clear(self, keep: Collection[str] = ()) -> list[str]:
+        """Remove all but those to keep; the names of those removed."""
+        gone = [name for name in self.names() if name not in keep]
+        for name in gone:
+            self._path(name).unlink(missing_ok=True)
+        return gone
+
+    def _path(self, name: str) -> Path:
+        if not NAME.fullmatch(name) or name.startswith("."):
+            raise TakeError(
+                f"{name[:200]!r} is no name of a take: it has letters, digits, _ - and . only"
+            )
+        return self.folder / f"{name}.png"
+
+
+def _what_made(image: Image.Image) -> dict[str, Any]:
+    """ValueError for a picture that is no strip of frames."""
+    text = getattr(image, "text", {}).get(WHAT)
+    made = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(made, dict):
+        raise ValueError("a picture that is no take")
+    count = made.get("frames")
+    if type(count) is not int or not 1 <= count <= MOST_FRAMES or image.height % count:
+        raise ValueError("a picture that is no take")
+    return made
+
+
+def take_name(key: str, made: Mapping[str, Any]) -> str:
+    """The key it begins at, to be read, and what made it, to be told apart."""
+    told = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+    slug = re.sub(r"[^A-Za-z0-9-]+", "-", Path(key).stem).strip("-")[:40] or "key"
+    return f"{slug}_{told[:16]}"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file that is there with all its bytes, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
