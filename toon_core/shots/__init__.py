@@ -1,0 +1,1 @@
+"""Shots of many keys: the sheet, its timing, its takes and what judges them."""
