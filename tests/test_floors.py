@@ -50,6 +50,7 @@ FLOORS = {
     "denoiser": {"guidance", "layers", "sketch", "unet"},
     "samplers": {"schedule"},
     "metrics": {"metrics"},
+    "shots": {"metrics", "shots"},
 }
 
 

@@ -27,10 +27,15 @@ def colour_drift(frames: Tensor, truth: Tensor) -> Tensor:
 
 def mean_lab(frames: Tensor) -> Tensor:
     """Mean L*a*b* colour of each frame: (f 3 h w) sRGB in [0, 1] -> (f 3), double precision."""
+    return lab(frames).mean(dim=(2, 3))
+
+
+def lab(frames: Tensor) -> Tensor:
+    """L*a*b* of each pixel (CIE 1976): (f 3 h w) sRGB in [0, 1] -> (f 3 h w), double precision."""
     x = frames.double().clamp(0, 1)
     linear = torch.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
     scaled = torch.einsum("ij,fjhw->fihw", x.new_tensor(XYZ), linear)
     scaled = scaled / x.new_tensor(WHITE).view(3, 1, 1)
     root = torch.where(scaled > 0.008856, scaled ** (1 / 3), 7.787 * scaled + 16 / 116)
-    fx, fy, fz = root.mean(dim=(2, 3)).unbind(dim=1)
+    fx, fy, fz = root.unbind(dim=1)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=1)

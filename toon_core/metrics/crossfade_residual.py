@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .frames import check_frames
+from .frames import check_frames, check_keys
 
 
 def crossfade_residual(frames: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -15,12 +15,7 @@ def crossfade_residual(frames: Tensor, first: Tensor, last: Tensor) -> Tensor:
     better by itself, since noise has a residual as well.
     """
     check_frames(frames)
-    for name, key in (("first", first), ("last", last)):
-        if key.shape != frames.shape[1:]:
-            raise ValueError(
-                f"{name} has shape {tuple(key.shape)}; give a key of the frames' shape "
-                f"{tuple(frames.shape[1:])}"
-            )
+    check_keys(frames, first, last)
     start, step = first.double(), (last - first).double()
     offset = frames.double() - start
     # A clip whose keys are equal has one blend only, whatever alpha is.

@@ -1,6 +1,7 @@
 """What every metric demands of the frames it is given."""
 
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def check_frames(frames: Tensor, name: str = "frames") -> None:
@@ -27,3 +28,23 @@ def check_pair(frames: Tensor, truth: Tensor) -> None:
             f"frames {tuple(frames.shape)} and truth {tuple(truth.shape)} differ in shape; "
             "resize the frames to the truth and give equally many"
         )
+
+
+def check_keys(frames: Tensor, first: Tensor, last: Tensor) -> None:
+    """Raise ValueError unless both keys (3 h w) are valid pictures of the frames' size."""
+    for name, key in (("first", first), ("last", last)):
+        if key.shape != frames.shape[1:]:
+            raise ValueError(
+                f"{name} has shape {tuple(key.shape)}; give a key of the frames' shape "
+                f"{tuple(frames.shape[1:])}"
+            )
+        check_frames(key[None], name)
+
+
+def scaled_down(frames: Tensor, side: int) -> Tensor:
+    """(f 3 h w) with a shorter side of `side` pixels at most: each pixel the mean of those it
+    covers. Never scaled up."""
+    scale = side / min(frames.shape[-2:])
+    if scale >= 1:
+        return frames
+    return F.adaptive_avg_pool2d(frames, tuple(round(n * scale) for n in frames.shape[-2:]))

@@ -28,7 +28,8 @@ class BlockMotion:
     cost: root mean square difference of the block from its match, in units of [0, 1]. High where
     the block is hidden in the other picture or looks different there.
     changed: the block differs from what the other picture has at its place.
-    moving: changed, with lines or texture to be found by, and found elsewhere. Only there dx and
+    textured: it has lines or texture to be found by.
+    moving: changed, textured and found elsewhere. Only there dx and
     dy can be trusted; what was hidden, revealed or recoloured is changed and not moving.
     """
 
@@ -36,6 +37,7 @@ class BlockMotion:
     dy: Tensor
     cost: Tensor
     changed: Tensor
+    textured: Tensor
     moving: Tensor
 
     @property
@@ -76,6 +78,7 @@ def block_motion(a: Tensor, b: Tensor, block: int = 8, reach: int = 24) -> Block
         dy=dy[best] * (a.shape[-2] / small_a.shape[-2]),
         cost=torch.where(changed, found, stay).sqrt(),
         changed=changed,
+        textured=textured,
         moving=changed & moved & textured & (found < EXPLAINED * stay),
     )
 

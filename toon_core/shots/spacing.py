@@ -10,7 +10,6 @@ from torch import Tensor
 from .charts import Places
 from .motion import block_motion
 
-
 REACH = 8  # pixels of 128 that a block goes from one made frame to the next, at most
 
 
