@@ -1,20 +1,27 @@
-"""Write what is generated in the docs: the file tree of docs/architecture.md.
+"""Write what is generated in the docs: the file tree of docs/architecture.md, and the schema of
+exposure sheets, docs/sheet.schema.json.
 
     .venv/bin/python scripts/make_docs.py [--check]      (or: make docs)
 
 A module's line is the first sentence of its docstring, so that it is said in one place. --check
-writes nothing and ends with 1 where the page is not what would be written.
+writes nothing and ends with 1 where a file is not what would be written.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from toon_core.shots.schema import schema  # noqa: E402
+
 PAGE = ROOT / "docs" / "architecture.md"
+SCHEMA = ROOT / "docs" / "sheet.schema.json"
 BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
 PACKAGES = ("toon_core", "nodes", "train")
 FOLDERS = {
@@ -70,12 +77,15 @@ def page(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    wanted = page(text)
-    if "--check" not in arguments:
-        PAGE.write_text(wanted, encoding="utf-8")
-    elif text != wanted:
-        sys.exit("docs/architecture.md is not up to date: run `make docs`")
+    made = {
+        PAGE: page(PAGE.read_text(encoding="utf-8")),
+        SCHEMA: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
+    }
+    for file, text in made.items():
+        if "--check" not in arguments:
+            file.write_text(text, encoding="utf-8")
+        elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+            sys.exit(f"{file.relative_to(ROOT)} is not up to date: run `make docs`")
 
 
 if __name__ == "__main__":

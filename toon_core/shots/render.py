@@ -101,7 +101,7 @@ def _told(shot: Shot, shown: Shown) -> dict[str, Any]:
     frames = shown.small()
     judged = judge(frames, frames[0], frames[-1])
     pair = compare_keys(key.small, after.small)
-    warnings = [pair.suggestion, *judged.warnings]
+    warnings = [pair.text, *judged.warnings]
     if key.digest == after.digest:
         warnings = ["Both keys are the same picture: mode hold shows it without the model."]
     if shown.repeats:
@@ -120,6 +120,7 @@ def _told(shot: Shot, shown: Shown) -> dict[str, Any]:
         **{k: None if math.isnan(v) else round(v, 4) for k, v in figures.items()},
         "one_shot": round(pair.one_shot, 3),
         "hardness": round(pair.hardness, 3),
+        "suggestion": pair.suggestion,
         "warnings": [w for w in warnings if w],
     }
 

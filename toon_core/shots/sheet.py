@@ -18,6 +18,7 @@ T = TypeVar("T")
 VERSION = 1
 MOST_BYTES = 2**24  # of a document
 MOST_FRAMES = 100_000
+MOST_KEYS = 2_000
 MOST_SEED = 2**53 - 1  # the greatest whole number that every JSON reader keeps
 
 Frame = Annotated[int, Within(0, MOST_FRAMES)]
@@ -84,7 +85,7 @@ class Sketch:
 
     frame: Frame = _about("Where the drawing begins that it is for.")
     image: str | int = _about("A file, relative to the sheet, or the place in a batch, from 0.")
-    strength: Annotated[float, Within(0, 2)] | None = _about("None: the model's own.", None)
+    strength: Annotated[float, Within(0, 2)] | None = _about("Without one, the model's own.", None)
     start: Share = _about("Part of the sampling from which it acts.", 0.0)
     end: Share = _about("Part of the sampling to which it acts.", 1.0)
 
@@ -116,18 +117,18 @@ class Sheet:
     prompt: str = _about("What happens.", "")
     negative: str = _about("What to avoid.", "")
     seed: Seed = _about("From it and a key's id comes each segment's seed.", 123)
-    fs: Rate | None = _about("The frame rate that the model is told; None: by the timing.", None)
+    fs: Rate | None = _about("The frame rate that the model is told; without one, its own.", None)
     loop: bool = _about(
         "The last segment ends at the first key, which would stand at length.", False
     )
     audio: Audio | None = _about("Sound of the movie.", None)
-    keys: Annotated[tuple[Key, ...], Items(0, 10_000)] = _about(
+    keys: Annotated[tuple[Key, ...], Items(0, MOST_KEYS)] = _about(
         "At least two, the first on frame 0."
     )
-    segments: Annotated[tuple[Segment, ...], Items(0, 10_000)] = _about(
+    segments: Annotated[tuple[Segment, ...], Items(0, MOST_KEYS)] = _about(
         "Those that differ from the sheet's defaults.", ()
     )
-    sketches: Annotated[tuple[Sketch, ...], Items(0, 10_000)] = _about(
+    sketches: Annotated[tuple[Sketch, ...], Items(0, MOST_KEYS)] = _about(
         "Line drawings between keys.", ()
     )
 
