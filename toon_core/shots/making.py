@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -89,24 +91,29 @@ class Maker:
         one a step; a denser pass has seeds of its own.
         """
         passes = 2 ** (job.levels + 1) - 1
-        done = 0
+        clips = self._clips(job, lambda done, part, x0: on_step((done + part) / passes, x0))
+        return torch.cat([clip[min(n, 1) :] for n, clip in enumerate(clips)])
 
-        def step(part: float, x0: Tensor) -> None:
-            on_step((done + part) / passes, x0)
+    def _clips(self, job: Job, on_pass: Callable[[int, float, Tensor], object]) -> list[Tensor]:
+        """Those of the last pass, in order, each ending with the frame that the next begins with.
 
-        def between(first: Picture, last: Picture, seed: int, levels: int) -> Tensor:
-            nonlocal done
-            latents, frames = self._clip(replace(job, first=first, last=last, seed=seed), step)
-            done += 1
-            if not levels:
-                return frames
-            half = _middle(frames)
-            breakdown = self._breakdown(latents, frames, half, seed)
-            begin = between(first, breakdown, derived_seed(seed, "begin"), levels - 1)
-            end = between(breakdown, last, derived_seed(seed, "end"), levels - 1)
-            return torch.cat([begin, end[1:]])
-
-        return between(job.first, job.last, job.seed, job.levels)
+        Level by level: between each two pictures a clip is made, whose middle one comes between
+        them for the next level. No closure refers to itself here: that would keep the pictures of
+        every segment until Python looks for circles.
+        """
+        pictures, seeds, done = [job.first, job.last], [job.seed], 0
+        for level in range(job.levels + 1):
+            clips, between = [], []
+            for first, last, seed in zip(pictures[:-1], pictures[1:], seeds, strict=True):
+                part = replace(job, first=first, last=last, seed=seed)
+                latents, frames = self._clip(part, partial(on_pass, done))
+                clips.append(frames)
+                if level < job.levels:
+                    between.append(self._breakdown(latents, frames, _middle(frames), seed))
+                done += 1
+            pictures = [*chain(*zip(pictures, between, strict=False)), pictures[-1]]
+            seeds = [derived_seed(seed, half) for seed in seeds for half in ("begin", "end")]
+        return clips
 
     def _clip(self, job: Job, step: Step) -> tuple[Tensor, Tensor]:
         """16 frames: scaled latents (1 z f h w), and (f h w 3) uint8."""

