@@ -17,9 +17,9 @@ POINTS = 1500  # pixels of lines of a picture that are looked at
 BINS = (6, 8, 8)  # of the histogram: lightness 0..1, a and b -0.2..0.2
 # Weights of colours, lines, matched, displacement and changed, then the constant; fitted by
 # benchmarks/guards.py (docs/guards.md), on puppets and, for `hardness`, on nano's takes of them.
-ONE_SHOT = (-6.0, -20.0, 2.0, 0.0, 0.0, 2.0)
+ONE_SHOT = (-3.81, -32.46, 2.07, -6.67, -2.84, 2.81)
 HARDNESS = (0.0, 1.0, -1.0, 1.0, 1.0, -1.0)
-SAME_SHOT = 0.5  # probability below which two shots are suspected
+SAME_SHOT = 1 / 3  # probability below which two shots are suspected
 HARD = 0.3  # hardness from which a breakdown is suggested
 
 
