@@ -28,8 +28,9 @@ from guards_windows import Window, windows  # noqa: E402
 
 from toon_core.metrics.hed import load_lpips_hed  # noqa: E402
 from toon_core.metrics.psnr import psnr  # noqa: E402
+from toon_core.shots import guards  # noqa: E402
 from toon_core.shots.guards import judge  # noqa: E402
-from toon_core.shots.pairs import HARDNESS, PairFeatures, compare, logistic  # noqa: E402
+from toon_core.shots.pairs import HARD, HARDNESS, PairFeatures, compare, logistic  # noqa: E402
 
 SEEN = (2, 5, 8, 10, 13)  # frames whose distance is taken
 Row = dict[str, float]
@@ -81,9 +82,9 @@ def spearman(x, y) -> float:
     return float(np.corrcoef(ranks(np.array(x)), ranks(np.array(y)))[0, 1])
 
 
-def hardness(scores: dict[str, dict]) -> None:
-    """Weights from the puppets; how they do on each puppet is told by weights from the others."""
-    puppets = [s for name, s in scores.items() if name.startswith("puppet")]
+def hardness(scores: dict[str, dict], tested: set[str]) -> None:
+    """Weights from puppets; how they do on each of these is told by weights from the others."""
+    puppets = [s for name, s in scores.items() if "puppet" in name and name not in tested]
     samples = [s["features"] for s in puppets]
     outcome = [s["takes"][0]["distance"] for s in puppets]
     weights = regression(samples, outcome)
@@ -92,46 +93,49 @@ def hardness(scores: dict[str, dict]) -> None:
     for i in range(len(samples)):
         others = regression(samples[:i] + samples[i + 1 :], outcome[:i] + outcome[i + 1 :])
         guess.append(logistic(tuple(others.tolist()), PairFeatures(**named(samples[i]))))
-    print(f"puppets, each left out: rank correlation {spearman(guess, outcome):.2f}")
+    print(f"{len(puppets)} puppets, each left out: rank correlation {spearman(guess, outcome):.2f}")
     for i, name in enumerate(named(samples[0])):
         print(f"  {name} alone: {spearman([s[i] for s in samples], outcome):.2f}")
-    cast = [s for name, s in scores.items() if not name.startswith("puppet")]
-    told = [logistic(HARDNESS, PairFeatures(**named(s["features"]))) for s in cast]
-    got = [np.mean([take["distance"] for take in s["takes"]]) for s in cast]
-    print(f"cast by the weights in the code: {spearman(told, got):.2f}")
+    print("their distance, quartiles", np.round(np.quantile(outcome, [0.25, 0.5, 0.75]), 3))
+    others = [s for name, s in scores.items() if "puppet" not in name or name in tested]
+    told = [logistic(HARDNESS, PairFeatures(**named(s["features"]))) for s in others]
+    got = [float(np.mean([take["distance"] for take in s["takes"]])) for s in others]
+    print(f"the cast and other puppets ({len(others)}), weights of the code: ", end="")
+    print(f"{spearman(told, got):.2f}; warned of {np.mean(np.array(told) > HARD):.0%}")
     print("  foretold", np.round(told, 2), "got", np.round(got, 2))
-    print(
-        "distance of the puppets, quartiles", np.round(np.quantile(outcome, [0.25, 0.5, 0.75]), 3)
-    )
 
 
-def picks(scores: dict[str, dict]) -> None:
+def picks(scores: dict[str, dict], title: str) -> None:
     many = [s["takes"] for s in scores.values() if len(s["takes"]) > 1]
-    print(f"\n{len(many)} windows, {len(many[0])} takes each")
+    print(f"\n{title}: {len(many)} windows, {len(many[0])} takes each")
     print("| Picked by least | LPIPS-HED gained | PSNR gained (dB) |\n|---|---|---|")
     for rule, value in RULES.items():
-        gains = []
-        for rows in many:
-            # NaN cannot be told from the others' and is never the least, unless all are.
-            worth = [np.nan_to_num(value(row), nan=np.inf) for row in rows]
-            best = rows[int(np.argmin(worth))]
-            mean = {k: np.mean([row[k] for row in rows]) for k in ("distance", "psnr")}
-            gains.append((mean["distance"] - best["distance"], best["psnr"] - mean["psnr"]))
-        gain = np.array(gains)
+        gain = np.array([gained(rows, value) for rows in many])
         error = gain.std(axis=0, ddof=1) / len(gain) ** 0.5
-        cells = [f"{g:+.4f} +- {e:.4f}" for g, e in zip(gain.mean(axis=0), error, strict=True)]
-        print(f"| {rule} | {' | '.join(cells)} |")
+        (distance, decibels), (off, decibels_off) = gain.mean(axis=0), error
+        cells = f"{distance:+.4f} +- {off:.4f} | {decibels:+.2f} +- {decibels_off:.2f}"
+        print(f"| {rule} | {cells} |")
     spread = np.mean([np.std([row["distance"] for row in rows], ddof=1) for rows in many])
     print(f"spread of a window's takes, LPIPS-HED: {spread:.4f}")
+
+
+def gained(rows: list[Row], value: Callable[[Row], float]) -> tuple[float, float]:
+    """By the take of the least value over the mean take: LPIPS-HED and PSNR."""
+    # NaN cannot be told from the others' and is never the least, unless all are.
+    best = rows[int(np.argmin([np.nan_to_num(value(row), nan=np.inf) for row in rows]))]
+    distance, decibels = (np.mean([row[name] for row in rows]) for name in ("distance", "psnr"))
+    return float(distance - best["distance"]), float(best["psnr"] - decibels)
 
 
 def judged(scores: dict[str, dict]) -> None:
     """What the guards say of nano's clips."""
     rows = [take for s in scores.values() for take in s["takes"]]
+    print(f"\n{len(rows)} takes")
     for name in FIGURES:
-        known = np.array([row[name] for row in rows])
-        known = known[~np.isnan(known)]
-        print(name, "quartiles", np.round(np.quantile(known, [0.25, 0.5, 0.75]), 3))
+        got = np.array([row[name] for row in rows])
+        middle = np.round(np.nanquantile(got, [0.25, 0.5, 0.75]), 3)
+        limit = getattr(guards, name.split("_")[0].upper())
+        print(f"{name}: quartiles {middle}, warned of {(got > limit).mean():.0%}")
     for name in ("fade", "ghost", "flicker", "drift", "cut"):
         kept = [row for row in rows if not np.isnan(row[name])]
         told = spearman([r[name] for r in kept], [r["distance"] for r in kept])
@@ -141,8 +145,12 @@ def judged(scores: dict[str, dict]) -> None:
 def main() -> None:
     torch.set_num_threads(1)
     scores = all_scores(Path(sys.argv[1]), Path(sys.argv[2]))
-    hardness(scores)
-    picks(scores)
+    again = {window.clip.name for window in windows() if window.again}
+    hardness(scores, again)
+    picks({name: s for name, s in scores.items() if name not in again}, "first")
+    if tried := {name: s for name, s in scores.items() if name in again}:
+        picks(tried, "again, other windows")
+        picks(scores, "both")
     judged(scores)
 
 
