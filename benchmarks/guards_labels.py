@@ -21,7 +21,7 @@ from train.data.puppets.levels import LEVELS  # noqa: E402
 
 FRAMES = 16
 LONG = 61  # frames of a clip that pairs 8 to 60 apart are taken from
-FAULTS = ("fade", "half fade", "nearest", "cut", "tint", "noise", "brightness", "jump")
+FAULTS = ("fade", "half fade", "nearest", "cut", "tint", "noise", "brightness", "shift", "late")
 
 
 def puppets(seed: int, count: int, frames: int = FRAMES) -> Iterator[Tensor]:
@@ -44,7 +44,8 @@ def broken(clip: Tensor, fault: str, rng: np.random.Generator) -> Tensor:
     fade: the keys' cross-fade. half fade: the cross-fade in a half of the picture. nearest: each
     frame is the nearer key. cut: each frame is true, but from the middle on of the clip's end.
     tint: 4 to 10 % more or less of each colour. noise: new noise on each frame. brightness: each
-    frame up to 3 % lighter or darker. jump: the inner frames, three drawings late or early.
+    frame up to 3 % lighter or darker. shift: all inner frames lie 2 to 4 pixels beside their place.
+    late: the inner frames are three drawings late or early.
     """
     count, height, width = len(clip), *clip.shape[-2:]
     place = torch.linspace(0, 1, count).view(-1, 1, 1, 1)
@@ -75,7 +76,10 @@ def broken(clip: Tensor, fault: str, rng: np.random.Generator) -> Tensor:
         made = made + torch.from_numpy(noise).float()
     elif fault == "brightness":
         made = made * (1 + torch.tensor(rng.uniform(-0.03, 0.03, (count, 1, 1, 1))).float())
-    elif fault == "jump":
+    elif fault == "shift":
+        down, right = (int(n) for n in rng.integers(2, 5, 2) * rng.choice([-1, 1], 2))
+        made = clip.roll((down, right), dims=(-2, -1))
+    elif fault == "late":
         late = torch.arange(count) + 3 * (1 if rng.random() < 0.5 else -1)
         made = clip[late.clamp(1, count - 2)]
     else:

@@ -50,7 +50,12 @@ FLOORS = {
     "denoiser": {"guidance", "layers", "sketch", "unet"},
     "samplers": {"schedule"},
     "metrics": {"metrics"},
-    "shots": {"metrics", "shots"},
+    "pictures": set(),
+    "shots": {"images", "metrics", "pictures", "ranges", "shots"},  # without a model
+    "shots/making": {
+        *("conditioning", "denoiser", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
+    },
+    "shots/__main__": {"load", "recipe", "shots", "weights"},
 }
 
 

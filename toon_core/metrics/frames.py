@@ -47,4 +47,5 @@ def scaled_down(frames: Tensor, side: int) -> Tensor:
     scale = side / min(frames.shape[-2:])
     if scale >= 1:
         return frames
-    return F.adaptive_avg_pool2d(frames, tuple(round(n * scale) for n in frames.shape[-2:]))
+    height, width = frames.shape[-2:]
+    return F.adaptive_avg_pool2d(frames, (round(height * scale), round(width * scale)))

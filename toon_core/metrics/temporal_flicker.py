@@ -16,12 +16,12 @@ def temporal_flicker(frames: Tensor) -> Tensor:
     """Mean |x_t - (x_(t-1) + x_(t+1)) / 2| of each inner frame where its neighbours agree.
 
     frames (f 3 h w) in [0, 1] in the order shown, f >= 3 -> (f - 2), in units of [0, 1]; 0 for
-    still frames. The second difference in time: slow change of colour has none. Where something moves
-    away the neighbours do not agree, and where something passes in one frame the pixel leaves its
-    colour by more than 0.15; both are left out, and with them flashes as strong. No flow is needed;
-    the price is that fast, faint motion counts, so compare with other takes of the same keys.
-    Pixels are means of 3 x 3, against the drawing's grain. NaN where less than a fiftieth of the
-    picture is left. ValueError for other shapes and values, and for fewer than three frames.
+    still frames. The second difference in time: slow change of colour has none. Where something
+    moves away the neighbours do not agree, and where something passes in one frame the pixel leaves
+    its colour by more than 0.15; both are left out, and with them flashes as strong. No flow is
+    needed; the price is that fast, faint motion counts, so compare with other takes of the same
+    keys. Pixels are means of 3 x 3, against the drawing's grain. NaN where less than a fiftieth of
+    the picture is left. ValueError for other shapes and values, and for fewer than three frames.
     """
     check_frames(frames)
     if len(frames) < 3:

@@ -55,6 +55,9 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--draft", action="store_true", help="a quick pass: fewer steps, smaller")
     parser.add_argument(
+        "--best", action="store_true", help="of several takes show the one that jumps least"
+    )
+    parser.add_argument(
         "--list-takes", action="store_true", help="list the takes in DIR, render nothing"
     )
     parser.add_argument(
@@ -155,7 +158,7 @@ def main(arguments: list[str]) -> None:
     shot = Shot.of(sheet, drawings, maker, dense=not options.draft)
     if options.clear_takes:
         return clear_takes(takes, shot)
-    report = render(shot, maker, takes, options.out, Telling())
+    report = render(shot, maker, takes, options.out, Telling(), options.best)
     for note in report["notes"]:
         print(note)
     for segment in report["segments"]:

@@ -16,7 +16,7 @@ from ..metrics.temporal_flicker import temporal_flicker
 
 ROWS = 128  # shorter side at which frames are judged, as the thresholds were made
 # From benchmarks/guards.py: docs/guards.md has the share of true and of broken clips above each.
-JUMP, CUT, FADE, GHOST, DRIFT, FLICKER = 2.0, 0.5, 0.3, 0.3, 2.0, 0.01
+JUMP, CUT, FADE, GHOST, DRIFT, FLICKER = 1.25, 0.35, 0.1, 0.05, 2.0, 0.006
 
 
 @dataclass(frozen=True, kw_only=True)

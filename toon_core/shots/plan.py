@@ -72,9 +72,9 @@ class Plan:
 
 
 def plan(sheet: Sheet, pictures: Sequence[Tensor], fs: int, dense: bool = True) -> Plan:
-    """pictures: small ones of the keys, (3 h w) in [0, 1], of one shape; only they and the sheet
-    decide, so that no take changes another segment's timing. fs: what the model is told where the
-    sheet does not say. dense=False: more drawings than the model makes are held."""
+    """pictures: of the keys, (3 h w) in [0, 1], of one shape, as `coarse` gives them. Only they and
+    the sheet decide, so that no take changes another segment's timing. fs: what the model is told
+    where the sheet does not say. dense=False: more drawings than the model makes are held."""
     moves = _moves(sheet, pictures)
     motions = _motions(sheet, moves)
     slopes = _slopes(sheet, moves, motions)
@@ -144,7 +144,6 @@ def _moves(sheet: Sheet, pictures: Sequence[Tensor]) -> list[_Move | None]:
             found.append(None)
             continue
         a, b = pictures[i], pictures[(i + 1) % len(pictures)]
-        a, b = _coarse(a), _coarse(b)
         out, back = block_motion(a, b, reach=REACH), block_motion(b, a, reach=REACH)
         lengths = torch.cat([out.length[out.moving], back.length[back.moving]])
         found.append(
@@ -157,7 +156,8 @@ def _moves(sheet: Sheet, pictures: Sequence[Tensor]) -> list[_Move | None]:
     return found
 
 
-def _coarse(picture: Tensor) -> Tensor:
+def coarse(picture: Tensor) -> Tensor:
+    """(3 h w) at which keys are compared here."""
     height, width = picture.shape[-2:]
     scale = min(1.0, COARSE / max(height, width))
     size = (max(round(height * scale), 1), max(round(width * scale), 1))

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..metrics.jump import largest_step
 from .drawings import find
 from .guards import judge
 from .making import Maker
@@ -36,10 +37,15 @@ def render(
     takes: Takes,
     out: Path,
     progress: Progress = lambda part, key, x0: None,
+    best: bool = False,
 ) -> dict[str, Any]:
     """Make the takes that are missing, then write frame_0000.png ..., shot.mp4 and report.json;
     the report. A run that was stopped, called again, goes on after its last take and ends with the
-    same files. SheetError or TakeError before any work."""
+    same files. SheetError or TakeError before any work.
+
+    Of several takes of a segment that has none locked the first is shown; with `best` the one whose
+    largest step is the smallest share of its change (docs/guards.md: what that gains).
+    """
     locked = {s.key.id: takes.load(s.lock) for s in shot.plan.segments if s.drawn and s.lock}
     sound = _sound(shot)
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +55,7 @@ def render(
     number = 0
     with Movie(out / MOVIE, shot.size, shot.sheet.fps, sound) as movie:
         for segment in shot.plan.segments:
-            shown = _shown(shot, segment, takes, locked)
+            shown = _shown(shot, segment, takes, locked, best)
             for picture, count in shown.pictures():
                 data = _png(picture)
                 for _ in range(count):
@@ -82,13 +88,26 @@ def _sound(shot: Shot) -> np.ndarray | None:
     return read_sound(path, audio.offset, shot.sheet.length / shot.sheet.fps)
 
 
-def _shown(shot: Shot, segment: SegmentPlan, takes: Takes, locked: dict[str, Take]) -> Shown:
+def _shown(
+    shot: Shot, segment: SegmentPlan, takes: Takes, locked: dict[str, Take], best: bool
+) -> Shown:
     first = shot.picture(segment.key)
     if not segment.drawn:
         return Shown(segment, first)
     assert segment.next is not None
-    take = locked.get(segment.key.id) or takes.load(shot.takes[segment.key.id][0])
-    return Shown(segment, first, shot.picture(segment.next), take)
+    last = shot.picture(segment.next)
+    if take := locked.get(segment.key.id):
+        return Shown(segment, first, last, take)
+    names = shot.takes[segment.key.id][: None if best else 1]
+    found = [takes.load(name) for name in names]
+    return Shown(segment, first, last, min(found, key=_cut) if len(found) > 1 else found[0])
+
+
+def _cut(take: Take) -> float:
+    """Of all its frames, so that another timing does not choose another take. NaN, where there is
+    nothing to compare, is no fault."""
+    cut = largest_step(take.frames.permute(0, 3, 1, 2).float() / 255)
+    return 0.0 if math.isnan(cut) else cut
 
 
 def _told(shot: Shot, shown: Shown) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _object(kind: type) -> dict[str, Any]:
+def _object(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
     properties, required = {}, []
     for one in fields(kind):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -14,7 +15,7 @@ from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
 from .making import Hint, Job, Maker, Picture
 from .motion import SIDE
-from .plan import Plan, SegmentPlan, plan
+from .plan import Plan, SegmentPlan, coarse, plan
 from .sheet import Key, Sheet, SheetError, Sketch
 from .takes import Takes, take_name
 
@@ -30,7 +31,12 @@ class KeyPicture:
 
     key: Key
     digest: str
-    small: Tensor  # (3 h w) in [0, 1], for comparing
+    thumbnail: Tensor  # (3 h w) uint8: of many keys floats would be much
+
+    @property
+    def small(self) -> Tensor:
+        """(3 h w) in [0, 1], for comparing."""
+        return self.thumbnail.float() / 255
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Shot:
         size, recipe = drawings.size(sheet), maker.recipe
         fit = working_fit(size, (recipe.height, recipe.width))
         keys = tuple(_key_picture(key, drawings, size, sheet, fit) for key in sheet.keys)
-        timing = plan(sheet, [k.small for k in keys], recipe.fps, dense)
+        timing = plan(sheet, [coarse(k.small) for k in keys], recipe.fps, dense)
         shot = cls(sheet, drawings, size, fit, keys, timing, {}, {})
         takes: dict[str, tuple[str, ...]] = {}
         made: dict[str, Mapping[str, Any]] = {}
@@ -138,10 +144,10 @@ class Shot:
 
 def _key_picture(key: Key, drawings: Drawings, size: Size, sheet: Sheet, fit: Fit) -> KeyPicture:
     picture = fitted(drawings.key(key), size, sheet.fit)
-    small = picture.permute(2, 0, 1).float() / 255
     scale = min(1.0, SIDE / max(size))
     height, width = (max(round(side * scale), 1) for side in size)
-    return KeyPicture(key, digest(picture), adaptive_avg_pool2d(small, (height, width)))
+    small = adaptive_avg_pool2d(picture.permute(2, 0, 1).float(), (height, width))
+    return KeyPicture(key, digest(picture), small.round().to(torch.uint8))
 
 
 def make_missing(

@@ -26,12 +26,11 @@ Document = dict[str, Any]
 
 @pytest.fixture
 def rendered(folder: Path, maker: Maker) -> Callable[..., dict[str, Any]]:
-    """rendered(document, out="out", maker=...): the report."""
+    """rendered(document, out="out", best=False): the report."""
 
-    def run(document: Document, out: str = "out", maker: Maker = maker) -> dict[str, Any]:
+    def run(document: Document, out: str = "out", best: bool = False) -> dict[str, Any]:
         shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
-        place = folder / out
-        return render(shot, maker, Takes(folder / "takes"), place)
+        return render(shot, maker, Takes(folder / "takes"), folder / out, best=best)
 
     return run
 
@@ -198,6 +197,23 @@ def test_takes_are_flipped_through_and_locked(
     assert any("'two'" in w and "lock" in w for w in report["segments"][0]["warnings"])
     document["segments"] = [{"from": "one", "lock": names[2], "exposure": 4}]
     assert rendered(document, "retimed")["sampled"] == []
+
+
+def test_the_take_that_jumps_least_is_shown_on_wish(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    document["segments"] = [{"from": "one", "takes": 3}]
+    names = rendered(document)["segments"][0]["takes"]
+    takes = Takes(folder / "takes")
+    smooth, cut = takes.load(names[1]).frames.clone(), takes.load(names[0]).frames.clone()
+    for t in range(16):
+        smooth[t] = 10 * t
+        cut[t] = 0 if t < 8 else 150
+    takes.save(names[0], cut, {})
+    takes.save(names[1], smooth, {})
+    takes.save(names[2], cut, {})
+    assert rendered(document)["segments"][0]["take"] == names[0]
+    assert rendered(document, best=True)["segments"][0]["take"] == names[1]
 
 
 def test_a_lock_without_its_take_is_said_before_any_work(
