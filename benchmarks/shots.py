@@ -100,7 +100,7 @@ def chain(maker: Maker) -> Fill:
             job = Job(
                 first=pictures[0], last=pictures[1], prompt=prompt, negative="", seed=123, fs=24
             )
-            made = maker.make(job).permute(0, 3, 1, 2).float() / 255
+            made = maker.make([job])[0].permute(0, 3, 1, 2).float() / 255
             out += [made[round(i * 15 / apart)] for i in range(apart)]
         return torch.stack([*out, made[-1]])
 

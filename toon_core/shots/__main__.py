@@ -158,12 +158,16 @@ def main(arguments: list[str]) -> None:
     shot = Shot.of(sheet, drawings, maker, dense=not options.draft)
     if options.clear_takes:
         return clear_takes(takes, shot)
+    said = [(s.key.id, text) for s in shot.plan.segments if s.drawn for text in shot.before(s)]
+    for key, text in said:
+        print(f"from {key!r}: {text}", flush=True)
     report = render(shot, maker, takes, options.out, Telling(), options.best)
     for note in report["notes"]:
         print(note)
     for segment in report["segments"]:
         for warning in segment["warnings"]:
-            print(f"from {segment['from']!r}: {warning}")
+            if (segment["from"], warning) not in said:
+                print(f"from {segment['from']!r}: {warning}")
     sampled = ", ".join(report["sampled"]) or "nothing"
     print(f"{report['frames']} frames in {options.out}; sampled: {sampled}")
 

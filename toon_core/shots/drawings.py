@@ -78,12 +78,19 @@ def find(name: str, folders: Sequence[Path], at: str) -> Path:
         )
     for folder in folders:
         path = folder / name
-        if path.is_file():
+        if _is_file(path):
             if path.resolve().is_relative_to(folder.resolve()):
                 return path
             raise SheetError(f"{at}: {name!r} is a link out of {folder}: copy the file there")
     places = ", ".join(str(folder) for folder in folders) or "no folder"
     raise SheetError(f"{at}: there is no file {name!r} in {places}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def read_picture(path: Path) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -25,6 +25,7 @@ from .sheet import derived_seed
 from .spacing import way_of
 
 KEPT = 3  # encoded keys: a segment's two, and one more for a breakdown
+MOST_AT_ONCE = 8  # clips
 
 Step = Callable[[float, Tensor], object]
 
@@ -82,17 +83,31 @@ class Maker:
         self.sketch_encoder = sketch_encoder
         self.device = next(model.parameters()).device
         self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
+        self._memory = 0  # bytes that one clip took, where that is measured
+
+    def room(self) -> int:
+        """Clips that may be made at once: one on a CPU, which would not be faster with more and so
+        gives the same bytes whatever else is made; elsewhere as many as the first one's memory goes
+        into what is free."""
+        if self.device.type != "cuda" or not self._memory:
+            return 1
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, min(MOST_AT_ONCE, int(0.8 * free // self._memory)))
 
     @torch.inference_mode()
-    def make(self, job: Job, on_step: Step = lambda part, x0: None) -> Tensor:
-        """-> frames (f h w 3) uint8. on_step(part of the job in 0..1, x0 (b z f h w)).
+    def make(self, jobs: Sequence[Job], on_step: Step = lambda part, x0: None) -> list[Tensor]:
+        """-> of each job its frames (f h w 3) uint8. on_step(part of all in 0..1, x0 (b z f h w)).
 
-        Random numbers come from the job's seed alone, in the release's order: posterior noise, x_T,
-        one a step; a denser pass has seeds of its own.
+        Several jobs are made as one batch and have neither sketches nor denser passes. Random
+        numbers come from each job's seed alone, in the release's order: posterior noise, x_T, one a
+        step; a denser pass has seeds of its own.
         """
+        if len(jobs) > 1:
+            return self._clip(jobs, on_step)[1]
+        [job] = jobs
         passes = 2 ** (job.levels + 1) - 1
         clips = self._clips(job, lambda done, part, x0: on_step((done + part) / passes, x0))
-        return torch.cat([clip[min(n, 1) :] for n, clip in enumerate(clips)])
+        return [torch.cat([clip[min(n, 1) :] for n, clip in enumerate(clips)])]
 
     def _clips(self, job: Job, on_pass: Callable[[int, float, Tensor], object]) -> list[Tensor]:
         """Those of the last pass, in order, each ending with the frame that the next begins with.
@@ -106,7 +121,7 @@ class Maker:
             clips, between = [], []
             for first, last, seed in zip(pictures[:-1], pictures[1:], seeds, strict=True):
                 part = replace(job, first=first, last=last, seed=seed)
-                latents, frames = self._clip(part, partial(on_pass, done))
+                latents, [frames] = self._clip([part], partial(on_pass, done))
                 clips.append(frames)
                 if level < job.levels:
                     between.append(self._breakdown(latents, frames, _middle(frames), seed))
@@ -115,39 +130,51 @@ class Maker:
             seeds = [derived_seed(seed, half) for seed in seeds for half in ("begin", "end")]
         return clips
 
-    def _clip(self, job: Job, step: Step) -> tuple[Tensor, Tensor]:
-        """16 frames: scaled latents (1 z f h w), and (f h w 3) uint8."""
+    def _clip(self, jobs: Sequence[Job], step: Step) -> tuple[Tensor, list[Tensor]]:
+        """16 frames of each: scaled latents (b z f h w), and (f h w 3) uint8."""
         r, model = self.recipe, self.model
-        draw = pipeline.seeded(job.seed, self.device)
-        keys = self._keys(job, draw)
-        branches = self._branches(job)
+        before = self._allocated()
+        draw = _together([pipeline.seeded(job.seed, self.device) for job in jobs])
+        keys = self._keys(jobs, draw)
         latents = pipeline.sample(
             model,
             keys,
-            branches,
-            torch.full((1,), job.fs, device=self.device),
+            self._branches(jobs),
+            torch.tensor([job.fs for job in jobs], device=self.device),
             r,
-            self._control(job),
+            self._control(jobs[0]),
             draw,
             True,
             lambda i, total, x0, x: step((i + 1) / total, x0),
         )
         z = latents / model.config.scale_factor
-        frames = decode(model.vae, z, keys.references, r.replace_middle_frames)[0]
-        pixels = ((frames.float().movedim(0, -1).cpu() + 1) * 127.5).round().clamp(0, 255)
-        return latents, pixels.to(torch.uint8)
+        frames = decode(model.vae, z, keys.references, r.replace_middle_frames)
+        pixels = ((frames.float().movedim(1, -1).cpu() + 1) * 127.5).round().clamp(0, 255)
+        if self.device.type == "cuda" and len(jobs) == 1:
+            self._memory = torch.cuda.max_memory_allocated(self.device) - before
+        return latents, list(pixels.to(torch.uint8))
 
-    def _keys(self, job: Job, draw: pipeline.Draw) -> Keys:
+    def _allocated(self) -> int:
+        if self.device.type != "cuda":
+            return 0
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return torch.cuda.memory_allocated(self.device)
+
+    def _keys(self, jobs: Sequence[Job], draw: pipeline.Draw) -> Keys:
         """As `encode_keys`, each key encoded once for both its segments."""
         config = self.model.config
-        side = [n // config.vae.downsample for n in job.first.pixels.shape[-2:]]
-        noise = draw((FRAMES, config.vae.z_channels, *side))
-        (begin, a), (end, b) = (self._encode(p) for p in (job.first, job.last))
-        concat = noise.new_zeros(1, config.vae.z_channels, FRAMES, *side, dtype=begin.mean.dtype)
-        for i, posterior, picture in ((0, begin, job.first), (-1, end, job.last)):
-            latent = config.scale_factor * posterior.sample(noise[i][None].to(posterior.mean))
-            concat[:, :, i] = latent if picture.latent is None else picture.latent
-        return Keys(concat, stack_references(a, b))
+        side = [n // config.vae.downsample for n in jobs[0].first.pixels.shape[-2:]]
+        drawn = draw((len(jobs) * FRAMES, config.vae.z_channels, *side))
+        ends, references = [], []
+        for job, noise in zip(jobs, drawn.unflatten(0, (len(jobs), FRAMES)), strict=True):
+            (begin, a), (end, b) = (self._encode(p) for p in (job.first, job.last))
+            for i, posterior, picture in ((0, begin, job.first), (-1, end, job.last)):
+                latent = config.scale_factor * posterior.sample(noise[i][None].to(posterior.mean))
+                ends.append(latent if picture.latent is None else picture.latent)
+            references.append(stack_references(a, b))
+        concat = ends[0].new_zeros(len(jobs), config.vae.z_channels, FRAMES, *side)
+        concat[:, :, 0], concat[:, :, -1] = torch.cat(ends[::2]), torch.cat(ends[1::2])
+        return Keys(concat, [torch.cat(level) for level in zip(*references, strict=True)])
 
     def _encode(self, picture: Picture) -> tuple[Posterior, list[Tensor]]:
         if picture.digest not in self._encoded:
@@ -158,10 +185,12 @@ class Maker:
             self._encoded.popitem(last=False)
         return self._encoded[picture.digest]
 
-    def _branches(self, job: Job) -> Branches:
-        whole = job.first.whole.to(self.device, self.model.dtype)
-        grey = self.recipe.grey_uncond_image
-        return encode_branches(*self.encoders, whole, job.prompt, job.negative, grey=grey)
+    def _branches(self, jobs: Sequence[Job]) -> Branches:
+        grey, made = self.recipe.grey_uncond_image, []
+        for job in jobs:
+            whole = job.first.whole.to(self.device, self.model.dtype)
+            made.append(encode_branches(*self.encoders, whole, job.prompt, job.negative, grey=grey))
+        return Branches(*(torch.cat(tokens) for tokens in zip(*map(_parts, made), strict=True)))
 
     def _control(self, job: Job) -> SketchControl | None:
         """Of sketches that all act alike, as those of one segment do."""
@@ -184,6 +213,15 @@ class Maker:
         """A made frame as a key, its latent as the model made it."""
         pixels = frames[i].permute(2, 0, 1)[None].float() / 127.5 - 1
         return Picture(f"breakdown {seed} {i}", pixels, pixels, latents[:, :, i])
+
+
+def _together(draws: Sequence[pipeline.Draw]) -> pipeline.Draw:
+    """Of a batch, each clip's numbers from its own draw."""
+    return lambda shape: torch.cat([draw((shape[0] // len(draws), *shape[1:])) for draw in draws])
+
+
+def _parts(branches: Branches) -> tuple[Tensor, ...]:
+    return tuple(tokens for tokens in vars(branches).values() if tokens is not None)
 
 
 def _middle(frames: Tensor) -> int:

@@ -20,7 +20,6 @@ from .drawings import find
 from .guards import judge
 from .making import Maker
 from .movie import Movie, read_sound
-from .pairs import compare_keys
 from .plan import SegmentPlan
 from .sheet import Key
 from .shot import KeyPicture, Progress, Shot, make_missing
@@ -28,6 +27,10 @@ from .showing import Shown
 from .takes import Take, Takes, write_whole
 
 REPORT, MOVIE = "report.json", "shot.mp4"
+FIGURES = (
+    *("jump", "jump_first", "jump_last", "cut", "fade", "ghost", "drift", "flicker"),
+    *("one_shot", "hardness"),
+)
 FRAME = re.compile(r"frame_(\d{4,})\.png")
 
 
@@ -111,36 +114,33 @@ def _cut(take: Take) -> float:
 
 
 def _told(shot: Shot, shown: Shown) -> dict[str, Any]:
-    """A segment's part of the report."""
-    segment, key = shown.segment, shot.key_picture(shown.segment.key)
-    told: dict[str, Any] = {"from": segment.key.id, "take": None, "frames": [], "warnings": []}
+    """A segment's part of the report; numbers are None where there is nothing to measure."""
+    segment = shown.segment
+    told: dict[str, Any] = {"from": segment.key.id, "take": None, "takes": [], "frames": []}
     if segment.next is None or shown.take is None:
-        return told
-    after = shot.key_picture(segment.next)
-    frames = shown.small()
+        return told | dict.fromkeys(FIGURES) | {"warnings": []}
+    frames, pair = shown.small(), shot.pair(segment)
     judged = judge(frames, frames[0], frames[-1])
-    pair = compare_keys(key.small, after.small)
-    warnings = [pair.text, *judged.warnings]
-    if key.digest == after.digest:
-        warnings = ["Both keys are the same picture: mode hold shows it without the model."]
+    figures = {k: v for k, v in asdict(judged).items() if k in FIGURES}
+    figures |= {"one_shot": pair.one_shot, "hardness": pair.hardness}
+    jumps = [j for j in (judged.jump_first, judged.jump_last) if not math.isnan(j)]
+    figures["jump"] = max(jumps, default=math.nan)
+    warnings = [*shot.before(segment), *judged.warnings]
     if shown.repeats:
         warnings.append(
             f"{len(shown.frames)} drawings were wanted and {len(shown.take.frames) - 2} made, so "
             "some are held: use a longer exposure, or put a breakdown between the keys."
         )
     if segment.lock:
-        warnings += _of_lock(shown.take, key, after)
-    figures = {k: v for k, v in asdict(judged).items() if k != "warnings"}
+        keys = shot.key_picture(segment.key), shot.key_picture(segment.next)
+        warnings += _of_lock(shown.take, *keys)
     return told | {
         "take": shown.take.name,
         "takes": [] if segment.lock else list(shot.takes[segment.key.id]),
         "frames": shown.frames,
         "made": len(shown.take.frames),
         **{k: None if math.isnan(v) else round(v, 4) for k, v in figures.items()},
-        "one_shot": round(pair.one_shot, 3),
-        "hardness": round(pair.hardness, 3),
-        "suggestion": pair.suggestion,
-        "warnings": [w for w in warnings if w],
+        "warnings": warnings,
     }
 
 

@@ -33,7 +33,12 @@ Chart = str | Annotated[tuple[float, ...], Items(0, 1000)]
 
 
 class SheetError(ValueError):
-    """What is wrong with a sheet: which field, of which key, on which frame."""
+    """What is wrong with a sheet: which field, of which key, on which frame. What it quotes may be
+    anything: control characters become ?, and very long texts are cut."""
+
+    def __init__(self, text: str) -> None:
+        clean = "".join(c if c.isprintable() else "?" for c in text)
+        super().__init__(clean if len(clean) <= 800 else f"{clean[:797]}...")
 
 
 def _about(text: str, default: Any = MISSING) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
 from .making import Hint, Job, Maker, Picture
 from .motion import SIDE
+from .pairs import KeyPair, compare_keys
 from .plan import Plan, SegmentPlan, coarse, plan
 from .sheet import Key, Sheet, SheetError, Sketch
 from .takes import Takes, take_name
@@ -23,6 +24,7 @@ METHOD = 1  # of making; another number makes every take anew
 
 # progress(part of all that is to be made in 0..1, the key at work, x0 or None)
 Progress = Callable[[float, Key, Tensor | None], object]
+Wanted = tuple[SegmentPlan, int]  # a segment and the number of its take
 
 
 @dataclass
@@ -81,7 +83,7 @@ class Shot:
         """(h w 3) uint8 of the result's size."""
         return fitted(self.drawings.key(key), self.size, self.sheet.fit)
 
-    def missing(self, takes: Takes) -> list[tuple[SegmentPlan, int]]:
+    def missing(self, takes: Takes) -> list[Wanted]:
         """Segments and the number of a take that is wanted and not there. A locked segment wants
         none."""
         return [
@@ -108,6 +110,20 @@ class Shot:
 
     def key_picture(self, key: Key) -> KeyPicture:
         return next(k for k in self.keys if k.key.id == key.id)
+
+    def pair(self, segment: SegmentPlan) -> KeyPair:
+        """How the keys of a drawn segment compare."""
+        assert segment.next is not None
+        keys = (self.key_picture(key).small for key in (segment.key, segment.next))
+        return compare_keys(*keys)
+
+    def before(self, segment: SegmentPlan) -> list[str]:
+        """What a drawn segment's two keys promise: suggestions, before anything is made."""
+        assert segment.next is not None
+        if self.key_picture(segment.key).digest == self.key_picture(segment.next).digest:
+            return ["Both keys are the same picture: mode hold shows it without the model."]
+        text = self.pair(segment).text
+        return [text] if text else []
 
     def _for_model(self, key: Key) -> Picture:
         picture = self.picture(key)
@@ -156,16 +172,27 @@ def make_missing(
     """Make what is wanted and not there, each take kept as soon as it is done; the ids of the keys
     whose segments were sampled."""
     wanted = shot.missing(takes)
-    sampled: list[str] = []
-    for done, (segment, number) in enumerate(wanted):
+    done = 0
+    while done < len(wanted):
+        at_once = wanted[done : done + _at_once(wanted[done:], maker)]
 
-        def step(part: float, x0: Tensor | None, done: int = done, key: Key = segment.key) -> None:
-            progress((done + part) / len(wanted), key, x0)
+        def step(
+            part: float, x0: Tensor | None, first: int = done, some: Sequence[Wanted] = at_once
+        ) -> None:
+            made = first + part * len(some)
+            progress(made / len(wanted), some[int(part * len(some) * 0.999)][0].key, x0)
 
         step(0.0, None)
-        frames = maker.make(shot.job(segment, number), step)
-        name = shot.takes[segment.key.id][number]
-        takes.save(name, frames, shot.made[name])
-        if segment.key.id not in sampled:
-            sampled.append(segment.key.id)
-    return sampled
+        made = maker.make([shot.job(*one) for one in at_once], step)
+        for (segment, number), frames in zip(at_once, made, strict=True):
+            name = shot.takes[segment.key.id][number]
+            takes.save(name, frames, shot.made[name])
+        done += len(at_once)
+    return list(dict.fromkeys(segment.key.id for segment, _ in wanted))
+
+
+def _at_once(wanted: Sequence[Wanted], maker: Maker) -> int:
+    """How many of the next takes the model makes in one batch."""
+    alone = [bool(segment.levels or segment.sketches) for segment, _ in wanted]
+    together = alone.index(True) if True in alone else len(alone)
+    return max(1, min(together, maker.room()))

@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from ..pictures import open_image
+from .sheet import SheetError
 
 WHAT = "toon_take"  # the PNG's text: what made it
 NAME = re.compile(r"[\w.-]{1,120}")
@@ -34,7 +35,7 @@ class Take:
     made: dict[str, Any]
 
 
-class TakeError(ValueError):
+class TakeError(SheetError):
     """A take that is missing or is none."""
 
 

@@ -180,8 +180,11 @@ def _timing(begin: int, ticks: Sequence[int], end: int) -> tuple[str, int | tupl
         return "hold", None
     marks = [begin, *ticks, end]
     lengths = [b - a for a, b in zip(marks[:-1], marks[1:], strict=True)]
-    even = len(set(lengths[:-1])) == 1 and lengths[-1] <= lengths[0] <= 4
-    return "tween", lengths[0] if even else tuple(lengths)
+    if lengths[-1] <= lengths[-2]:  # cut short by the next key
+        del lengths[-1]
+    while len(lengths) > 1 and lengths[-1] == lengths[-2]:  # the last goes on
+        del lengths[-1]
+    return "tween", lengths[0] if len(lengths) == 1 and lengths[0] <= 4 else tuple(lengths)
 
 
 def _table(text: str) -> dict[str, Any]:

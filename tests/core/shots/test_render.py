@@ -153,11 +153,11 @@ def test_a_run_that_was_killed_goes_on(
         path.unlink()
     calls = []
 
-    def once(job: Job, step: Any) -> Any:
-        calls.append(job)
+    def once(jobs: list[Job], step: Any) -> Any:
+        calls.append(jobs)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return Maker.make(maker, job, step)
+        return Maker.make(maker, jobs, step)
 
     monkeypatch.setattr(maker, "make", once)
     with pytest.raises(KeyboardInterrupt):
@@ -352,6 +352,32 @@ def test_noise_hangs_on_the_segment_alone(maker: Maker, folder: Path, document: 
         key["frame"] -= 12
     other = Shot.of(read_sheet(document), Drawings([folder]), maker)
     assert other.takes["two"] == shot.takes["two"]
-    one = maker.make(shot.job(shot.plan.segments[1], 0))
-    two = maker.make(other.job(other.plan.segments[0], 0))
+    [one] = maker.make([shot.job(shot.plan.segments[1], 0)])
+    [two] = maker.make([other.job(other.plan.segments[0], 0)])
     assert torch.equal(one, two)
+
+
+def test_a_batch_gives_the_clips_of_one_by_one(
+    rendered: Any, folder: Path, document: Document, maker: Maker, monkeypatch: Any
+) -> None:
+    document["segments"] = [{"from": "one", "takes": 2, "fs": 20}, {"from": "two", "prompt": "b"}]
+    assert maker.room() == 1
+    rendered(document, "alone")
+    alone = {
+        name: Takes(folder / "takes").load(name).frames for name in Takes(folder / "takes").names()
+    }
+    for path in (folder / "takes").glob("*.png"):
+        path.unlink()
+    sizes = []
+
+    def make(jobs: list[Job], step: Any) -> Any:
+        sizes.append(len(jobs))
+        return Maker.make(maker, jobs, step)
+
+    monkeypatch.setattr(maker, "room", lambda: 2)
+    monkeypatch.setattr(maker, "make", make)
+    rendered(document, "together")
+    assert sizes == [2, 1]
+    for name, frames in alone.items():
+        again = Takes(folder / "takes").load(name).frames
+        assert (frames.int() - again.int()).abs().max() <= 1

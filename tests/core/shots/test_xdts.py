@@ -57,6 +57,8 @@ def test_ticks_are_drawings_and_no_ticks_a_hold() -> None:
 def test_uneven_ticks_are_a_list_of_exposures() -> None:
     text = time_sheet((0, "1"), (1, "SYMBOL_TICK_1"), (4, "SYMBOL_TICK_1"), (9, "2"))
     assert from_xdts(text)[0].segments[0].exposure == (1, 3, 5)
+    text = time_sheet((0, "1"), *((f, "SYMBOL_TICK_1") for f in (1, 3, 5, 7)), (8, "2"))
+    assert from_xdts(text)[0].segments[0].exposure == (1, 2)
 
 
 def test_what_a_sheet_does_not_have_is_told() -> None:
