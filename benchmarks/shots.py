@@ -40,7 +40,8 @@ from toon_core.metrics.fade_score import fade_score  # noqa: E402
 from toon_core.metrics.jump import jump  # noqa: E402
 from toon_core.shots.drawings import Drawings  # noqa: E402
 from toon_core.shots.identity import file_digest  # noqa: E402
-from toon_core.shots.making import Job, Maker, Picture  # noqa: E402
+from toon_core.shots.making import Job, Picture  # noqa: E402
+from toon_core.shots.pipelined import PipelineMaker  # noqa: E402
 from toon_core.shots.render import frame_name, render  # noqa: E402
 from toon_core.shots.sheet import read_sheet  # noqa: E402
 from toon_core.shots.shot import Shot  # noqa: E402
@@ -73,7 +74,7 @@ class ShotsConfig:
 class Shots:
     """The engine, from files to files."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: PipelineMaker) -> None:
         self.maker = maker
 
     def __call__(self, true: Tensor, apart: int, prompt: str) -> Tensor:
@@ -89,7 +90,7 @@ class Shots:
             return torch.stack([read(folder / "out" / frame_name(i)) for i in range(len(true))])
 
 
-def chain(maker: Maker) -> Fill:
+def chain(maker: PipelineMaker) -> Fill:
     """Each pair by itself with one seed, its frames thinned by index, joined end to end."""
 
     def fill(true: Tensor, apart: int, prompt: str) -> Tensor:
@@ -213,10 +214,12 @@ def drift(systems: dict[str, Fill]) -> dict[str, Any]:
     return rows
 
 
-def memory(maker: Maker) -> dict[str, float]:
+def memory(maker: PipelineMaker) -> dict[str, float]:
     """Most host memory of this process in MB, after a shot of 1,000 frames with 4 keys and then
     after one with 64."""
-    quick = Maker(maker.model, replace(maker.recipe, steps=1, height=64, width=64), maker.identity)
+    quick = PipelineMaker(
+        maker.model, replace(maker.recipe, steps=1, height=64, width=64), maker.identity
+    )
     made = clip(HELD_OUT, 41, 3, 64, 512, 512)
     most = {}
     with tempfile.TemporaryDirectory() as name:
@@ -244,7 +247,9 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(config.threads)
     model = toon_core.load(NANO, dtype=torch.float32).eval()
     with tempfile.TemporaryDirectory() as notes:
-        maker = Maker(model, model.config.recipe, file_digest(NANO, Path(notes) / "models.json"))
+        maker = PipelineMaker(
+            model, model.config.recipe, file_digest(NANO, Path(notes) / "models.json")
+        )
     systems: dict[str, Fill] = {"shots": Shots(maker), "chain": chain(maker)}
     if config.rife and not config.long:
         systems |= {"RIFE": between(Rife().between), "cross-fade": between(cross_fade)}

@@ -51,8 +51,8 @@ FLOORS = {
     "samplers": {"schedule"},
     "metrics": {"metrics"},
     "pictures": set(),
-    "shots": {"images", "metrics", "pictures", "ranges", "shots"},  # without a model
-    "shots/making": {
+    "shots": {"images", "metrics", "pictures", "ranges", "recipe", "shots"},  # without a model
+    "shots/pipelined": {
         *("conditioning", "denoiser", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
     },
     "shots/__main__": {"load", "recipe", "shots", "weights"},

@@ -23,7 +23,7 @@ from ..recipe import Recipe
 from ..weights.errors import WeightsError
 from .drawings import Drawings
 from .identity import file_digest
-from .making import Maker
+from .pipelined import PipelineMaker
 from .promote import promote
 from .render import frame_name, render
 from .sheet import Key, Sheet, read_sheet
@@ -80,7 +80,7 @@ def draft(recipe: Recipe) -> Recipe:
     return replace(recipe, steps=max(recipe.steps // 3, 2), **sides)
 
 
-def make_maker(options: argparse.Namespace, sheet: Sheet) -> Maker:
+def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[options.dtype]
     model = load(options.model, dtype=dtype, expect="toon").to(options.device).eval()
     if options.dtype == "fp16":
@@ -95,7 +95,7 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> Maker:
         encoder = load(file, dtype=dtype, expect="sketch").to(options.device).eval()
         identity.append(file_digest(file, notes))
     recipe = draft(model.config.recipe) if options.draft else model.config.recipe
-    return Maker(model, recipe, " ".join(identity), encoder)
+    return PipelineMaker(model, recipe, " ".join(identity), encoder)
 
 
 class Telling:

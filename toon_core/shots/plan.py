@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .charts import Places, eased, places
+from .making import FRAMES
 from .motion import block_motion
 from .rules import is_drawn
 from .sheet import Key, Sheet, Sketch, derived_seed
@@ -22,7 +23,6 @@ Motion = Literal["through", "stop"]
 AGREE = 0.5  # cosine between the ways in and out of a key from which it is passed through
 STEEPEST = 3.0  # slope of a spacing that still rises (Fritsch and Carlson 1980)
 COARSE, REACH = 64, 24  # pixels: longer side at which two keys are compared, and how far apart
-FRAMES = 16  # that the model makes, the keys included
 MOST_PASSES = 2  # times that a clip is made denser
 
 

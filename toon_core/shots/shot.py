@@ -60,7 +60,7 @@ class Shot:
     @classmethod
     def of(cls, sheet: Sheet, drawings: Drawings, maker: Maker, dense: bool = True) -> Shot:
         """SheetError for a picture that is missing or none, and sketches without an encoder."""
-        if sheet.sketches and maker.sketch_encoder is None:
+        if sheet.sketches and not maker.sketches:
             raise SheetError(
                 f"sketches (frame {sheet.sketches[0].frame}): give the sketch encoder of this model"
             )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from toon_core.model import ToonModel
 from toon_core.recipe import Recipe
-from toon_core.shots.making import Maker
+from toon_core.shots.pipelined import PipelineMaker
 from toon_core.sketch.encoder import SketchEncoder
 
 RECIPE = Recipe(
@@ -56,14 +56,14 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture
-def maker(tiny: ToonModel, tiny_sketch: SketchEncoder) -> Maker:
-    return Maker(tiny, RECIPE, "tiny", tiny_sketch)
+def maker(tiny: ToonModel, tiny_sketch: SketchEncoder) -> PipelineMaker:
+    return PipelineMaker(tiny, RECIPE, "tiny", tiny_sketch)
 
 
 @pytest.fixture
-def other_maker(tiny: ToonModel) -> Maker:
+def other_maker(tiny: ToonModel) -> PipelineMaker:
     """The same model, otherwise sampled."""
-    return Maker(tiny, replace(RECIPE, steps=1), "tiny")
+    return PipelineMaker(tiny, replace(RECIPE, steps=1), "tiny")
 
 
 def disc(x: float, size: tuple[int, int] = (96, 128), colour: float = 0.9) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from shot_pictures import drawing, pixels
 
 from toon_core.shots.drawings import Drawings
-from toon_core.shots.making import Job, Maker
+from toon_core.shots.making import Job
+from toon_core.shots.pipelined import PipelineMaker
 from toon_core.shots.promote import promote
 from toon_core.shots.render import render
 from toon_core.shots.sheet import SheetError, read_sheet
@@ -25,7 +26,7 @@ Document = dict[str, Any]
 
 
 @pytest.fixture
-def rendered(folder: Path, maker: Maker) -> Callable[..., dict[str, Any]]:
+def rendered(folder: Path, maker: PipelineMaker) -> Callable[..., dict[str, Any]]:
     """rendered(document, out="out", best=False): the report."""
 
     def run(document: Document, out: str = "out", best: bool = False) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def test_a_key_between_makes_its_own_segment_anew_alone(rendered: Any, document:
 
 
 def test_a_run_that_was_killed_goes_on(
-    rendered: Any, folder: Path, document: Document, maker: Maker, monkeypatch: Any
+    rendered: Any, folder: Path, document: Document, maker: PipelineMaker, monkeypatch: Any
 ) -> None:
     rendered(document, "whole")
     for path in (folder / "takes").glob("*.png"):
@@ -157,7 +158,7 @@ def test_a_run_that_was_killed_goes_on(
         calls.append(jobs)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return Maker.make(maker, jobs, step)
+        return PipelineMaker.make(maker, jobs, step)
 
     monkeypatch.setattr(maker, "make", once)
     with pytest.raises(KeyboardInterrupt):
@@ -169,7 +170,7 @@ def test_a_run_that_was_killed_goes_on(
 
 
 def test_each_key_is_encoded_once(
-    rendered: Any, document: Document, maker: Maker, monkeypatch: Any
+    rendered: Any, document: Document, maker: PipelineMaker, monkeypatch: Any
 ) -> None:
     encode = maker.model.vae.encode_with_features
     seen = []
@@ -226,7 +227,7 @@ def test_a_lock_without_its_take_is_said_before_any_work(
 
 
 def test_sketches_want_their_encoder_before_any_work(
-    folder: Path, document: Document, other_maker: Maker
+    folder: Path, document: Document, other_maker: PipelineMaker
 ) -> None:
     document["sketches"] = [{"frame": 4, "image": "sketch.png"}]
     with pytest.raises(SheetError, match="sketch encoder"):
@@ -344,7 +345,9 @@ def test_a_frame_becomes_a_key(rendered: Any, folder: Path, document: Document) 
                 promote(sheet, frame, "made.png")
 
 
-def test_noise_hangs_on_the_segment_alone(maker: Maker, folder: Path, document: Document) -> None:
+def test_noise_hangs_on_the_segment_alone(
+    maker: PipelineMaker, folder: Path, document: Document
+) -> None:
     """The same segment in another shot is the same take."""
     shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
     document["keys"] = document["keys"][1:]
@@ -358,7 +361,7 @@ def test_noise_hangs_on_the_segment_alone(maker: Maker, folder: Path, document: 
 
 
 def test_a_batch_gives_the_clips_of_one_by_one(
-    rendered: Any, folder: Path, document: Document, maker: Maker, monkeypatch: Any
+    rendered: Any, folder: Path, document: Document, maker: PipelineMaker, monkeypatch: Any
 ) -> None:
     document["segments"] = [{"from": "one", "takes": 2, "fs": 20}, {"from": "two", "prompt": "b"}]
     assert maker.room() == 1
@@ -372,7 +375,7 @@ def test_a_batch_gives_the_clips_of_one_by_one(
 
     def make(jobs: list[Job], step: Any) -> Any:
         sizes.append(len(jobs))
-        return Maker.make(maker, jobs, step)
+        return PipelineMaker.make(maker, jobs, step)
 
     monkeypatch.setattr(maker, "room", lambda: 2)
     monkeypatch.setattr(maker, "make", make)
