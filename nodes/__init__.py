@@ -15,6 +15,7 @@ from .patches import ToonRescaleGuidance, ToonSetSchedule
 from .sampling import ToonSample
 from .score import ToonScoreClip
 from .sketch import ToonApplySketch
+from .timeline import ToonTimeline
 
 NODES: list[type[io.ComfyNode]] = [
     ToonLoadModel,
@@ -32,6 +33,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonGuideBranches,
     ToonCompareClips,
     ToonScoreClip,
+    ToonTimeline,
 ]
 for node in NODES:
     check_before_running(node)
