@@ -8,13 +8,19 @@ from .cast import ToonLoadCast
 from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
+from .expose import ToonExposeFrames
 from .inputs import check_before_running
+from .judge import ToonJudgeSegment
 from .loaders import ToonLoadModel, ToonLoadSketchEncoder
 from .native import ToonDDIMSampler, ToonGuideBranches, ToonMakeNoise, ToonScheduleSigmas
 from .patches import ToonRescaleGuidance, ToonSetSchedule
+from .promote import ToonPromoteFrame
+from .render_shot import ToonRenderShot
 from .sampling import ToonSample
 from .score import ToonScoreClip
+from .sequence import ToonSaveSequence
 from .sketch import ToonApplySketch
+from .time_sheets import ToonLoadTimeSheet, ToonSaveTimeSheet
 from .timeline import ToonTimeline
 
 NODES: list[type[io.ComfyNode]] = [
@@ -34,6 +40,13 @@ NODES: list[type[io.ComfyNode]] = [
     ToonCompareClips,
     ToonScoreClip,
     ToonTimeline,
+    ToonRenderShot,
+    ToonExposeFrames,
+    ToonPromoteFrame,
+    ToonJudgeSegment,
+    ToonLoadTimeSheet,
+    ToonSaveTimeSheet,
+    ToonSaveSequence,
 ]
 for node in NODES:
     check_before_running(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -69,7 +70,7 @@ class ToonDecode(io.ComfyNode):
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         r = recipe.settled(toon_vae.config.recipe, replace_middle_frames=replace_middle_frames)
-        frames = _Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
+        frames = Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
         finite.check(frames, finite.DECODER, toon_vae.module.dtype, toon_vae.module)
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
@@ -90,11 +91,19 @@ def _check(clip: Clip, z: Tensor, loaded: LoadedAutoencoder) -> None:
         )
 
 
-class _Decoding:
-    """One call of the node."""
+class Decoding:
+    """One clip to frames (b 3 f h w)."""
 
-    def __init__(self, loaded: LoadedAutoencoder, clip: Clip, z: Tensor, twice: bool) -> None:
-        self.loaded, self.clip, self.z, self.twice = loaded, clip, z, twice
+    def __init__(
+        self,
+        loaded: LoadedAutoencoder,
+        clip: Clip,
+        z: Tensor,
+        twice: bool,
+        show: Callable[[float], None] | None = None,
+    ) -> None:
+        """show(part done): in place of a bar on the node."""
+        self.loaded, self.clip, self.z, self.twice, self.show = loaded, clip, z, twice, show
         self.device, self.dtype = loaded.patcher.load_device, loaded.module.dtype
         count = (z.shape[0], z.shape[2], clip.fit.target)
         self.whole = memory.decode(loaded, *count)
@@ -121,4 +130,6 @@ class _Decoding:
     def _frames(self, at_once: int | None) -> Tensor:
         references = [r.to(self.device, self.dtype) for r in self.clip.references]
         z, module = self.z.to(self.device, self.dtype), self.loaded.module
-        return pipeline.decode(module, z, references, self.twice, at_once, host.progress())
+        return pipeline.decode(
+            module, z, references, self.twice, at_once, self.show or host.progress()
+        )

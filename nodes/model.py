@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import comfy.conds
@@ -128,6 +129,7 @@ class ToonVideoModel(comfy.model_base.BaseModel):
         # Nodes that patch layers read it; what they put in is named when it runs.
         model_config.unet_config["model_channels"] = model_config.toon.unet.model_channels
         self.toon = model_config.toon
+        self.path = Path()  # of the file, once it is filled
         temperature = self.toon.recipe.temperature
         self.model_sampling = ToonModelSampling(Schedule(self.toon.schedule), temperature)
 

@@ -58,6 +58,7 @@ def video_model(checkpoint: Checkpoint, weight_dtype: str):
     model.model_sampling.to("cpu")
     _fill(model.diffusion_model, checkpoint, "unet", chosen, model.compute_dtype)
     model.device = offload_device
+    model.path = checkpoint.path
     patcher = host.patcher(model, load_device, offload_device)
     run_check.install(patcher)
     return patcher
@@ -71,7 +72,7 @@ def autoencoder(checkpoint: Checkpoint) -> LoadedAutoencoder:
     module.dtype = dtype
     return LoadedAutoencoder(
         patcher=host.patcher(module, load_device, offload_device),
-        name=checkpoint.path.name,
+        path=checkpoint.path,
         config=checkpoint.config,
     )
 
@@ -89,7 +90,7 @@ def conditioner(checkpoint: Checkpoint) -> LoadedConditioner:
     module.dtype = dtype
     return LoadedConditioner(
         patcher=host.patcher(module, load_device, offload_device),
-        name=checkpoint.path.name,
+        path=checkpoint.path,
         config=checkpoint.config,
     )
 
@@ -102,7 +103,7 @@ def sketch_encoder(checkpoint: Checkpoint) -> LoadedSketchEncoder:
     module.dtype = dtype
     return LoadedSketchEncoder(
         patcher=host.patcher(module, load_device, offload_device),
-        name=checkpoint.path.name,
+        path=checkpoint.path,
         config=checkpoint.config,
     )
 

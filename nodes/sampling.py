@@ -16,7 +16,7 @@ from torch import Tensor
 from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
-from ..toon_core.samplers.ddim import ddim
+from ..toon_core.samplers.ddim import Progress, ddim
 from . import finite, host, notices, recipe
 from .model import check_tokens, frame_rate, native
 from .model_sampling import sampling_of
@@ -89,13 +89,13 @@ class ToonSample(io.ComfyNode):
             cfg_scale=r.cfg_scale, cfg_image=r.cfg_image or None, rescale=r.guidance_rescale
         )
         table = sampling.schedule.ddim(r.steps, r.spacing, r.eta)
-        run = _Run(model, inner, latent, (positive, negative, image_only), guidance)
+        run = Sampling(model, inner, latent, (positive, negative, image_only), guidance)
         samples = run.sample(table, seed, r.temperature)
         return io.NodeOutput({**latent, "samples": samples})
 
 
-class _Run:
-    """One call of the node: loads the model, and makes a denoiser of it while it stays."""
+class Sampling:
+    """One clip: loads the model, and makes a denoiser of it while it stays."""
 
     def __init__(self, patcher, inner, latent, conditionings, guidance: Guidance) -> None:
         self.patcher, self.inner, self.guidance = patcher, inner, guidance
@@ -113,7 +113,9 @@ class _Run:
         if told := notices.ignored(carried):
             log.warning(told)
 
-    def sample(self, table, seed: int, temperature: float) -> Tensor:
+    def sample(self, table, seed: int, temperature: float, after: Progress | None = None) -> Tensor:
+        """Unscaled latents (b z f h w). after(i, total, x0, x): what follows each step in place of
+        a preview and a bar on the node."""
         device = self.patcher.load_device
         branches = len(Branches(*self.tokens).used(self.guidance))
         one = self.inner.memory_required(self.shape) + self._sketch_memory()
@@ -121,7 +123,7 @@ class _Run:
         host.load(models, one * branches, least=one)
         batched = host.free_memory(device) > 1.5 * one * branches
         draw, shape = sampling_draws(seed, self.shape), self.shape
-        callback = latent_preview.prepare_callback(self.patcher, len(table))
+        after = after or _bar(self.patcher, len(table))
         self.patcher.pre_run()
         try:
             denoiser = self._denoiser(device, batched)
@@ -130,14 +132,14 @@ class _Run:
                 moved(draw(shape), device),
                 table,
                 lambda: moved(draw(shape), device),
-                self._after_step(callback),
+                self._after_step(after),
                 temperature,
             )
         finally:
             self.patcher.cleanup()
         return host.to_intermediate(self.inner.process_latent_out(samples.float()))
 
-    def _after_step(self, preview):
+    def _after_step(self, seen: Progress) -> Progress:
         """Waits for the device after the first step and after the last, to look for NaN."""
 
         def after(i: int, total: int, x0: Tensor, x: Tensor) -> None:
@@ -152,7 +154,7 @@ class _Run:
                         [*networks, self._sketches.encoder],
                     )
                 finite.check(x, finite.DENOISER, dtype, *networks, when=when)
-            preview(i, x0, x, total)
+            seen(i, total, x0, x)
 
         return after
 
@@ -186,6 +188,11 @@ class _Run:
             control=control,
             batched=batched,
         )
+
+
+def _bar(patcher: Any, steps: int) -> Progress:
+    show = latent_preview.prepare_callback(patcher, steps)
+    return lambda i, total, x0, x: show(i, x0, x, total)
 
 
 def _single(conditioning: Any, name: str) -> tuple[Tensor, dict[str, Any]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import folder_paths
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -42,25 +43,39 @@ def input_folder() -> Path:
     return Path(folder_paths.get_input_directory())
 
 
+def given(sheet: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
+    """What a sheet input brings: a sheet of Toon Timeline, whose pictures batches here would
+    take the place of, or a document. ValueError for an empty one."""
+    if isinstance(sheet, LoadedSheet):
+        if images is None and sketches is None:
+            return sheet
+        return load_sheet(sheet.sheet.to_json(), images, sketches)
+    if not isinstance(sheet, Mapping) and not str(sheet).strip():
+        raise ValueError("sheet is empty: connect Toon Timeline, or give the sheet as JSON.")
+    return load_sheet(sheet, images, sketches)
+
+
 def _list(images: Tensor | None) -> list[Tensor]:
     return [] if images is None else list(images)
 
 
 def fingerprint(given: Any) -> str:
-    """Changes when the document or a file that it names does."""
+    """Changes when the document or a file that it names does; what comes over a link is known by
+    what made it."""
+    if given is None or isinstance(given, LoadedSheet):
+        return ""
     text = given if isinstance(given, str) else json.dumps(given, sort_keys=True, default=str)
     try:
         sheet = read_sheet(given if isinstance(given, Mapping) else text)
     except SheetError:
         return text
     told = [text]
-    for key in (*sheet.keys, *sheet.sketches):
-        if isinstance(key.image, str):
-            told.append(_status(key.image))
+    images = [*(key.image for key in sheet.keys), *(s.image for s in sheet.sketches)]
+    told += [status(image) for image in images if isinstance(image, str)]
     return " ".join(told)
 
 
-def _status(name: str) -> str:
+def status(name: str) -> str:
     try:
         status = find(name, [input_folder()], "").stat()
     except (SheetError, OSError):
@@ -70,16 +85,17 @@ def _status(name: str) -> str:
 
 def key_images(loaded: LoadedSheet) -> Tensor:
     """One IMAGE of the result's size for each key."""
-    import torch
-
     size = loaded.drawings.size(loaded.sheet)
     pictures = [fitted(loaded.drawings.key(k), size, loaded.sheet.fit) for k in loaded.sheet.keys]
     return torch.stack(pictures).float() / 255
 
 
-def sheet_input(tooltip: str) -> Any:
+def sheet_input(tooltip: str, name: str = "sheet", optional: bool = False) -> Any:
     """A text, an object in an API prompt, or a link from Toon Timeline or a text node."""
-    return io.MultiType.Input(
-        io.String.Input("sheet", default="", tooltip=tooltip),
-        types=[SheetType],
-    )
+    text = io.String.Input(name, default="", tooltip=tooltip, optional=optional)
+    return io.MultiType.Input(text, types=[SheetType])
+
+
+def input_file(name: str) -> Path:
+    """A file below ComfyUI's input folder; ValueError where there is none."""
+    return find(str(name), [input_folder()], "file")

@@ -81,7 +81,7 @@ class ToonApplySketch(io.ComfyNode):
             end=end_percent,
             context=context,
         )
-        return io.NodeOutput(_patched(model, sketch_encoder, added))
+        return io.NodeOutput(with_sketches(model, sketch_encoder, added))
 
 
 def frame_numbers(text: str, count: int, total: int) -> list[int]:
@@ -123,7 +123,7 @@ def _fit(lines: Tensor, fit: Fit) -> Tensor:
     return own.apply(lines).clamp(0, 1)
 
 
-def _patched(model: Any, loaded: LoadedSketchEncoder, added: Sketches) -> Any:
+def with_sketches(model: Any, loaded: LoadedSketchEncoder, added: Sketches) -> Any:
     before = _of(model)
     clone = model.clone()
     clone.model_options["transformer_options"][OPTION] = before.joined(added) if before else added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
@@ -26,7 +27,11 @@ class Loaded:
     """One part of a file, in ComfyUI's care. `patcher.model` is the module."""
 
     patcher: Any
-    name: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
     @property
     def module(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -76,22 +77,38 @@ def read_sound(path: Path, offset: float, seconds: float) -> np.ndarray:
     begins `offset` seconds into the shot, or before it. ValueError for a file without sound."""
     import av
 
-    sound = np.zeros((2, round(seconds * RATE)), np.float32)
-    at = round(offset * RATE)
     try:
         with av.open(str(path)) as file:
             if not file.streams.audio:
                 raise ValueError(f"{path} has no sound")
-            resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
-            for frame in file.decode(audio=0):
-                for piece in resampler.resample(frame):
-                    samples = piece.to_ndarray()
-                    begin, end = max(at, 0), min(at + samples.shape[1], sound.shape[1])
-                    if begin < end:
-                        sound[:, begin:end] = samples[:, begin - at : end - at]
-                    at += samples.shape[1]
-                if at >= sound.shape[1]:
-                    break
+            return _placed(file.decode(audio=0), offset, seconds)
     except (av.FFmpegError, OSError) as error:
         raise ValueError(f"{path} cannot be read as sound ({error})") from error
+
+
+def made_sound(samples: Tensor, rate: int, seconds: float) -> np.ndarray:
+    """Sound from memory, (channels n) in [-1, 1] with so many samples a second, for a shot."""
+    import av
+
+    both = samples.float()[:2].expand(2, -1).contiguous().numpy()
+    frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
+    frame.sample_rate = rate
+    return _placed([frame], 0.0, seconds)
+
+
+def _placed(frames: Iterable[Any], offset: float, seconds: float) -> np.ndarray:
+    import av
+
+    sound = np.zeros((2, round(seconds * RATE)), np.float32)
+    at = round(offset * RATE)
+    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
+    for frame in frames:
+        for piece in resampler.resample(frame):
+            samples = piece.to_ndarray()
+            begin, end = max(at, 0), min(at + samples.shape[1], sound.shape[1])
+            if begin < end:
+                sound[:, begin:end] = samples[:, begin - at : end - at]
+            at += samples.shape[1]
+        if at >= sound.shape[1]:
+            break
     return sound

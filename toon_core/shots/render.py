@@ -21,7 +21,7 @@ from .guards import judge
 from .making import Maker
 from .movie import Movie, read_sound
 from .plan import SegmentPlan
-from .sheet import Key
+from .sheet import Key, SheetError
 from .shot import KeyPicture, Progress, Shot, make_missing
 from .showing import Shown
 from .takes import Take, Takes, write_whole
@@ -41,16 +41,18 @@ def render(
     out: Path,
     progress: Progress = lambda part, key, x0: None,
     best: bool = False,
+    sound: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Make the takes that are missing, then write frame_0000.png ..., shot.mp4 and report.json;
     the report. A run that was stopped, called again, goes on after its last take and ends with the
     same files. SheetError or TakeError before any work.
 
     Of several takes of a segment that has none locked the first is shown; with `best` the one whose
-    largest step is the smallest share of its change (docs/guards.md: what that gains).
+    largest step is the smallest share of its change (docs/guards.md: what that gains). sound (2 n)
+    at 48 kHz: for a sheet that names none.
     """
     locked = {s.key.id: takes.load(s.lock) for s in shot.plan.segments if s.drawn and s.lock}
-    sound = _sound(shot)
+    sound = _sound(shot, sound)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).unlink(missing_ok=True)
     sampled = make_missing(shot, maker, takes, progress)
@@ -83,10 +85,12 @@ def frame_name(number: int) -> str:
     return f"frame_{number:04d}.png"
 
 
-def _sound(shot: Shot) -> np.ndarray | None:
+def _sound(shot: Shot, given: np.ndarray | None) -> np.ndarray | None:
     audio = shot.sheet.audio
-    if audio is None:
-        return None
+    if audio is None or given is not None:
+        if audio is not None:
+            raise SheetError(f"audio: the sheet names {audio.file!r}, and sound is given, too")
+        return given
     path = find(audio.file, shot.drawings.folders, "audio")
     return read_sound(path, audio.offset, shot.sheet.length / shot.sheet.fps)
 

@@ -1,0 +1,225 @@
+"""A whole shot: its takes are made by the MODEL, kept, and shown as the sheet times them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.utils
+import folder_paths
+import latent_preview
+import numpy as np
+import torch
+from comfy_api.latest import InputImpl, io
+from PIL import Image
+from torch import Tensor
+
+from ..toon_core.shots.movie import made_sound
+from ..toon_core.shots.render import MOVIE, frame_name, render
+from ..toon_core.shots.sheet import Key, Sheet
+from ..toon_core.shots.shot import Shot
+from ..toon_core.shots.takes import Takes
+from . import host, recipe, sheets
+from .model import native
+from .model_identity import identity_of
+from .model_sampling import sampling_of
+from .schema import BETWEEN, CARTOON, schema
+from .shot_maker import ComfyMaker
+from .types import (
+    AutoencoderType,
+    ConditionerType,
+    LoadedAutoencoder,
+    LoadedConditioner,
+    LoadedSketchEncoder,
+    SketchEncoderType,
+)
+
+FOLDER = "toontween"  # below ComfyUI's output folder
+
+
+class ToonRenderShot(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonRenderShot",
+            display_name="Toon Render Shot",
+            search_aliases=[*BETWEEN, *CARTOON, "exposure sheet", "timeline", "storyboard"],
+            advanced=["steps", "cfg_scale", "best_take"],
+            category="ToonTween/shots",
+            description="Draws a shot between all its keys. Only segments that have changed are "
+            "sampled; what was made before is kept in ComfyUI's output folder.",
+            inputs=_inputs(),
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="All frames of the shot."),
+                io.Video.Output(display_name="video", tooltip="The same, with its sound."),
+                io.String.Output(display_name="report", tooltip="What was made, as JSON."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, sheet: Any = None, **linked: Any) -> str:
+        return sheets.fingerprint(sheet)
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        conditioner: LoadedConditioner,
+        toon_vae: LoadedAutoencoder,
+        sheet: Any,
+        name: str,
+        steps: int,
+        cfg_scale: float,
+        best_take: bool,
+        images: Tensor | None = None,
+        sketch_encoder: LoadedSketchEncoder | None = None,
+        sketches: Tensor | None = None,
+        clip: Any = None,
+        clip_vision: Any = None,
+        audio: Any = None,
+    ) -> io.NodeOutput:
+        loaded = sheets.given(sheet, images, sketches)
+        own = replace(native(model).toon.recipe, temperature=sampling_of(model).temperature)
+        r = recipe.settled(own, steps=steps, cfg_scale=cfg_scale)
+        place = folder_of(name)
+        takes = Takes(place / "takes")
+        others = [toon_vae, sketch_encoder, clip, clip_vision]
+        identity, unknown = identity_of(
+            model, conditioner, [o for o in others if o is not None], takes.folder / "models.json"
+        )
+        if unknown:
+            host.say(
+                f"{', '.join(unknown)}: takes made with this are known until ComfyUI is started "
+                "again, and then made anew.",
+                level=logging.WARNING,
+            )
+        maker = ComfyMaker(
+            model,
+            conditioner,
+            toon_vae,
+            r,
+            identity,
+            sketch_encoder=sketch_encoder,
+            clip=clip,
+            clip_vision=clip_vision,
+        )
+        shot = Shot.of(loaded.sheet, loaded.drawings, maker)
+        report = render(
+            shot, maker, takes, place, _Progress(model), best_take, _sound(audio, loaded.sheet)
+        )
+        _tell(report)
+        frames = _read_frames(place, report["frames"])
+        movie = InputImpl.VideoFromFile(str(place / MOVIE))
+        return io.NodeOutput(frames, movie, json.dumps(report, ensure_ascii=False))
+
+
+class _Progress:
+    """The bar of the whole shot, a preview of the segment at work, the time that is left, and
+    cancelling at each step."""
+
+    def __init__(self, model: Any) -> None:
+        self._bar = comfy.utils.ProgressBar(1000)
+        self._previewer = latent_preview.get_previewer(
+            model.load_device, native(model).latent_format
+        )
+        self._begin, self._key = time.monotonic(), ""
+
+    def __call__(self, part: float, key: Key, x0: Tensor | None) -> None:
+        host.stop_if_cancelled()
+        picture = None
+        if self._previewer is not None and x0 is not None:
+            picture = self._previewer.decode_latent_to_preview_image("JPEG", x0)
+        self._bar.update_absolute(round(1000 * part), 1000, picture)
+        if key.id != self._key:
+            self._key = key.id
+            gone = time.monotonic() - self._begin
+            left = f", {gone / part * (1 - part):.0f} s left" if part > 0 else ""
+            host.say(f"From key {key.id!r}{left}")
+
+
+def _tell(report: Mapping[str, Any]) -> None:
+    sampled = ", ".join(map(repr, report["sampled"])) or "nothing, all of it was there"
+    host.say(f"Sampled: {sampled}")
+    for note in report["notes"]:
+        host.say(note)
+    for segment in report["segments"]:
+        for warning in segment["warnings"]:
+            host.say(f"From key {segment['from']!r}: {warning}", level=logging.WARNING)
+
+
+def folder_of(name: str) -> Path:
+    """A folder below ComfyUI's output folder; ValueError for a name that would leave it."""
+    root = Path(folder_paths.get_output_directory()) / FOLDER
+    place = (root / name).resolve()
+    if (
+        not name.strip()
+        or "\0" in name
+        or place == root
+        or not place.is_relative_to(root.resolve())
+    ):
+        raise ValueError(
+            f"name = {name[:100]!r}: give the name of a folder below ComfyUI's output folder, such "
+            "as shot_01."
+        )
+    return place
+
+
+def _read_frames(place: Path, count: int) -> Tensor:
+    """IMAGE of all frames, as they are in the files."""
+    out: Tensor | None = None
+    for n in range(count):
+        with Image.open(place / frame_name(n)) as image:
+            frame = torch.from_numpy(np.array(image.convert("RGB"))).float() / 255
+        if out is None:
+            out = frame.new_empty(count, *frame.shape)
+        out[n] = frame
+    assert out is not None
+    return out
+
+
+def _sound(audio: Any, sheet: Sheet) -> np.ndarray | None:
+    """ComfyUI's AUDIO for the movie."""
+    if audio is None:
+        return None
+    seconds = sheet.length / sheet.fps
+    return made_sound(audio["waveform"][0], int(audio["sample_rate"]), seconds)
+
+
+def _inputs() -> list[Any]:
+    return [
+        io.Model.Input("model", tooltip="From Toon Load Model, with or without LoRA."),
+        ConditionerType.Input("conditioner", tooltip="From Toon Load Model."),
+        AutoencoderType.Input("toon_vae", tooltip="From Toon Load Model."),
+        sheets.sheet_input("The exposure sheet: from Toon Timeline, or as a JSON text."),
+        io.String.Input(
+            "name",
+            default="shot",
+            tooltip="The folder below ComfyUI's output/toontween where frames, movie, report and "
+            "takes are kept.",
+        ),
+        recipe.steps_input("How many steps each segment takes."),
+        recipe.cfg_scale_input(),
+        io.Boolean.Input(
+            "best_take",
+            default=False,
+            tooltip="Of several takes of a segment, none of them locked, show the one that jumps "
+            "least; otherwise the first.",
+        ),
+        io.Image.Input(
+            "images", optional=True, tooltip="Key drawings by number, if the sheet names no files."
+        ),
+        SketchEncoderType.Input(
+            "sketch_encoder", optional=True, tooltip="For a sheet with sketches."
+        ),
+        io.Image.Input("sketches", optional=True, tooltip="Line drawings by number."),
+        io.Clip.Input("clip", optional=True, tooltip="For pruned files: the text encoder."),
+        io.ClipVision.Input(
+            "clip_vision", optional=True, tooltip="For pruned files: the image encoder."
+        ),
+        io.Audio.Input("audio", optional=True, tooltip="Sound from the first frame on."),
+    ]

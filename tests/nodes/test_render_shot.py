@@ -1,0 +1,215 @@
+"""A shot through ComfyUI: the same as from the core, only what changed, cancelled and gone on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from graphs import node, picture
+from PIL import Image
+
+import toon_core
+from toon_core.shots.drawings import Drawings
+from toon_core.shots.pipelined import PipelineMaker
+from toon_core.shots.sheet import read_sheet
+from toon_core.shots.shot import Shot
+
+NANO = Path(__file__).parents[2] / "weights" / "nano.safetensors"
+STEPS = 1
+
+
+@pytest.fixture
+def shot(comfy: Any, tmp_path: Path) -> Any:
+    """Three keys among ComfyUI's input pictures, each test in an output folder of its own."""
+    folder = comfy.base / "input" / tmp_path.name
+    folder.mkdir(parents=True)
+    for n, name in enumerate("abc"):
+        pixels = (picture(n, (128, 128))[0] * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return Shots(comfy, tmp_path.name)
+
+
+class Shots:
+    def __init__(self, comfy: Any, name: str) -> None:
+        self.comfy, self.name, self.executor = comfy, name, comfy.executor()
+        self.out = comfy.base / "output" / "toontween" / name
+        keys = [("one", 0, "a"), ("two", 8, "b"), ("three", 14, "c")]
+        self.document: dict[str, Any] = {
+            "version": 1,
+            "length": 16,
+            "exposure": 2,
+            "prompt": "a scene",
+            "keys": [{"id": i, "frame": f, "image": f"{name}/{p}.png"} for i, f, p in keys],
+        }
+
+    def prompt(self, **changes: Any) -> dict[str, Any]:
+        loader = node("ToonLoadModel", file="nano (built in)", weight_dtype="fp32")
+        values = {
+            "model": ["1", 0],
+            "conditioner": ["1", 1],
+            "toon_vae": ["1", 2],
+            "sheet": ["2", 0],
+            "name": self.name,
+            "steps": STEPS,
+            "cfg_scale": 0.0,
+            "best_take": False,
+            **changes,
+        }
+        timeline = node("ToonTimeline", sheet=json.dumps(self.document))
+        return {"1": loader, "2": timeline, "3": node("ToonRenderShot", **values)}
+
+    def run(self, on_event: Callable[[Any], None] | None = None, **changes: Any) -> Any:
+        options = {"on_event": on_event} if on_event else {}
+        prompt = self.prompt(**changes)
+        return self.comfy.run(prompt, keep=["3"], executor=self.executor, **options)
+
+    def report(self, **changes: Any) -> dict[str, Any]:
+        run = self.run(**changes)
+        assert run.success, run.error
+        return json.loads(run.value("3", 2))
+
+    def takes(self) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in (self.out / "takes").glob("*.png")}
+
+
+def test_it_is_the_shot_of_the_core(shot: Any) -> None:
+    run = shot.run()
+    assert run.success, run.error
+    images, report = run.value("3"), json.loads(run.value("3", 2))
+    assert images.shape == (16, 128, 128, 3) and report["sampled"] == ["one", "two"]
+    for name, frame in (("a", 0), ("b", 8), ("c", 15)):
+        with Image.open(shot.comfy.base / "input" / shot.name / f"{name}.png") as key:
+            assert np.array_equal((images[frame] * 255).round().byte().numpy(), np.array(key))
+    assert run.value("3", 1).get_dimensions() == (128, 128)
+
+    model = toon_core.load(NANO, dtype=torch.float32).eval()
+    from dataclasses import replace
+
+    maker = PipelineMaker(model, replace(model.config.recipe, steps=STEPS), "nano")
+    core = Shot.of(read_sheet(shot.document), Drawings([shot.comfy.base / "input"]), maker)
+    [made] = maker.make([core.job(core.plan.segments[0], 0)])
+    take = next(p for p in (shot.out / "takes").glob("one_*.png"))
+    with Image.open(take) as strip:
+        frames = torch.from_numpy(np.array(strip)).view(16, 128, 128, 3)
+    assert (frames.int() - made.int()).abs().max() <= 1
+
+
+def test_only_what_changed_is_sampled(shot: Any) -> None:
+    assert shot.report()["sampled"] == ["one", "two"]
+    shot.document["segments"] = [{"from": "two", "seed": 4}]
+    assert shot.report()["sampled"] == ["two"]
+    shot.document["exposure"] = 1
+    assert shot.report()["sampled"] == []
+    assert shot.report(cfg_scale=2.0)["sampled"] == ["one", "two"]
+
+
+def test_takes_outlive_a_restart(shot: Any) -> None:
+    shot.report()
+    before = shot.takes()
+    shot.executor = shot.comfy.executor()  # nothing is cached
+    assert shot.report()["sampled"] == [] and shot.takes() == before
+
+
+def test_a_cancelled_shot_goes_on(shot: Any) -> None:
+    def cancel(event: Any) -> None:
+        if len(shot.takes()) == 1:
+            shot.comfy.interrupt()
+
+    run = shot.run(on_event=cancel)
+    assert run.interrupted and len(shot.takes()) == 1
+    assert shot.report()["sampled"] == ["two"]
+
+
+def test_progress_runs_over_the_whole_shot(shot: Any) -> None:
+    run = shot.run()
+    values = [e["value"] for e in run.of_kind("progress") if e["node"] == "3"]
+    assert values == sorted(values) and values[-1] >= 900 and len(run.previews) >= 2
+
+
+def test_a_patch_makes_its_own_takes(shot: Any, comfy: Any) -> None:
+    """LoRA and its kin are known by their tensors, a function only while ComfyUI runs."""
+    plain = shot.run().value("3", 2)
+    model = shot.comfy.run({"1": shot.prompt()["1"]}, keep=["1"]).value("1")
+    key = next(k for k in model.model.state_dict() if k.endswith("attn1.to_q.weight"))
+    for strength in (1.0, 0.5):
+        patched = model.clone()
+        generator = torch.Generator().manual_seed(0)
+        change = torch.randn(model.model.state_dict()[key].shape, generator=generator)
+        patched.add_patches({key: ("diff", (change,))}, strength)
+        given = shot.comfy.give(patched)
+        prompt = {**shot.prompt(model=["9", 0]), "9": given}
+        run = shot.comfy.run(prompt, keep=["3"])
+        assert json.loads(run.value("3", 2))["sampled"] == ["one", "two"], run.error
+    again = shot.comfy.run({**prompt, "9": shot.comfy.give(patched.clone())}, keep=["3"])
+    assert json.loads(again.value("3", 2))["sampled"] == []
+    assert json.loads(shot.comfy.run(shot.prompt(), keep=["3"]).value("3", 2))["sampled"] == []
+    assert plain
+
+    odd = model.clone()
+    odd.add_object_patch("something_else", object())
+    run = shot.comfy.run({**prompt, "9": shot.comfy.give(odd)}, keep=["3"])
+    assert any("something_else" in text for text in run.said("3")), run.error
+
+
+@pytest.mark.parametrize("name", ["", "  ", "../shot", "/tmp/shot", "a/../../b", "."])
+def test_a_shot_stays_in_its_folder(shot: Any, name: str) -> None:
+    run = shot.run(name=name)
+    assert not run.success and "name" in str(run.error)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"length": 10}, ("three", "frame 14")),
+        ({"keys": []}, ("keys",)),
+        ({"fpz": 3}, ("fpz",)),
+        ({"sketches": [{"frame": 4, "image": 0}]}, ("sketches", "frame 4")),
+    ],
+)
+def test_a_wrong_sheet_is_said_by_the_timeline(shot: Any, change: Any, words: Any) -> None:
+    shot.document |= change
+    run = shot.run()
+    assert run.of_kind("execution_error")[0]["node_id"] == "2"
+    assert all(word in str(run.error) for word in words)
+
+
+def test_a_sheet_comes_as_text_object_or_link(shot: Any) -> None:
+    first = shot.report()
+    for sheet in (json.dumps(shot.document), shot.document):
+        assert shot.report(sheet=sheet) == {**first, "sampled": []}
+    run = shot.run(sheet="")
+    assert not run.success and "sheet" in str(run.error)
+
+
+def test_keys_by_number(shot: Any) -> None:
+    images = picture(5, (128, 128), 3)
+    for n, key in enumerate(shot.document["keys"]):
+        key["image"] = n
+    prompt = shot.prompt()
+    prompt["2"]["inputs"]["images"] = ["8", 0]
+    run = shot.comfy.run({**prompt, "8": shot.comfy.give(images)}, keep=["3"])
+    assert run.success, run.error
+    shown = run.value("3")[8]
+    assert (shown - images[1]).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_sketches_and_sound(shot: Any) -> None:
+    plain = shot.run().value("3")
+    shot.document["sketches"] = [{"frame": 4, "image": 0}]
+    encoder = node("ToonLoadSketchEncoder", file="nano (built in)")
+    lines = torch.ones(1, 128, 128, 3)
+    lines[:, 40:44] = 0
+    tone = {"waveform": torch.sin(torch.arange(8000) / 5).view(1, 1, -1), "sample_rate": 8000}
+    prompt = shot.prompt(sketch_encoder=["7", 0], audio=["6", 0])
+    prompt["2"]["inputs"]["sketches"] = ["8", 0]
+    more = {"6": shot.comfy.give(tone), "7": encoder, "8": shot.comfy.give(lines)}
+    run = shot.comfy.run({**prompt, **more}, keep=["3"])
+    assert run.success, run.error
+    assert json.loads(run.value("3", 2))["sampled"] == ["one"]
+    assert not torch.equal(run.value("3"), plain)
+    assert run.value("3", 1).get_components().audio is not None
