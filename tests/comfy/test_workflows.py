@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,8 +178,13 @@ def run_and_look(browser: Browser) -> tuple[list[str], list[dict[str, str]]]:
     return [*waiting.values()], [movie for [movie] in movies]
 
 
-def looks_wrong(browser: Browser) -> list[str]:
-    return boxes.crowding(boxes.settled_nodes(browser), boxes.groups(browser))
+def looks_wrong(browser: Browser, patience: float = 10.0) -> list[str]:
+    """Once the page has come to rest: where the machine is busy it also rests on the way."""
+    end = time.monotonic() + patience
+    while True:
+        found = boxes.crowding(boxes.settled_nodes(browser), boxes.groups(browser))
+        if not found or time.monotonic() > end:
+            return found
 
 
 def test_crowding_is_noticed() -> None:
