@@ -21,7 +21,7 @@ from .score import ToonScoreClip
 from .sequence import ToonSaveSequence
 from .sketch import ToonApplySketch
 from .time_sheets import ToonLoadTimeSheet, ToonSaveTimeSheet
-from .timeline import ToonTimeline
+from .timeline import ToonEditTimeline
 
 NODES: list[type[io.ComfyNode]] = [
     ToonLoadModel,
@@ -39,7 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonGuideBranches,
     ToonCompareClips,
     ToonScoreClip,
-    ToonTimeline,
+    ToonEditTimeline,
     ToonRenderShot,
     ToonExposeFrames,
     ToonPromoteFrame,

@@ -28,7 +28,7 @@ KNOWN_OBJECTS = {"model_sampling"}  # of this pack's own nodes
 def identity_of(
     model: Any, conditioner: LoadedConditioner, others: Iterable[Any], notes: Path
 ) -> tuple[str, list[str]]:
-    """others: of autoencoder, sketch encoder, CLIP and CLIP_VISION those that there are. -> a text,
+    """others: of autoencoder, CLIP and CLIP_VISION those that there are. -> a text,
     and what of the MODEL is known in this session only."""
     inner = native(model)
     told = [

@@ -19,6 +19,7 @@ from comfy_api.latest import InputImpl, io
 from PIL import Image
 from torch import Tensor
 
+from ..toon_core.shots.identity import file_digest
 from ..toon_core.shots.movie import made_sound
 from ..toon_core.shots.render import MOVIE, frame_name, render
 from ..toon_core.shots.sheet import Key, Sheet
@@ -88,10 +89,9 @@ class ToonRenderShot(io.ComfyNode):
         r = recipe.settled(own, steps=steps, cfg_scale=cfg_scale)
         place = folder_of(name)
         takes = Takes(place / "takes")
-        others = [toon_vae, sketch_encoder, clip, clip_vision]
-        identity, unknown = identity_of(
-            model, conditioner, [o for o in others if o is not None], takes.folder / "models.json"
-        )
+        notes = takes.folder / "models.json"
+        others = [other for other in (toon_vae, clip, clip_vision) if other is not None]
+        identity, unknown = identity_of(model, conditioner, others, notes)
         if unknown:
             host.say(
                 f"{', '.join(unknown)}: takes made with this are known until ComfyUI is started "
@@ -105,6 +105,7 @@ class ToonRenderShot(io.ComfyNode):
             r,
             identity,
             sketch_encoder=sketch_encoder,
+            sketch_identity=file_digest(sketch_encoder.path, notes) if sketch_encoder else "",
             clip=clip,
             clip_vision=clip_vision,
         )

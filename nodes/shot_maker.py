@@ -42,12 +42,13 @@ class ComfyMaker(Maker):
         identity: str,
         *,
         sketch_encoder: LoadedSketchEncoder | None = None,
+        sketch_identity: str = "",
         clip: Any = None,
         clip_vision: Any = None,
     ) -> None:
         self.model, self.conditioner, self.toon_vae = model, conditioner, toon_vae
         self.recipe, self.identity = recipe, identity
-        self.sketches, self._sketch_encoder = sketch_encoder is not None, sketch_encoder
+        self._sketch_encoder, self.sketch_identity = sketch_encoder, sketch_identity
         self._encoders = clips.encoders(conditioner, clip, clip_vision, None, None)
         self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
 

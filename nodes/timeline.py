@@ -12,7 +12,7 @@ from . import sheets
 from .schema import BETWEEN, CARTOON, schema
 
 
-class ToonTimeline(io.ComfyNode):
+class ToonEditTimeline(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         text = io.String.Input(
@@ -22,7 +22,7 @@ class ToonTimeline(io.ComfyNode):
             "link, or an object in an API prompt.",
         )
         return schema(
-            node_id="ToonTimeline",
+            node_id="ToonEditTimeline",
             display_name="Toon Timeline",
             search_aliases=[*BETWEEN, *CARTOON, "exposure sheet", "x-sheet", "storyboard", "shot"],
             category="ToonTween/shots",

@@ -60,7 +60,7 @@ class Shots:
             "best_take": False,
             **changes,
         }
-        timeline = node("ToonTimeline", sheet=json.dumps(self.document))
+        timeline = node("ToonEditTimeline", sheet=json.dumps(self.document))
         return {"1": loader, "2": timeline, "3": node("ToonRenderShot", **values)}
 
     def run(self, on_event: Callable[[Any], None] | None = None, **changes: Any) -> Any:

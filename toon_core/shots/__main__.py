@@ -86,16 +86,16 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
     if options.dtype == "fp16":
         model.vae.float()  # decoders of this family overflow in it
     notes = options.out / "takes" / "models.json"
-    identity = [file_digest(options.model, notes), options.dtype]
-    encoder = None
+    identity = f"{file_digest(options.model, notes)} {options.dtype}"
+    encoder, encoder_identity = None, ""
     if sheet.sketches:
         file = options.sketch_encoder or (NANO_SKETCH if options.model == NANO else None)
         if file is None:
             raise ValueError("the sheet has sketches: give the model's --sketch-encoder")
         encoder = load(file, dtype=dtype, expect="sketch").to(options.device).eval()
-        identity.append(file_digest(file, notes))
+        encoder_identity = file_digest(file, notes)
     recipe = draft(model.config.recipe) if options.draft else model.config.recipe
-    return PipelineMaker(model, recipe, " ".join(identity), encoder)
+    return PipelineMaker(model, recipe, identity, encoder, encoder_identity)
 
 
 class Telling:

@@ -61,13 +61,13 @@ class Job:
 class Maker(ABC):
     """A model that makes clips.
 
-    recipe: how it samples; identity: a text that names the model, what patches it and the sketch
-    encoder, so that equal ones make equal takes; sketches: whether it has a sketch encoder.
+    recipe: how it samples; identity: a text that names the model and what patches it, so that equal
+    ones make equal takes; sketch_identity: the same of its sketch encoder, empty where it has none.
     """
 
     recipe: Recipe
     identity: str
-    sketches: bool
+    sketch_identity: str = ""
 
     @abstractmethod
     def clip(self, jobs: Sequence[Job], step: Step) -> tuple[Tensor, list[Tensor]]:

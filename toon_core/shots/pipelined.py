@@ -32,13 +32,14 @@ class PipelineMaker(Maker):
         recipe: Recipe,
         identity: str,
         sketch_encoder: SketchEncoder | None = None,
+        sketch_identity: str = "",
     ) -> None:
         text, image, projector = model.text, model.image, model.resampler
         if text is None or image is None or projector is None:
             raise ValueError("this model has no CLIP encoders (a pruned file): give a complete one")
         self._encoders = text, image, projector
         self.model, self.recipe, self.identity = model, recipe, identity
-        self.sketches, self._sketch_encoder = sketch_encoder is not None, sketch_encoder
+        self._sketch_encoder, self.sketch_identity = sketch_encoder, sketch_identity
         self.device = next(model.parameters()).device
         self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
         self._memory = 0  # bytes that one clip took, where that is measured

@@ -60,7 +60,7 @@ class Shot:
     @classmethod
     def of(cls, sheet: Sheet, drawings: Drawings, maker: Maker, dense: bool = True) -> Shot:
         """SheetError for a picture that is missing or none, and sketches without an encoder."""
-        if sheet.sketches and not maker.sketches:
+        if sheet.sketches and not maker.sketch_identity:
             raise SheetError(
                 f"sketches (frame {sheet.sketches[0].frame}): give the sketch encoder of this model"
             )
@@ -151,6 +151,7 @@ class Shot:
                 for t, s in segment.sketches.items()
             },
             "model": maker.identity,
+            "sketch_encoder": maker.sketch_identity if segment.sketches else "",
             "recipe": {k: v for k, v in asdict(r).items() if k not in ("fps", "frames", "seed")},
             "fit": self.fit.mode,
         }

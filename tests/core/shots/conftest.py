@@ -57,7 +57,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture
 def maker(tiny: ToonModel, tiny_sketch: SketchEncoder) -> PipelineMaker:
-    return PipelineMaker(tiny, RECIPE, "tiny", tiny_sketch)
+    return PipelineMaker(tiny, RECIPE, "tiny", tiny_sketch, "tiny sketch")
 
 
 @pytest.fixture
