@@ -44,10 +44,14 @@ class ToonJudgeSegment(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The clip, both keys included."),
                 io.Image.Input(
-                    "first_image", optional=True, tooltip="The first key, if it is not in images."
+                    "first_image",
+                    optional=True,
+                    tooltip="The first key as drawn, where images has a copy.",
                 ),
                 io.Image.Input(
-                    "last_image", optional=True, tooltip="The last key, if it is not in images."
+                    "last_image",
+                    optional=True,
+                    tooltip="The last key as drawn, where images has a copy.",
                 ),
             ],
             outputs=[

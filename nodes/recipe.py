@@ -106,16 +106,20 @@ def _part(name: str, tooltip: str, optional: bool = False) -> io.Float.Input:
     )
 
 
-def cfg_scale_input() -> io.Float.Input:
+CFG_SCALE = (
+    "How strongly prompt and first image are followed, 1 to 30; the release takes 7.5. 1 without "
+    "cfg_image leaves out the negative branch and takes half the time."
+)
+
+
+def cfg_scale_input(tooltip: str = CFG_SCALE) -> io.Float.Input:
     return io.Float.Input(
         "cfg_scale",
         default=0.0,
         min=0.0,
         max=30.0,
         step=0.1,
-        tooltip="How strongly prompt and first image are followed, 1 to 30; the release takes "
-        f"7.5. 1 without cfg_image leaves out the negative branch and takes half the time. "
-        f"{LEAVE_0}",
+        tooltip=f"{tooltip} {LEAVE_0}",
     )
 
 

@@ -31,6 +31,7 @@ from .model_identity import identity_of
 from .model_sampling import sampling_of
 from .schema import BETWEEN, CARTOON, schema
 from .shot_maker import ComfyMaker
+from .sketch_patch import sketches_of
 from .types import (
     AutoencoderType,
     ConditionerType,
@@ -60,6 +61,7 @@ class ToonRenderShot(io.ComfyNode):
                 io.Video.Output(display_name="video", tooltip="The same, with its sound."),
                 io.String.Output(display_name="report", tooltip="What was made, as JSON."),
             ],
+            is_output_node=True,
         )
 
     @classmethod
@@ -84,6 +86,11 @@ class ToonRenderShot(io.ComfyNode):
         clip_vision: Any = None,
         audio: Any = None,
     ) -> io.NodeOutput:
+        if sketches_of(model.model_options["transformer_options"]):
+            raise ValueError(
+                "This MODEL carries sketches of Toon Apply Sketch, which belong to one clip: put "
+                "them into the sheet, and connect the sketch encoder here."
+            )
         loaded = sheets.given(sheet, images, sketches)
         own = replace(native(model).toon.recipe, temperature=sampling_of(model).temperature)
         r = recipe.settled(own, steps=steps, cfg_scale=cfg_scale)
@@ -204,12 +211,15 @@ def _inputs() -> list[Any]:
             "takes are kept.",
         ),
         recipe.steps_input("How many steps each segment takes."),
-        recipe.cfg_scale_input(),
+        recipe.cfg_scale_input(
+            "How strongly prompt and first image are followed, 1 to 30; the release takes 7.5. 1 "
+            "takes half the time."
+        ),
         io.Boolean.Input(
             "best_take",
             default=False,
-            tooltip="Of several takes of a segment, none of them locked, show the one that jumps "
-            "least; otherwise the first.",
+            tooltip="Of several takes of a segment, none of them locked, show the one whose largest "
+            "step is smallest; otherwise the first.",
         ),
         io.Image.Input(
             "images", optional=True, tooltip="Key drawings by number, if the sheet names no files."
@@ -222,5 +232,9 @@ def _inputs() -> list[Any]:
         io.ClipVision.Input(
             "clip_vision", optional=True, tooltip="For pruned files: the image encoder."
         ),
-        io.Audio.Input("audio", optional=True, tooltip="Sound from the first frame on."),
+        io.Audio.Input(
+            "audio",
+            optional=True,
+            tooltip="Sound from the first frame on, for a sheet that names none.",
+        ),
     ]

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..toon_core.shots.drawings import to_bytes
+from ..toon_core.shots.render import REPORT
 from . import host
 from .render_shot import folder_of
 from .schema import schema
@@ -42,7 +43,11 @@ class ToonSaveSequence(io.ComfyNode):
                     tooltip="Name of each file; the # are its number, with as many digits.",
                 ),
                 io.Int.Input(
-                    "first_number", default=1, min=0, max=1_000_000, tooltip="Of the first frame."
+                    "first_number",
+                    default=1,
+                    min=0,
+                    max=1_000_000,
+                    tooltip="The number in the first file's name.",
                 ),
             ],
             outputs=[],
@@ -53,6 +58,11 @@ class ToonSaveSequence(io.ComfyNode):
     def execute(cls, images: Tensor, name: str, pattern: str, first_number: int) -> io.NodeOutput:
         frames, (before, digits, after) = checked(images, "images"), _parts(pattern)
         folder = folder_of(name)
+        if (folder / REPORT).exists():
+            raise ValueError(
+                f"name = {name!r} is the folder of a shot, whose frames would be replaced: choose "
+                "another."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         ours = re.compile(f"{re.escape(before)}\\d{{{digits},}}{re.escape(after)}")
         old = {path for path in folder.iterdir() if ours.fullmatch(path.name)}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .rules import check, is_drawn, key_at
 from .sheet import Key, Segment, Sheet, SheetError
+from .timing import drawing_starts, end_of, exposure_of, shown
 
 
 def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
@@ -19,7 +20,9 @@ def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
     if not 0 <= frame < sheet.length:
         raise SheetError(f"frame {frame}: the shot has frames 0 to {sheet.length - 1}")
     key = key_at(sheet, frame)
-    if key.frame == frame or not is_drawn(sheet, key):
+    span, exposure = end_of(sheet, key) - key.frame, exposure_of(sheet, key)
+    starts = drawing_starts(span, exposure) if is_drawn(sheet, key) else [0]
+    if shown(span, starts)[frame - key.frame] == 0:
         raise SheetError(
             f"frame {frame} shows key {key.id!r}: choose a frame that was drawn between two keys"
         )

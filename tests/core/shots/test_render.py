@@ -340,9 +340,8 @@ def test_a_frame_becomes_a_key(rendered: Any, folder: Path, document: Document) 
     assert report["sampled"] == ["one", "made.png"]
     assert np.array_equal(frames_of(folder, "promoted")[6], pixels(folder / "made.png"))
     for frame in (0, 1, 12, 25, 26, -1):
-        if frame != 1:
-            with pytest.raises(SheetError, match=f"frame {frame}"):
-                promote(sheet, frame, "made.png")
+        with pytest.raises(SheetError, match=f"frame {frame}"):
+            promote(sheet, frame, "made.png")
 
 
 def test_noise_hangs_on_the_segment_alone(
