@@ -218,8 +218,8 @@ def _inputs() -> list[Any]:
         io.Boolean.Input(
             "best_take",
             default=False,
-            tooltip="Of several takes of a segment, none of them locked, show the one whose largest "
-            "step is smallest; otherwise the first.",
+            tooltip="Of several takes of a segment, none of them locked, show the one whose "
+            "largest step is smallest; otherwise the first.",
         ),
         io.Image.Input(
             "images", optional=True, tooltip="Key drawings by number, if the sheet names no files."

@@ -45,7 +45,8 @@ class ToonLoadTimeSheet(io.ComfyNode):
                     "track", default=0, min=0, max=999, tooltip="Which track, counted from 0."
                 ),
                 sheets.sheet_input(
-                    "A sheet whose prompts, seeds and the like stay; cells are its pictures, in order.",
+                    "A sheet whose prompts, seeds and the like stay; cells are its pictures, in "
+                    "order.",
                     name="onto",
                     optional=True,
                 ),
