@@ -51,7 +51,9 @@ def render(
     largest step is the smallest share of its change (docs/guards.md: what that gains). sound (2 n)
     at 48 kHz: for a sheet that names none.
     """
-    locked = {s.key.id: takes.load(s.lock) for s in shot.plan.segments if s.drawn and s.lock}
+    for segment in shot.plan.segments:
+        if segment.drawn and segment.lock:
+            takes.load(segment.lock)  # that it can be, before any work; all of them would be much
     sound = _sound(shot, sound)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).unlink(missing_ok=True)
@@ -60,7 +62,7 @@ def render(
     number = 0
     with Movie(out / MOVIE, shot.size, shot.sheet.fps, sound) as movie:
         for segment in shot.plan.segments:
-            shown = _shown(shot, segment, takes, locked, best)
+            shown = _shown(shot, segment, takes, best)
             for picture, count in shown.pictures():
                 data = _png(picture)
                 for _ in range(count):
@@ -95,16 +97,14 @@ def _sound(shot: Shot, given: np.ndarray | None) -> np.ndarray | None:
     return read_sound(path, audio.offset, shot.sheet.length / shot.sheet.fps)
 
 
-def _shown(
-    shot: Shot, segment: SegmentPlan, takes: Takes, locked: dict[str, Take], best: bool
-) -> Shown:
+def _shown(shot: Shot, segment: SegmentPlan, takes: Takes, best: bool) -> Shown:
     first = shot.picture(segment.key)
     if not segment.drawn:
         return Shown(segment, first)
     assert segment.next is not None
     last = shot.picture(segment.next)
-    if take := locked.get(segment.key.id):
-        return Shown(segment, first, last, take)
+    if segment.lock:
+        return Shown(segment, first, last, takes.load(segment.lock))
     names = shot.takes[segment.key.id][: None if best else 1]
     found = [takes.load(name) for name in names]
     return Shown(segment, first, last, min(found, key=_cut) if len(found) > 1 else found[0])
