@@ -42,16 +42,19 @@ class ToonJudgeSegment(io.ComfyNode):
             description="Whether a clip between two keys jumps, fades, doubles its lines, drifts "
             "in colour or flickers, without knowing the true frames.",
             inputs=[
-                io.Image.Input("images", tooltip="The clip, both keys included."),
+                io.Image.Input(
+                    "images",
+                    tooltip="The clip, with its keys, or without those that are connected below.",
+                ),
                 io.Image.Input(
                     "first_image",
                     optional=True,
-                    tooltip="The first key as drawn, where images has a copy.",
+                    tooltip="The first key, if images begins after it.",
                 ),
                 io.Image.Input(
                     "last_image",
                     optional=True,
-                    tooltip="The last key as drawn, where images has a copy.",
+                    tooltip="The last key, if images ends before it.",
                 ),
             ],
             outputs=[
@@ -67,12 +70,16 @@ class ToonJudgeSegment(io.ComfyNode):
     def execute(
         cls, images: Tensor, first_image: Tensor | None = None, last_image: Tensor | None = None
     ) -> io.NodeOutput:
-        clip = rearrange(checked(images, "images").float().clamp(0, 1), "f h w c -> f c h w")
-        if len(clip) < 2:
+        clip = checked(images, "images").float().cpu().clamp(0, 1)
+        clip = rearrange(clip, "f h w c -> f c h w")
+        given = sum(key is not None for key in (first_image, last_image))
+        if len(clip) + given < 2:
             raise ValueError(f"images: {len(clip)} frame; a clip has its two keys at least.")
-        first = _key(first_image, "first_image", clip[0])
-        last = _key(last_image, "last_image", clip[-1])
-        found = judge(clip, first, last)
+        if first_image is not None:
+            clip = torch.cat([_key(first_image, "first_image", clip), clip])
+        if last_image is not None:
+            clip = torch.cat([clip, _key(last_image, "last_image", clip)])
+        found = judge(clip, clip[0], clip[-1])
         figures = {k: v for k, v in asdict(found).items() if k != "warnings"}
         told = {k: None if math.isnan(v) else round(v, 4) for k, v in figures.items()}
         scores = json.dumps({**told, "warnings": found.warnings})
@@ -80,11 +87,10 @@ class ToonJudgeSegment(io.ComfyNode):
         return io.NodeOutput(scores, picture_of(told), ui=ui.PreviewText(text))
 
 
-def _key(image: Tensor | None, name: str, own: Tensor) -> Tensor:
-    if image is None:
-        return own
-    fitted = resized(checked(image[:1], name).float(), *own.shape[-2:])
-    return rearrange(fitted, "1 h w c -> c h w")
+def _key(image: Tensor, name: str, clip: Tensor) -> Tensor:
+    """(1 3 h w) as large as the clip's frames."""
+    fitted = resized(checked(image[:1], name).float().cpu(), *clip.shape[-2:])
+    return rearrange(fitted, "1 h w c -> 1 c h w")
 
 
 def picture_of(figures: dict[str, float | None]) -> Tensor:

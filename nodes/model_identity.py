@@ -8,6 +8,8 @@ only: after a restart such takes are made anew, and that is said.
 from __future__ import annotations
 
 import hashlib
+import uuid
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -42,21 +44,30 @@ def identity_of(
     for other in others:
         told.append(file_digest(other.path, notes) if isinstance(other, Loaded) else _clip(other))
     unknown = _unknown(model)
-    if unknown:
-        told.append(str(model.patches_uuid))
-    return " ".join(told), unknown
+    told += [f"{name} {_token(part)}" for name, part in unknown]
+    return " ".join(told), sorted({name for name, _ in unknown})
 
 
-def _unknown(model: Any) -> list[str]:
-    """Patches whose effect nothing here can read."""
-    found = [key for key in model.object_patches if key not in KNOWN_OBJECTS]
-    if not _readable(model.patches):
-        found.append("a weight patch with a function of its own")
-    return [str(name) for name in found]
+def _unknown(model: Any) -> list[tuple[str, Any]]:
+    """Name and object of patches whose effect nothing here can read."""
+    found = [(key, part) for key, part in model.object_patches.items() if key not in KNOWN_OBJECTS]
+    for place in ("weight_wrapper_patches", "injections"):  # of newer ComfyUI
+        for key, parts in getattr(model, place, {}).items():
+            found += [(str(key), part) for part in (parts if isinstance(parts, list) else [parts])]
+    for key, entries in model.patches.items():
+        found += [(str(key), part) for e in entries for part in e if callable(part)]
+    return found
 
 
-def _readable(patches: Mapping[str, Any]) -> bool:
-    return all(not callable(part) for entries in patches.values() for e in entries for part in e)
+_tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def _token(part: Any) -> str:
+    """The same for one object as long as it lives; for what cannot be watched always another."""
+    try:
+        return _tokens.setdefault(part, uuid.uuid4().hex)
+    except TypeError:
+        return uuid.uuid4().hex
 
 
 def patches_digest(patches: Mapping[str, Iterable[Any]]) -> str:
@@ -96,7 +107,9 @@ def _clip(clip: Any) -> str:
     """A CLIP or CLIP_VISION of ComfyUI, which does not say its file: by a part of each tensor."""
     told = hashlib.sha256()
     patcher = clip.patcher
+    backup = getattr(patcher, "backup", {})  # of weights that patches have changed in place
     for name, tensor in sorted(patcher.model.state_dict().items()):
+        tensor = backup[name].weight if name in backup else tensor
         told.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         flat = tensor.detach().flatten()
         told.update(_bytes(flat[:: max(1, flat.numel() // SAMPLED)]))

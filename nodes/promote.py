@@ -50,10 +50,10 @@ class ToonPromoteFrame(io.ComfyNode):
 
     @classmethod
     def execute(cls, sheet: Any, images: Tensor, frame: int) -> io.NodeOutput:
-        loaded, frames = sheets.given(sheet, None, None), checked(images, "images")
-        if len(frames) != loaded.sheet.length:
+        document, frames = sheets.document(sheet), checked(images, "images")
+        if len(frames) != document.length:
             raise ValueError(
-                f"images: {len(frames)} frames, and the sheet has {loaded.sheet.length}: connect "
+                f"images: {len(frames)} frames, and the sheet has {document.length}: connect "
                 "what Toon Render Shot made of this very sheet."
             )
         index = frame - 1
@@ -61,7 +61,7 @@ class ToonPromoteFrame(io.ComfyNode):
             raise ValueError(f"frame = {frame}: the shot has {len(frames)} frames.")
         pixels = to_bytes(frames[index]).numpy()
         name = f"{FOLDER}/frame_{frame:04d}_{hashlib.sha256(pixels.tobytes()).hexdigest()[:8]}.png"
-        promoted = promote(loaded.sheet, index, name)
+        promoted = promote(document, index, name)
         path = sheets.input_folder() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)

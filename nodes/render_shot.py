@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +98,7 @@ class ToonRenderShot(io.ComfyNode):
         r = recipe.settled(own, steps=steps, cfg_scale=cfg_scale)
         place = folder_of(name)
         takes = Takes(place / "takes")
-        notes = takes.folder / "models.json"
+        notes = _root() / "models.json"  # one for all shots: a digest of 10 GB takes a minute
         others = [other for other in (toon_vae, clip, clip_vision) if other is not None]
         identity, unknown = identity_of(model, conditioner, others, notes)
         if unknown:
@@ -122,7 +124,7 @@ class ToonRenderShot(io.ComfyNode):
         )
         _tell(report)
         frames = _read_frames(place, report["frames"])
-        movie = InputImpl.VideoFromFile(str(place / MOVIE))
+        movie = InputImpl.VideoFromFile(str(_kept(place / MOVIE)))
         return io.NodeOutput(frames, movie, json.dumps(report, ensure_ascii=False))
 
 
@@ -150,6 +152,14 @@ class _Progress:
             host.say(f"From key {key.id!r}{left}")
 
 
+def _kept(movie: Path) -> Path:
+    """A copy in ComfyUI's temporary folder: the next run of this shot replaces the file, while this
+    one's VIDEO may still be saved."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(movie, folder / f"toon_shot_{uuid.uuid4().hex}.mp4"))
+
+
 def _tell(report: Mapping[str, Any]) -> None:
     sampled = ", ".join(map(repr, report["sampled"])) or "nothing, all of it was there"
     host.say(f"Sampled: {sampled}")
@@ -160,16 +170,20 @@ def _tell(report: Mapping[str, Any]) -> None:
             host.say(f"From key {segment['from']!r}: {warning}", level=logging.WARNING)
 
 
+def _root() -> Path:
+    return (Path(folder_paths.get_output_directory()) / FOLDER).resolve()
+
+
+def place_of(path: Path) -> str:
+    """As seen from ComfyUI's output folder."""
+    return f"{FOLDER}/{path.relative_to(_root()).as_posix()}"
+
+
 def folder_of(name: str) -> Path:
     """A folder below ComfyUI's output folder; ValueError for a name that would leave it."""
-    root = Path(folder_paths.get_output_directory()) / FOLDER
-    place = (root / name).resolve()
-    if (
-        not name.strip()
-        or "\0" in name
-        or place == root
-        or not place.is_relative_to(root.resolve())
-    ):
+    root = _root()
+    place = root if "\0" in name else (root / name.strip()).resolve()
+    if place == root or not place.is_relative_to(root):
         raise ValueError(
             f"name = {name[:100]!r}: give the name of a folder below ComfyUI's output folder, such "
             "as shot_01."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from pathlib import Path
 
-import folder_paths
 from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from ..toon_core.shots.drawings import to_bytes
 from ..toon_core.shots.render import REPORT
 from . import host
-from .render_shot import folder_of
+from .render_shot import folder_of, place_of
 from .schema import schema
 from .tensors import checked
 
@@ -34,7 +33,7 @@ class ToonSaveSequence(io.ComfyNode):
                 io.String.Input(
                     "name",
                     default="shot_sequence",
-                    tooltip="The folder below output/toontween; files of an earlier run in it are "
+                    tooltip="The folder below output/toontween; files of the same names in it are "
                     "replaced.",
                 ),
                 io.String.Input(
@@ -72,10 +71,11 @@ class ToonSaveSequence(io.ComfyNode):
             Image.fromarray(to_bytes(frame).numpy()).save(path, "PNG", compress_level=4)
             old.discard(path)
             show((n + 1) / len(frames))
-        for path in old:
-            path.unlink()
-        place = folder.relative_to(Path(folder_paths.get_output_directory()).resolve())
-        host.say(f"{len(frames)} files in {place}")
+        host.say(f"{len(frames)} files in {place_of(folder)}")
+        if old:
+            host.say(
+                f"{len(old)} other files of this pattern are there, too.", level=logging.WARNING
+            )
         return io.NodeOutput()
 
 

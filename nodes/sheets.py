@@ -30,10 +30,8 @@ class LoadedSheet:
     drawings: Drawings
 
 
-def load_sheet(given: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
-    """A JSON text or object with IMAGE batches -> the sheet, whose pictures are there. Files are
-    those of ComfyUI's input folder."""
-    sheet = read_sheet(given if isinstance(given, Mapping) else str(given))
+def load_sheet(sheet: Sheet, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
+    """With IMAGE batches; its pictures are there. Files are those of ComfyUI's input folder."""
     drawings = Drawings([input_folder()], _list(images), _list(sketches))
     drawings.check(sheet)
     return LoadedSheet(sheet, drawings)
@@ -49,10 +47,17 @@ def given(sheet: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedS
     if isinstance(sheet, LoadedSheet):
         if images is None and sketches is None:
             return sheet
-        return load_sheet(sheet.sheet.to_json(), images, sketches)
+        return load_sheet(sheet.sheet, images, sketches)
+    return load_sheet(document(sheet), images, sketches)
+
+
+def document(sheet: Any) -> Sheet:
+    """The sheet alone, without its pictures. ValueError for an empty one."""
+    if isinstance(sheet, LoadedSheet):
+        return sheet.sheet
     if not isinstance(sheet, Mapping) and not str(sheet).strip():
         raise ValueError("sheet is empty: connect Toon Timeline, or give the sheet as JSON.")
-    return load_sheet(sheet, images, sketches)
+    return read_sheet(sheet if isinstance(sheet, Mapping) else str(sheet))
 
 
 def _list(images: Tensor | None) -> list[Tensor]:
@@ -71,6 +76,7 @@ def fingerprint(given: Any) -> str:
         return text
     told = [text]
     images = [*(key.image for key in sheet.keys), *(s.image for s in sheet.sketches)]
+    images += [sheet.audio.file] if sheet.audio else []
     told += [status(image) for image in images if isinstance(image, str)]
     return " ".join(told)
 
@@ -86,8 +92,10 @@ def status(name: str) -> str:
 def key_images(loaded: LoadedSheet) -> Tensor:
     """One IMAGE of the result's size for each key."""
     size = loaded.drawings.size(loaded.sheet)
-    pictures = [fitted(loaded.drawings.key(k), size, loaded.sheet.fit) for k in loaded.sheet.keys]
-    return torch.stack(pictures).float() / 255
+    images = torch.empty(len(loaded.sheet.keys), *size, 3)
+    for image, key in zip(images, loaded.sheet.keys, strict=True):
+        image.copy_(fitted(loaded.drawings.key(key), size, loaded.sheet.fit)).div_(255)
+    return images
 
 
 def sheet_input(tooltip: str, name: str = "sheet", optional: bool = False) -> Any:

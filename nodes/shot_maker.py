@@ -14,7 +14,7 @@ from ..toon_core.denoiser import Guidance
 from ..toon_core.images import Fit
 from ..toon_core.recipe import Recipe
 from ..toon_core.shots.making import FRAMES, Job, Maker, Picture, Step
-from ..toon_core.sketch.control import bright_lines, place
+from ..toon_core.sketch.control import place
 from ..toon_core.vae.autoencoder import Posterior, stack_references
 from . import clips, finite, host, keys, memory
 from .decode import Decoding
@@ -22,7 +22,7 @@ from .model import native
 from .model_sampling import sampling_of
 from .noise import posterior_noise
 from .sampling import Sampling
-from .sketch import with_sketches
+from .sketch import check_family, with_sketches
 from .sketch_patch import Sketches
 from .types import CLIP_KEY, Clip, LoadedAutoencoder, LoadedConditioner, LoadedSketchEncoder
 
@@ -49,6 +49,8 @@ class ComfyMaker(Maker):
         self.model, self.conditioner, self.toon_vae = model, conditioner, toon_vae
         self.recipe, self.identity = recipe, identity
         self._sketch_encoder, self.sketch_identity = sketch_encoder, sketch_identity
+        if sketch_encoder is not None:
+            check_family(native(model), sketch_encoder)
         self._encoders = clips.encoders(conditioner, clip, clip_vision, None, None)
         self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
 
@@ -102,7 +104,11 @@ class ComfyMaker(Maker):
         (begin, a), (end, b) = (self._encode(p) for p in (job.first, job.last))
         concat = torch.zeros(1, config.z_channels, FRAMES, h, w)
         for i, posterior, picture in ((0, begin, job.first), (-1, end, job.last)):
-            own = posterior.sample(noise[:, i]) if picture.latent is None else picture.latent
+            own = (
+                posterior.sample(noise[:, i].to(posterior.mean))
+                if picture.latent is None
+                else picture.latent
+            )
             concat[:, :, i] = own
         return Keys(concat, stack_references(a, b))
 
@@ -133,7 +139,7 @@ class ComfyMaker(Maker):
             return self.model
         assert self._sketch_encoder is not None
         hints = list(job.sketches.values())
-        lines = {t: bright_lines(hint.lines)[0] for t, hint in job.sketches.items()}
+        lines = {t: hint.lines[0] for t, hint in job.sketches.items()}
         strength = self.recipe.sketch_scale if hints[0].strength is None else hints[0].strength
         added = Sketches(
             encoder=self._sketch_encoder.module,

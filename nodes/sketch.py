@@ -105,12 +105,17 @@ def frame_numbers(text: str, count: int, total: int) -> list[int]:
     return numbers
 
 
-def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end: float) -> None:
+def check_family(inner: ToonVideoModel, loaded: LoadedSketchEncoder) -> None:
+    """ValueError for a sketch encoder of another model's shape."""
     if wrong := misfit(loaded.config, inner.toon.unet):
         raise ValueError(
             f"{loaded.name} does not belong to this model ({wrong}): load the sketch encoder of "
             "the same family, nano for nano, sketch_encoder.ckpt for the official model."
         )
+
+
+def _check(inner: ToonVideoModel, loaded: LoadedSketchEncoder, start: float, end: float) -> None:
+    check_family(inner, loaded)
     if start >= end:
         raise ValueError(
             f"start_percent = {start} must be below end_percent = {end}, or no sketch ever acts."

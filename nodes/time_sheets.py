@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..toon_core.shots.sheet import MOST_BYTES, SheetError
 from ..toon_core.shots.takes import write_whole
 from ..toon_core.shots.xdts import PICTURES, from_xdts, to_xdts
 from . import host, sheets
-from .render_shot import folder_of
+from .render_shot import folder_of, place_of
 from .schema import schema
 
 CATEGORY = "ToonTween/shots"
@@ -67,7 +65,7 @@ class ToonLoadTimeSheet(io.ComfyNode):
         path = sheets.input_file(file)
         if path.stat().st_size > MOST_BYTES:
             raise SheetError(f"file = {file!r}: over {MOST_BYTES} bytes: not a time sheet.")
-        base = sheets.given(onto, None, None).sheet if onto else None
+        base = sheets.document(onto) if onto else None
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         sheet, told = from_xdts(text, pictures, track, base)
         for line in told:
@@ -100,9 +98,9 @@ class ToonSaveTimeSheet(io.ComfyNode):
     @classmethod
     def execute(cls, sheet: Any, name: str) -> io.NodeOutput:
         path = folder_of(name) / "sheet.xdts"
-        text, told = to_xdts(sheets.given(sheet, None, None).sheet)
+        text, told = to_xdts(sheets.document(sheet))
         write_whole(path, text.encode())
-        host.say(f"Written: {path.relative_to(Path(folder_paths.get_output_directory()))}")
+        host.say(f"Written: {place_of(path)}")
         if told:
             host.say(f"Not in it, as XDTS has no place for them: {', '.join(told)}.")
         return io.NodeOutput()

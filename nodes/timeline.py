@@ -50,13 +50,14 @@ class ToonEditTimeline(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, sheet: Any, **linked: Any) -> str:
-        return sheets.fingerprint(sheet)
+    def fingerprint_inputs(cls, sheet: Any, **linked: Any) -> str | float:
+        """What comes over a link may name files, whose changes nobody else sees: always anew."""
+        return sheets.fingerprint(sheet) if sheet is not None else float("nan")
 
     @classmethod
     def execute(
         cls, sheet: Any, images: Tensor | None = None, sketches: Tensor | None = None
     ) -> io.NodeOutput:
-        loaded = sheets.load_sheet(sheet, images, sketches)
+        loaded = sheets.given(sheet, images, sketches)
         keys = sheets.key_images(loaded)
         return io.NodeOutput(loaded, keys, loaded.sheet.fps, loaded.sheet.length)

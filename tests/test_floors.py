@@ -51,7 +51,7 @@ FLOORS = {
     "samplers": {"schedule"},
     "metrics": {"metrics"},
     "pictures": set(),
-    "shots": {"images", "metrics", "pictures", "ranges", "recipe", "shots"},  # without a model
+    "shots": {"images", "metrics", "pictures", "ranges", "recipe", "shots", "sketch"},
     "shots/pipelined": {
         *("conditioning", "denoiser", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
     },

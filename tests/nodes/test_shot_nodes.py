@@ -130,8 +130,11 @@ def test_a_sequence_is_written_as_named(comfy: Any) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["cut_008.png", "cut_009.png", "cut_010.png"]
     with Image.open(folder / "cut_009.png") as image:
         assert np.array_equal(np.array(image), (frames[1] * 255).round().byte().numpy())
-    assert run(comfy, "ToonSaveSequence", False, images=frames[:1], **values).success
-    assert [p.name for p in folder.iterdir()] == ["cut_008.png"]
+    more = {**values, "first_number": 11}
+    assert run(comfy, "ToonSaveSequence", False, images=frames[:1], **more).success
+    assert len(list(folder.iterdir())) == 4, "clip after clip"
+    done = run(comfy, "ToonSaveSequence", False, images=frames[:1], **values)
+    assert any("3 other files" in line for line in done.said("n"))
     for pattern in ("frame.png", "../###.png", "a/###.png", "###.exe", "", ".###.png"):
         done = run(
             comfy, "ToonSaveSequence", False, images=frames, **{**values, "pattern": pattern}

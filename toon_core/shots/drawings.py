@@ -40,7 +40,13 @@ class Drawings:
         """(height, width) of the result."""
         if sheet.width:
             return sheet.height, sheet.width
-        height, width = self.key(sheet.keys[0]).shape[:2]
+        first = sheet.keys[0]
+        height, width = self.key(first).shape[:2]
+        if min(height, width) < 2:
+            raise SheetError(
+                f"key {first.id!r} (frame {first.frame}): {width}x{height} pixels are too few; "
+                "give width and height"
+            )
         return height // 2 * 2, width // 2 * 2
 
     def key(self, key: Key) -> Tensor:
@@ -94,8 +100,8 @@ def _is_file(path: Path) -> bool:
 
 
 def read_picture(path: Path) -> Tensor:
-    """Upright, (h w 3) uint8; transparent parts become white. ValueError for what is no picture,
-    and for 16 bits or floats, which would lose what they have."""
+    """Upright, (h w 3) uint8; transparent parts become white, 16 bits a colour 8. ValueError for
+    what is no picture, and for grey ones of 16 bits or floats, whose range is not known."""
     with open_image(path) as image:
         if image.mode in ("I", "F") or image.mode.startswith("I;"):
             raise ValueError(f"its pixels are of mode {image.mode}; save it with 8 bits a channel")
@@ -107,16 +113,18 @@ def read_picture(path: Path) -> Tensor:
 
 
 def to_bytes(picture: Tensor) -> Tensor:
-    """(... 3) floats in [0, 1] -> uint8; bytes stay as they are."""
+    """(... 3) floats in [0, 1] -> uint8 on the CPU; bytes stay as they are."""
+    picture = picture.cpu()
     if picture.dtype == torch.uint8:
         return picture
     return (picture.float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def fitted(picture: Tensor, size: Size, fit: Mode) -> Tensor:
-    """(h w 3) uint8 -> (*size 3); a picture of that size is returned as it is. Bars are black."""
-    if tuple(picture.shape[:2]) == size:
-        return picture
+    """(h w 3) uint8 -> (*size 3); of a picture of that size, or a pixel more, no pixel changes.
+    Bars are black."""
+    if all(want <= have <= want + 1 for have, want in zip(picture.shape[:2], size, strict=True)):
+        return picture[: size[0], : size[1]]
     x = picture.permute(2, 0, 1)[None].float()
     if fit == "stretch":
         x = resize(x, size)

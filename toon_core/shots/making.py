@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .drawings import digest
 from .sheet import derived_seed
 from .spacing import way_of
 
@@ -36,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Hint:
-    """A sketch (1 1 h w) in [0, 1], drawn either way, at the model's size."""
+    """A sketch (1 1 h w) in [0, 1], bright lines on black, at the model's size."""
 
     lines: Tensor
     strength: float | None
@@ -110,16 +111,16 @@ class Maker(ABC):
                 latents, [frames] = self.clip([part], partial(on_pass, done))
                 clips.append(frames)
                 if level < job.levels:
-                    between.append(_breakdown(latents, frames, seed))
+                    between.append(_breakdown(latents, frames))
                 done += 1
             pictures = [*chain(*zip(pictures, between, strict=False)), pictures[-1]]
             seeds = [derived_seed(seed, half) for seed in seeds for half in ("begin", "end")]
         return clips
 
 
-def _breakdown(latents: Tensor, frames: Tensor, seed: int) -> Picture:
+def _breakdown(latents: Tensor, frames: Tensor) -> Picture:
     """The made frame halfway, by the motion measured, as a key, its latent as the model made it."""
     way = way_of(frames)
     i = min(range(1, len(way) - 1), key=lambda t: abs(way[t] - 0.5))
     pixels = frames[i].permute(2, 0, 1)[None].float() / 127.5 - 1
-    return Picture(f"breakdown {seed} {i}", pixels, pixels, latents[:, :, i])
+    return Picture(digest(frames[i]), pixels, pixels, latents[:, :, i])

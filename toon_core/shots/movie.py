@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 RATE = 48_000  # samples a second of the sound that is written
+LONGEST = 3600  # seconds
 
 
 class Movie:
@@ -90,7 +91,9 @@ def made_sound(samples: Tensor, rate: int, seconds: float) -> np.ndarray:
     """Sound from memory, (channels n) in [-1, 1] with so many samples a second, for a shot."""
     import av
 
-    both = samples.float()[:2].expand(2, -1).contiguous().numpy()
+    if not samples.numel():
+        return _placed([], 0.0, seconds)
+    both = samples.float().cpu()[:2].expand(2, -1).contiguous().numpy()
     frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
     frame.sample_rate = rate
     return _placed([frame], 0.0, seconds)
@@ -99,6 +102,8 @@ def made_sound(samples: Tensor, rate: int, seconds: float) -> np.ndarray:
 def _placed(frames: Iterable[Any], offset: float, seconds: float) -> np.ndarray:
     import av
 
+    if seconds > LONGEST:
+        raise ValueError(f"a shot of {seconds:.0f} s: sound goes with {LONGEST} s at most")
     sound = np.zeros((2, round(seconds * RATE)), np.float32)
     at = round(offset * RATE)
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)

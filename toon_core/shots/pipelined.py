@@ -13,8 +13,8 @@ from ..conditioning.encode import Keys, encode_branches
 from ..denoiser import Branches
 from ..model import ToonModel
 from ..recipe import Recipe
-from ..sketch.control import SketchControl, bright_lines, place
-from ..sketch.encoder import SketchEncoder
+from ..sketch.control import SketchControl, place
+from ..sketch.encoder import SketchEncoder, misfit
 from ..vae.autoencoder import Posterior, stack_references
 from ..vae.clips import decode
 from .making import FRAMES, Job, Maker, Picture, Step
@@ -37,6 +37,10 @@ class PipelineMaker(Maker):
         text, image, projector = model.text, model.image, model.resampler
         if text is None or image is None or projector is None:
             raise ValueError("this model has no CLIP encoders (a pruned file): give a complete one")
+        if sketch_encoder is not None and (
+            wrong := misfit(sketch_encoder.config, model.config.unet)
+        ):
+            raise ValueError(f"the sketch encoder does not belong to this model ({wrong})")
         self._encoders = text, image, projector
         self.model, self.recipe, self.identity = model, recipe, identity
         self._sketch_encoder, self.sketch_identity = sketch_encoder, sketch_identity
@@ -123,7 +127,7 @@ class PipelineMaker(Maker):
             return None
         assert self._sketch_encoder is not None
         hints = list(job.sketches.values())
-        lines = {t: bright_lines(hint.lines)[0] for t, hint in job.sketches.items()}
+        lines = {t: hint.lines[0] for t, hint in job.sketches.items()}
         size = job.first.pixels.shape[-2:]
         scale = hints[0].strength
         return SketchControl(

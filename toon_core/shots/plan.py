@@ -15,7 +15,7 @@ from .charts import Places, eased, places
 from .making import FRAMES
 from .motion import block_motion
 from .rules import is_drawn
-from .sheet import Key, Sheet, Sketch, derived_seed
+from .sheet import Key, Sheet, SheetError, Sketch, derived_seed
 from .timing import drawing_starts, exposure_of
 
 Motion = Literal["through", "stop"]
@@ -88,7 +88,7 @@ def _segment(sheet: Sheet, i: int, slope: tuple[float, float], fs: int, dense: b
     span = (after.frame if after and after.frame > key.frame else sheet.length) - key.frame
     starts = drawing_starts(span, exposure_of(sheet, key)) if is_drawn(sheet, key) else [0]
     times = [start / span for start in starts[1:]]
-    if own.chart is not None:
+    if own.chart is not None and is_drawn(sheet, key):
         where: Places = places(own.chart, times)
     else:
         where = [eased(u, *slope) for u in times]
@@ -96,10 +96,17 @@ def _segment(sheet: Sheet, i: int, slope: tuple[float, float], fs: int, dense: b
     levels = 0
     while dense and not sketches and levels < MOST_PASSES and len(where) > made_frames(levels) - 2:
         levels += 1
-    pinned, hints = {}, {}
+    pinned: dict[int, int] = {}
+    hints: dict[int, Sketch] = {}
     for sketch in sketches:
         drawing = sum(start <= sketch.frame - key.frame for start in starts) - 2
         frame = min(max(round(where[drawing] * (FRAMES - 1)), 1), FRAMES - 2)
+        if frame in hints:
+            raise SheetError(
+                f"sketches (frame {sketch.frame}): it falls on one of the model's {FRAMES} frames "
+                f"with that of frame {hints[frame].frame}: use a longer exposure, or put a "
+                "breakdown between them"
+            )
         pinned[drawing], hints[frame] = frame, sketch
     seed = sheet.seed_of(key)
     takes = [seed, *(derived_seed(seed, "take", n) for n in range(1, own.takes))]

@@ -31,6 +31,7 @@ FIGURES = (
     *("jump", "jump_first", "jump_last", "cut", "fade", "ghost", "drift", "flicker"),
     *("one_shot", "hardness"),
 )
+MAKING = 0.95  # part of the progress; the rest is writing
 FRAME = re.compile(r"frame_(\d{4,})\.png")
 
 
@@ -57,13 +58,17 @@ def render(
     sound = _sound(shot, sound)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).unlink(missing_ok=True)
-    sampled = make_missing(shot, maker, takes, progress)
+    sampled = make_missing(
+        shot, maker, takes, lambda part, key, x0: progress(MAKING * part, key, x0)
+    )
     told = []
     number = 0
     with Movie(out / MOVIE, shot.size, shot.sheet.fps, sound) as movie:
         for segment in shot.plan.segments:
             shown = _shown(shot, segment, takes, best)
             for picture, count in shown.pictures():
+                written = number / shot.sheet.length
+                progress(MAKING + (1 - MAKING) * written, segment.key, None)
                 data = _png(picture)
                 for _ in range(count):
                     write_whole(out / frame_name(number), data)
@@ -106,8 +111,8 @@ def _shown(shot: Shot, segment: SegmentPlan, takes: Takes, best: bool) -> Shown:
     if segment.lock:
         return Shown(segment, first, last, takes.load(segment.lock))
     names = shot.takes[segment.key.id][: None if best else 1]
-    found = [takes.load(name) for name in names]
-    return Shown(segment, first, last, min(found, key=_cut) if len(found) > 1 else found[0])
+    found = (takes.load(name) for name in names)
+    return Shown(segment, first, last, next(found) if len(names) == 1 else min(found, key=_cut))
 
 
 def _cut(take: Take) -> float:
@@ -172,6 +177,12 @@ def _of_shot(shot: Shot) -> list[str]:
             f" would be shown twice: remove the last key, and set loop and length = "
             f"{last.key.frame}."
         )
+    for key in shot.sheet.keys:
+        if key.motion == "through" and shot.plan.motions[key.id] != "through":
+            told.append(
+                f"Key {key.id!r} (frame {key.frame}): nothing was found to move on both sides of "
+                "it, so its motion is not through."
+            )
     sizes = shot.size, (shot.fit.target[0], shot.fit.target[1])
     if sizes[0] != sizes[1]:
         (h, w), (th, tw) = sizes

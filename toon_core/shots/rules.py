@@ -100,8 +100,8 @@ def _sketch(sheet: Sheet, sketch: Sketch) -> None:
         raise SheetError(f"{at}it lies outside of length = {sheet.length}")
     if isinstance(sketch.image, int) and sketch.image < 0:
         raise SheetError(f"{at}image = {sketch.image}: places in a batch begin at 0")
-    if sketch.start > sketch.end:
-        raise SheetError(f"{at}start = {sketch.start} is after end = {sketch.end}")
+    if sketch.start >= sketch.end:
+        raise SheetError(f"{at}start = {sketch.start} must be below end = {sketch.end}")
     key = key_at(sheet, sketch.frame)
     if key.frame == sketch.frame:
         raise SheetError(f"{at}{_named(key)} is there, which is a drawing already: move one")

@@ -269,12 +269,15 @@ def _kind(value: Any) -> str:
 
 def _with_ids(sheet: Sheet) -> Sheet:
     """Keys in order, and those without an id called by their picture, which stays the same when
-    keys are moved or put between; the same picture again also by its frame."""
+    keys are moved or put between; the same picture again also by its count."""
     taken = {key.id for key in sheet.keys if key.id}
     named = []
     for key in sorted(sheet.keys, key=lambda k: k.frame):
         if not key.id:
-            name = str(key.image) if str(key.image) not in taken else f"{key.image}@{key.frame}"
+            name, count = str(key.image), 1
+            while name in taken:
+                count += 1
+                name = f"{key.image}@{count}"
             key = replace(key, id=name)
             taken.add(name)
         named.append(key)

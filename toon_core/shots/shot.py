@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..images import Fit, Size
+from ..sketch.control import bright_lines
 from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
 from .making import Hint, Job, Maker, Picture
@@ -131,9 +132,12 @@ class Shot:
         return Picture(self.key_picture(key).digest, to_model(picture, self.fit), whole)
 
     def _hint(self, sketch: Sketch) -> Hint:
-        lines = fitted(self.drawings.sketch(sketch), self.size, self.sheet.fit)
-        small = (to_model(lines, self.fit) + 1) / 2
-        return Hint(small.mean(1, keepdim=True), sketch.strength, sketch.start, sketch.end)
+        """Its lines are told from the paper before any bars come beside them, which are empty."""
+        drawn = self.drawings.sketch(sketch).permute(2, 0, 1)[None].float() / 255
+        lines = (bright_lines(drawn)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+        placed = fitted(lines.expand(-1, -1, 3), self.size, self.sheet.fit)[..., :1]
+        small = self.fit.apply(placed.permute(2, 0, 1)[None].float() / 255)
+        return Hint(small, sketch.strength, sketch.start, sketch.end)
 
     def _named(self, segment: SegmentPlan, maker: Maker) -> dict[str, dict[str, Any]]:
         assert segment.next is not None

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from ..images import Fit, Size
+from ..metrics.frames import scaled_down
+from .guards import ROWS
 from .joins import Join, from_model, to_model, working_fit
 from .plan import SegmentPlan
 from .spacing import chosen, way_of
@@ -55,10 +58,11 @@ class Shown:
             yield pixels.to(torch.uint8), count
 
     def small(self) -> Tensor:
-        """All drawings between both keys (f 3 h w) in [0, 1], at the model's size, to be judged."""
+        """All drawings between both keys (f 3 h w) in [0, 1], to be judged, at the size of that:
+        at their own a long segment's would be gigabytes."""
         begin, end = self._small_keys
-        clip = torch.cat([begin, *(self._joined(t) for t in self.frames), end])
-        return ((clip + 1) / 2).clamp(0, 1)
+        whole = chain([begin], (self._joined(t) for t in self.frames), [end])
+        return torch.cat([scaled_down(((x + 1) / 2).clamp(0, 1), ROWS) for x in whole])
 
     def _joined(self, t: int) -> Tensor:
         """A made frame (1 3 h w) in [-1, 1], near a key in its colours."""

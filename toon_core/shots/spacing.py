@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
@@ -71,15 +72,26 @@ def _room(pinned: Mapping[int, int], drawings: int, inner: int) -> bool:
 def _rising(
     way: Sequence[float], places: Places, pinned: Mapping[int, int], strict: bool
 ) -> list[int]:
-    """Least squares, by dynamic programming: for each frame the cheapest row that ends with it."""
-    inner, step = range(1, len(way) - 1), int(strict)
-    rows: dict[int, tuple[float, list[int]]] = {step - 1: (0.0, [])}
+    """Least squares, by dynamic programming over drawings and frames: to each frame from the
+    cheapest one before it."""
+    inner = np.arange(1, len(way) - 1)
+    along, number = np.asarray(way)[inner], np.arange(len(inner))
+    cost, came = np.zeros(len(inner)), []
     for j, place in enumerate(places):
-        longer = {}
-        for t in [pinned[j]] if j in pinned else inner:
-            before = [row for last, row in rows.items() if last + step <= t or not row[1]]
-            if before:
-                cost, row = min(before)
-                longer[t] = (cost + (way[t] - place) ** 2, [*row, t])
-        rows = longer
-    return min(rows.values())[1] if rows else []
+        source = number
+        if j:
+            least = np.minimum.accumulate(cost)
+            lower = np.append(True, cost[1:] < least[:-1])
+            source = np.maximum.accumulate(np.where(lower, number, 0))
+            cost = least
+            if strict:
+                source, cost = np.roll(source, 1), np.append(np.inf, cost[:-1])
+        came.append(source)
+        cost = cost + np.round((along - place) ** 2, 12)  # of two as near, the earlier
+        if j in pinned:
+            cost = np.where(inner == pinned[j], cost, np.inf)
+    at, picked = int(cost.argmin()), []
+    for source in reversed(came):
+        picked.append(int(inner[at]))
+        at = int(source[at])
+    return picked[::-1]

@@ -245,6 +245,45 @@ def test_a_sketched_drawing_is_shown_where_it_was_put(
     assert report["take"] != plain["take"]
 
 
+def test_a_sketchs_paper_is_no_line_whatever_its_shape(
+    folder: Path, document: Document, maker: PipelineMaker
+) -> None:
+    """Bars beside it are empty, and dark lines on light paper stay that."""
+    drawing(20, (100, 40)).convert("L").point(lambda v: 255 if v > 120 else 0).save(
+        folder / "wide.png"
+    )
+    document |= {"width": 64, "height": 96}
+    document["sketches"] = [{"frame": 4, "image": "wide.png"}]
+    shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
+    [hint] = shot.job(shot.plan.segments[0], 0).sketches.values()
+    assert hint.lines.shape == (1, 1, 64, 64)
+    assert hint.lines.max() > 0.9 and (hint.lines > 0.3).float().mean() < 0.15
+
+
+def test_neighbours_with_one_seed_have_their_own_breakdowns(
+    rendered: Any, folder: Path, document: Document, maker: PipelineMaker
+) -> None:
+    document |= {"exposure": 1, "length": 45}
+    frames = {"one": 0, "two": 22, "three": 44}
+    for key in document["keys"]:
+        key["frame"] = frames[key["id"]]
+    document["segments"] = [{"from": name, "seed": 7} for name in ("one", "two")]
+    rendered(document, "together")
+    takes = {p.name: p.read_bytes() for p in (folder / "takes").glob("two_*.png")}
+    for path in (folder / "takes").glob("two_*.png"):
+        path.unlink()
+    maker._encoded.clear()
+    rendered(document, "alone")
+    assert {p.name: p.read_bytes() for p in (folder / "takes").glob("two_*.png")} == takes
+
+
+def test_an_odd_key_keeps_its_pixels(rendered: Any, folder: Path, document: Document) -> None:
+    for name in "abc":
+        drawing(30, (101, 67)).save(folder / f"{name}.png")
+    rendered(document)
+    assert np.array_equal(frames_of(folder)[0], pixels(folder / "a.png")[:66, :100])
+
+
 def test_a_loop_ends_where_it_begins(rendered: Any, folder: Path, document: Document) -> None:
     document |= {"loop": True, "length": 30}
     report = rendered(document)

@@ -92,6 +92,12 @@ def test_a_sketched_drawing_is_the_frame_it_was_drawn_for() -> None:
     assert chosen(late, [0.1, 0.2, 0.3, 0.4], {3: 2})[0] == [2, 2, 2, 2]  # no room for others
 
 
+def test_thousands_of_drawings_are_placed_at_once() -> None:
+    way = [t / 4000 for t in range(4001)]
+    frames, twice = chosen(way, [n / 3001 for n in range(1, 3001)])
+    assert not twice and len(set(frames)) == 3000 and frames == sorted(frames)
+
+
 def test_there_and_back_takes_frames_twice() -> None:
     assert chosen(EVEN, [0.5, 0.3, 0.5])[0] == [7, 4, 7]
 
@@ -157,6 +163,19 @@ def test_many_drawings_are_a_denser_pass(document: dict[str, Any]) -> None:
     assert [s.levels for s in planned(document, pictures)] == [0, 1, 2, 0]
     document["segments"] = [{"from": "two", "exposure": 2}]
     assert planned(document, pictures)[1].levels == 0
+
+
+def test_two_sketches_on_one_made_frame_are_told(document: dict[str, Any]) -> None:
+    document |= {"length": 49, "exposure": 1}
+    document["keys"][1]["frame"], document["keys"][2]["frame"] = 47, 48
+    document["sketches"] = [{"frame": f, "image": "s.png"} for f in (19, 20)]
+    with pytest.raises(ValueError, match=r"frame 20.*frame 19"):
+        planned(document, [disc(12), disc(20), disc(44)])
+
+
+def test_a_held_chart_waits_for_its_tween(document: dict[str, Any]) -> None:
+    document["segments"] = [{"from": "one", "mode": "hold", "chart": [0.5]}]
+    assert not planned(document, [disc(12), disc(20), disc(44)])[0].drawn
 
 
 def test_a_span_of_one_asks_no_model(document: dict[str, Any]) -> None:
