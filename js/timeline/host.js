@@ -7,7 +7,7 @@
 import { app } from "../../../scripts/app.js";
 
 const MARGIN = 10; // that LiteGraph leaves on each side of an element
-const SOON = [0, 60, 300]; // ms after which Nodes 2.0 has put its components into the page
+const SOON = [0, 60, 300, 1000]; // ms after which Nodes 2.0 has put its components into the page
 
 /** Our element as the node's widget, whose value is what `get` and `set` say. */
 export function addWidget(node, name, type, element, { get, set, minHeight }) {
@@ -128,7 +128,8 @@ export function onShown(node, element, { focus, then }) {
   const soon = () => SOON.forEach((ms) => setTimeout(settle, ms));
   chain(node, "onAdded", soon);
   chain(node, "onConfigure", soon);
-  const resized = new ResizeObserver(then);
+  // It gets a size when it is shown, on a busy machine long after the above.
+  const resized = new ResizeObserver(settle);
   resized.observe(element);
   chain(node, "onRemoved", () => resized.disconnect());
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Hand:
         """A workflow of one timeline, loaded as a file is."""
         graph = json.loads(self.browser.evaluate(CREATE, [sheet, list(size)]))
         del graph["extra"]  # where the page's view stood
+        graph["id"] = str(uuid.uuid4())  # another workflow, of which the timeline remembers nothing
         self.load_graph(graph)
 
     def load_graph(self, graph: dict[str, Any]) -> None:
