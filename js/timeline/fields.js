@@ -125,8 +125,9 @@ export const SHOT = ofSheet([
     title: "Frames of the shot",
     set: (sheet, _, value) => (value ? edits.setLength(sheet, value) : sheet),
   }),
-  field("fps", "Frames a second", "number", (text) => parse.number(text) || undefined, {
+  field("fps", "Fps", "number", (text) => parse.number(text) || undefined, {
     least: 24,
+    title: "Frames a second",
   }),
   exposure(() => "1"),
   field("seed", "Seed", "text", parse.whole, { hint: () => "123" }),

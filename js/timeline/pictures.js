@@ -7,6 +7,13 @@ const THROUGH = ["ImageBatch", "BatchImagesNode", "Reroute"]; // that pass pictu
 
 /** Of a file below the input folder. */
 export function viewAddress(file) {
+  if (!addresses.has(file)) addresses.set(file, addressOf(file));
+  return addresses.get(file);
+}
+
+const addresses = new Map();
+
+function addressOf(file) {
   const cut = file.lastIndexOf("/");
   const names = { filename: file.slice(cut + 1), subfolder: cut < 0 ? "" : file.slice(0, cut) };
   return `/view?${new URLSearchParams({ ...names, type: "input" })}`;

@@ -2,7 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 22;
-const ROOM = 44; // pixels that a label needs
+const ROOM = 48; // pixels that a label needs
+const ROOM_OF_SECONDS = 64; // and one that also tells the second
 
 /** A path in an element of its own above a track. */
 export function pathElement(track, className) {
@@ -18,7 +19,8 @@ export function labelStep(px, fps) {
   const second = Math.max(1, Math.round(fps));
   const within = [1, 2, 3, 4, 6, 8, 12].filter((n) => second % n === 0 && n < second);
   const steps = [...within, ...[1, 2, 5, 10, 20, 30, 60, 120, 300].map((n) => n * second)];
-  return steps.find((step) => step * px >= ROOM) ?? steps.at(-1);
+  const fits = (step) => step * px >= (step < second ? ROOM : ROOM_OF_SECONDS);
+  return steps.find(fits) ?? steps.at(-1);
 }
 
 export function drawRuler(svg, { x, px, sight, length, fps }) {

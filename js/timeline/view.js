@@ -128,8 +128,8 @@ function drawKeys({ timeline, x, sight }) {
     mark(card, { breakdown: key.kind === "breakdown", noted: Boolean(key.note), missing });
     select(timeline, card, "key", key.id);
     setBackground(card.firstChild, missing ? "" : url);
-    card.firstChild.textContent = missing ? "missing" : url ? "" : String(key.image ?? "?");
-    card.lastChild.textContent = key.frame + 1;
+    write(card.firstChild, missing ? "missing" : url ? "" : String(key.image ?? "?"));
+    write(card.lastChild, String(key.frame + 1));
     const kind = key.kind === "breakdown" ? "Breakdown" : "Key";
     const told = [`${kind} ${index + 1}, frame ${key.frame + 1}`, `picture ${key.image ?? "none"}`];
     if (missing) told.push("which is missing");
@@ -169,7 +169,7 @@ function drawSegments({ timeline, x, px, sight }) {
     const prompt = drawn ? (own.prompt ?? "") : "";
     const last = isLast(sheet, index) ? "to the end" : "hold";
     const timing = drawn ? (ONS[exposure.join()] ?? `on ${exposure.join(" ")}`) : last;
-    block.firstChild.textContent = prompt ? `${timing} · ${prompt}` : timing;
+    write(block.firstChild, prompt ? `${timing} · ${prompt}` : timing);
     const told = [`Segment ${index + 1}, frames ${key.frame + 1} to ${end}`];
     told.push(drawn ? `${timing}, ${starts.length - 1} drawings between` : "hold");
     if (own.slow_out) told.push(`slow out ${own.slow_out}`);
@@ -253,8 +253,13 @@ function mark(element, classes) {
 function select({ memory, parts }, element, part, id) {
   const { selected } = memory;
   const is = selected?.part === part && selected.id === id;
-  element.setAttribute("aria-selected", is);
+  if (element.ariaSelected !== String(is)) element.ariaSelected = is;
   if (is) parts.scroll.setAttribute("aria-activedescendant", element.id);
+}
+
+// What is set again to what it is costs a layout: too much for hundreds of keys in a drag.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function describe(element, text) {

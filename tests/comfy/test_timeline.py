@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import FIT, LITEGRAPH, NODES_2, PROMPT
+from browser import FIT, LITEGRAPH, NODES_2, PROMPT, RENDERER
 from place import ROOT
 from timeline_hand import CSS, NODES, SHOWN, Hand
 
@@ -214,7 +214,9 @@ def test_fields_of_a_segment(hand: Hand) -> None:
     assert hand.sheet()["segments"][0] == asked | {"chart": "thirds"}
     hand.press("k")
     hand.until(f"() => ({HELD})()?.startsWith('Segment 2,')")
-    hand.browser.do(lambda page: page.locator(f"{CSS} .panel").get_by_label("Mode").select_option("hold"))
+    hand.browser.do(
+        lambda page: page.locator(f"{CSS} .panel").get_by_label("Mode").select_option("hold")
+    )
     assert hand.sheet()["segments"][-1] == {"from": "b", "mode": "hold"}
 
 
@@ -245,9 +247,7 @@ def test_what_is_wrong_is_said_and_nothing_refused(hand: Hand) -> None:
     crowded = sheet()
     crowded["keys"][2]["frame"] = 12
     hand.load(crowded)
-    assert hand.browser.evaluate(SAYS) == (
-        "Key “b” (frame 13) and “c” are on one frame: move one."
-    )
+    assert hand.browser.evaluate(SAYS) == ("Key “b” (frame 13) and “c” are on one frame: move one.")
     hand.click("[data-key=c]")
     hand.press("ArrowRight")
     hand.until(f"() => ({SAYS})().endsWith('ready.')")
@@ -263,7 +263,9 @@ def test_thumbnails_and_missing_pictures(hand: Hand) -> None:
     moved["keys"][2]["image"] = "elsewhere/Frog_Jump_First.png"
     hand.load(moved)
     hand.until(f"() => ({SAYS})().startsWith('A picture is missing.')")
-    shown = f"() => [...document.querySelectorAll('{CSS} .picture')].map(e => e.style.backgroundImage)"
+    shown = (
+        f"() => [...document.querySelectorAll('{CSS} .picture')].map(e => e.style.backgroundImage)"
+    )
     urls = hand.browser.evaluate(shown)
     assert [FILES[i] in url for i, url in enumerate(urls)] == [True, True, False, True]
 
@@ -292,7 +294,9 @@ def test_keys_from_files_drop_and_clipboard(hand: Hand, server: Headless) -> Non
     made = hand.sheet()
     assert made["length"] == 25 and hand.undo_states() == states + 1
     assert [key["image"] for key in made["keys"]] == [f"keys/{file}" for file in FILES[:3]]
-    assert (server.base / "input" / "keys" / FILES[0]).read_bytes() == (KEYS / FILES[0]).read_bytes()
+    assert (server.base / "input" / "keys" / FILES[0]).read_bytes() == (
+        KEYS / FILES[0]
+    ).read_bytes()
     box = hand.place(".keys")
     width = hand.frame_width()
     first = hand.place(f"[data-key='{made['keys'][0]['id']}']")["x"]
@@ -319,7 +323,9 @@ def test_keys_from_files_drop_and_clipboard(hand: Hand, server: Headless) -> Non
 
 def test_a_click_on_the_ruler_adds_nothing(hand: Hand) -> None:
     text = hand.text()
-    hand.browser.do(lambda page: page.locator(f"{CSS} .ruler").dblclick(position={"x": 150, "y": 10}))
+    hand.browser.do(
+        lambda page: page.locator(f"{CSS} .ruler").dblclick(position={"x": 150, "y": 10})
+    )
     hand.browser.do(lambda page: page.locator(f"{CSS} .ruler").click(position={"x": 90, "y": 10}))
     assert hand.text() == text
     assert hand.browser.evaluate(f"() => !document.querySelector('{CSS} .cursor').hidden")
@@ -395,7 +401,7 @@ def test_wheel_and_middle_button_are_the_graphs_until_the_timeline_has_the_keybo
     hand.browser.evaluate(FIT)
     hand.click("[data-key=b]")
     hand.browser.do(lambda page: page.locator(f"{CSS} [data-do=closer]").click(click_count=3))
-    hand.click(".segment")
+    hand.browser.do(lambda page: page.locator(f"{CSS} .scroll").focus())
     hand.press("Home")
     hand.until(f"() => document.querySelector('{CSS} .scroll').scrollLeft === 0")
     scrolled = f"() => document.querySelector('{CSS} .scroll').scrollLeft"
@@ -414,8 +420,9 @@ def test_save_load_and_prompt_carry_the_sheet(hand: Hand) -> None:
     for _ in range(3):
         saved = json.loads(hand.browser.evaluate("() => JSON.stringify(app.graph.serialize())"))
         hand.load_graph(saved)
-        assert hand.text() == text and hand.browser.evaluate(SIZE) == size
-        assert hand.browser.evaluate(LIVE)
+        assert hand.text() == text and hand.browser.evaluate(LIVE)
+        if hand.renderer == LITEGRAPH:  # Nodes 2.0 of 1.32 changes the sizes of all nodes
+            assert hand.browser.evaluate(SIZE) == size
     hand.drag("[data-key=b]", 2)
     assert hand.frames() == [0, 17, 24, 40]
 
@@ -443,19 +450,22 @@ def test_in_a_subgraph(hand: Hand) -> None:
     assert hand.browser.evaluate(inside) == text
 
 
-def test_the_node_can_be_made_larger_and_stays_usable_narrow(hand: Hand) -> None:
-    height = f"() => document.querySelector('{CSS}').clientHeight"
-    before = hand.browser.evaluate(height)
-    hand.load(sheet(), (640, 640))
-    assert hand.browser.evaluate(height) > before + 100
-    narrow = f"""() => {{ const holder = document.querySelector('{CSS}').parentElement
-        holder.style.width = '205px'; holder.style.minWidth = '0' }}"""
-    hand.browser.evaluate(narrow)
-    hand.until(f"() => document.querySelector('{CSS}').clientWidth < 210")
-    overflow = f"""() => [...document.querySelectorAll('{CSS} .bar, {CSS} .panel, {CSS} .says')]
+def test_the_node_is_resized_and_stays_usable_narrow(hand: Hand) -> None:
+    size = f"() => {{ const e = document.querySelector('{CSS}'); return [e.offsetWidth, e.offsetHeight] }}"
+    width, height = hand.browser.evaluate(size)
+    hand.resize((120, 90))
+    wider, higher = hand.browser.evaluate(size)
+    assert wider > width + 80 and higher > height + 60
+    hand.resize((-900, -500))
+    narrow, low = hand.browser.evaluate(size)
+    assert narrow < 400 and low >= 330
+    hand.click("[data-key=b]")
+    hand.until(f"() => document.querySelector('{CSS} .panel [name=frame]')")
+    overflow = f"""() => [...document.querySelectorAll('{CSS} .bar, {CSS} .panel, {CSS} fieldset')]
         .filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.className)"""
-    hand.browser.do(lambda page: page.wait_for_timeout(100))
     assert hand.browser.evaluate(overflow) == []
+    hand.drag("[data-key=b]", 3)
+    assert hand.frames() == [0, 15, 24, 40]
 
 
 def test_names_for_screen_readers(hand: Hand) -> None:
@@ -465,7 +475,9 @@ def test_names_for_screen_readers(hand: Hand) -> None:
 
     told = hand.browser.do(labels)
     assert told[1] == f"Key 2, frame 13, picture {FILES[1]}, highest"
-    assert told[4] == "Segment 1, frames 1 to 12, on 2s, 5 drawings between, locked to a_1: it leaps"
+    assert (
+        told[4] == "Segment 1, frames 1 to 12, on 2s, 5 drawings between, locked to a_1: it leaps"
+    )
     assert told[6] == "Segment 3, frames 25 to 40, hold"
 
 
@@ -474,13 +486,17 @@ def test_a_long_shot_scrolls_and_is_drawn_quickly(hand: Hand) -> None:
     hand.load({"version": 1, "length": 1000, "keys": keys})
     took = hand.browser.evaluate(
         f"""() => {{ const timeline = document.querySelector('{CSS}').toonTimeline
-        const start = performance.now()
-        for (let i = 0; i < 30; i++) {{ timeline.take(timeline.text); timeline.drawNow() }}
-        return performance.now() - start }}"""
+        return Math.min(...Array.from({{length: 20}}, (_, i) => {{
+            const start = performance.now()
+            const keys = timeline.sheet.keys.with(1, {{...timeline.sheet.keys[1], frame: 1 + i % 9}})
+            timeline.take({{...timeline.sheet, keys}})
+            timeline.drawNow()
+            timeline.element.offsetHeight // the browser's own part
+            return performance.now() - start }})) }}"""
     )
-    assert took < 1000, "30 drawings, all keys in sight"
+    assert took < 1000 / 30, "all keys are in sight"
     hand.browser.do(lambda page: page.locator(f"{CSS} [data-do=closer]").click(click_count=6))
-    hand.click("[data-key]")
+    hand.browser.do(lambda page: page.locator(f"{CSS} .scroll").focus())
     hand.press("End")
     hand.until(f"() => ({HELD})()?.startsWith('Key 200, frame 996')")
     drawn = hand.browser.evaluate(f"() => document.querySelectorAll('{CSS} .card').length")
@@ -490,14 +506,65 @@ def test_a_long_shot_scrolls_and_is_drawn_quickly(hand: Hand) -> None:
     assert film["x"] <= box["x"] and box["x"] + box["width"] <= film["x"] + film["width"] + 1
 
 
+def test_numbers_show_the_pictures_at_the_input(hand: Hand) -> None:
+    numbered = sheet()
+    for i, key in enumerate(numbered["keys"][:3]):
+        key["image"] = 2 - i
+    hand.load(numbered)
+    hand.browser.evaluate(
+        """files => { const node = app.graph.nodes[0]
+        const add = type => app.graph.add(LiteGraph.createNode(type)) ?? app.graph.nodes.at(-1)
+        const load = file => { const one = add('LoadImage'); one.widgets[0].value = file; return one }
+        const [first, second] = [add('ImageBatch'), add('ImageBatch')]
+        load(files[0]).connect(0, first, 0)
+        load(files[1]).connect(0, first, 1)
+        first.connect(0, second, 0)
+        load(files[2]).connect(0, second, 1)
+        second.connect(0, node, node.inputs.findIndex(input => input.name === 'images')) }""",
+        FILES[:3],
+    )
+    shown = f"""() => [...document.querySelectorAll('{CSS} .picture')].map(
+        e => new URLSearchParams(e.style.backgroundImage.match(/[?](.*)"/)?.[1]).get('filename'))"""
+    hand.until(f"files => ({shown})().join() === files", ",".join(FILES[2::-1] + FILES[3:]))
+
+
+def test_control_s_is_the_pages(hand: Hand) -> None:
+    hand.click("[data-key=b]")
+    hand.press("Control+s")
+    dialog = "() => document.querySelector('[role=dialog] input, .p-dialog input')?.offsetWidth"
+    hand.until(dialog)
+    hand.press("Escape")
+    hand.until(f"() => !({dialog})()")
+
+
+def test_the_other_way_to_draw_nodes_while_it_is_open(hand: Hand) -> None:
+    switch = f"on => app.extensionManager.setting.set('{RENDERER}', on)"
+    there = hand.renderer == NODES_2
+    for on, frame in ((not there, 14), (there, 16)):
+        hand.browser.evaluate(switch, on)
+        hand.until(f"on => Boolean(document.querySelector('[data-node-id] {CSS}')) === on", on)
+        hand.until(SHOWN)
+        hand.browser.do(lambda page: page.wait_for_timeout(1200))
+        hand.browser.evaluate(FIT)
+        hand.browser.do(lambda page: page.wait_for_timeout(300))
+        hand.drag("[data-key=b]", 2)
+        assert hand.frames() == [0, frame, 24, 40]
+
+
 def test_states_of_segments(hand: Hand) -> None:
-    told = {"toon_timeline": [{"segments": [{"from": "a", "state": "made"}, {"from": "b", "state": "failed"}]}]}
+    told = {
+        "toon_timeline": [
+            {"segments": [{"from": "a", "state": "made"}, {"from": "b", "state": "failed"}]}
+        ]
+    }
     hand.browser.evaluate(f"told => {NODES}[0].onExecuted(told)", told)
     state = f"""() => [...document.querySelectorAll('{CSS} .segment')].map(s => s.dataset.state)"""
     hand.until(f"() => ({state})().join() === 'made,failed,,'")
     hand.click("[data-segment=a]")
     hand.press("3")
-    hand.until("() => true")
+    hand.until(
+        f"() => document.querySelector('{CSS} .segment span').textContent.startsWith('on 3s')"
+    )
     assert hand.browser.evaluate(state)[0] == "made", "timing makes nothing stale"
     hand.browser.do(lambda page: page.locator(f"{CSS} .panel").get_by_label("Prompt").fill("other"))
     hand.until(f"() => ({state})()[0] === 'stale'")

@@ -28,6 +28,13 @@ SHOWN = f"""() => {NODES}.length && {NODES}.every(node => {{
     return element.isConnected && element.querySelector('.scroll').clientWidth > 50
         && element.querySelector('.says').textContent }})"""
 UNDO_STATES = "app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+CORNER = f"""() => {{
+    const node = {NODES}[0], {{ds, canvas}} = app.canvas
+    const shown = document.querySelector(`[data-node-id="${{node.id}}"]`)?.getBoundingClientRect()
+    const {{x, y}} = canvas.getBoundingClientRect()
+    return shown ? [shown.right, shown.bottom]
+        : [x + (node.pos[0] + node.size[0] + ds.offset[0]) * ds.scale,
+           y + (node.pos[1] + node.size[1] + ds.offset[1]) * ds.scale] }}"""
 SETTLE = 350  # ms: longer than the widget looks for its place in the page
 WAIT = 10_000
 
@@ -82,8 +89,10 @@ class Hand:
         def work(page: Page) -> dict[str, float]:
             one = page.locator(CSS).nth(n).locator(css).first
             one.wait_for(state="visible", timeout=WAIT)
-            page.evaluate("() => new Promise(done => requestAnimationFrame(() => "
-                          "requestAnimationFrame(done)))")
+            page.evaluate(
+                "() => new Promise(done => requestAnimationFrame(() => "
+                "requestAnimationFrame(done)))"
+            )
             return dict(one.bounding_box() or {})
 
         return self.browser.do(work)
@@ -132,6 +141,20 @@ class Hand:
     def has_keyboard(self) -> bool:
         inside = f"() => Boolean(document.activeElement?.closest('{CSS}'))"
         return bool(self.browser.evaluate(inside))
+
+    def resize(self, by: tuple[int, int]) -> None:
+        """Drags the node's corner."""
+        x, y = self.browser.evaluate(CORNER)
+
+        def work(page: Page) -> None:
+            page.mouse.move(x - 4, y - 4)
+            page.wait_for_timeout(200)  # until the page has seen what is under the pointer
+            page.mouse.down()
+            page.mouse.move(x + by[0], y + by[1], steps=8)
+            page.mouse.up()
+            page.wait_for_timeout(SETTLE)
+
+        self.browser.do(work)
 
     def picture(self, file: Path) -> None:
         self.browser.picture(file)
