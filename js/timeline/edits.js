@@ -73,12 +73,12 @@ export function removeKey(sheet, id) {
   if (index < 0) return sheet;
   const keys = sheet.keys.filter((key) => key.id !== id);
   if (index === 0 && keys.length) keys[0] = { ...keys[0], frame: 0 };
-  return tidy(withSegments({ ...sheet, keys }, (sheet.segments ?? []).filter((s) => s.from !== id)));
+  const segments = (sheet.segments ?? []).filter((one) => one.from !== id);
+  return tidy(withSegments({ ...sheet, keys }, segments));
 }
 
 export function removeSketch(sheet, frame) {
-  const sketches = sheet.sketches?.filter((one) => one.frame !== frame) ?? [];
-  return sketches.length === (sheet.sketches?.length ?? 0) ? sheet : withList(sheet, "sketches", sketches);
+  return withList(sheet, "sketches", sheet.sketches.filter((one) => one.frame !== frame));
 }
 
 /** Fields of a key, of the sketch on a frame, or of the sheet; undefined removes one. */

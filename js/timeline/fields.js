@@ -30,7 +30,10 @@ const parse = {
 const written = (value) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
 
 /** A field: input is how it looks, and understand how its text is read. */
-const field = (name, label, input, understand, more = {}) => ({ name, label, input, understand, ...more });
+const field = (name, label, input, understand, more) => ({
+  ...{ name, label, input, understand },
+  ...more,
+});
 
 const ofKey = (all) =>
   all.map((one) => ({
@@ -99,7 +102,10 @@ export const SEGMENT = ofSegment([
     offers: CHARTS,
     hint: () => "by slow out and in",
   }),
-  field("prompt", "Prompt", "area", parse.text, { wide: true, hint: (sheet) => sheet.prompt ?? "" }),
+  field("prompt", "Prompt", "area", parse.text, {
+    wide: true,
+    hint: (sheet) => sheet.prompt ?? "",
+  }),
   field("seed", "Seed", "text", parse.whole, { hint: () => "from the key" }),
   field("takes", "Takes", "number", (text) => parse.whole(text) || undefined, {
     least: 1,
@@ -127,13 +133,14 @@ export const SHOT = ofSheet([
   }),
   field("fps", "Fps", "number", (text) => parse.number(text) || undefined, {
     least: 24,
+    step: "any",
     title: "Frames a second",
   }),
   exposure(() => "1"),
   field("seed", "Seed", "text", parse.whole, { hint: () => "123" }),
   field("width", "Width", "text", parse.whole, { hint: () => "first key's" }),
   field("height", "Height", "text", parse.whole, { hint: () => "first key's" }),
-  choice("fit", "Fit", ["pad", "crop", "stretch"], "How pictures of another size are brought to it"),
+  choice("fit", "Fit", ["pad", "crop", "stretch"], "How pictures of another size come to it"),
   field("loop", "Loop", "check", (on) => (on ? true : undefined), {
     title: "The last segment ends at the first key",
     get: (sheet) => Boolean(sheet.loop),

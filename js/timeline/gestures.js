@@ -1,4 +1,4 @@
-/** The pointer: select, drag keys, sketches and the shot's end, wheel, and dropped or pasted files. */
+/** The pointer: selecting, dragging, the wheel, and pictures that are dropped or pasted. */
 
 import { moveKey, moveSketch, setLength } from "./edits.js";
 import * as host from "./host.js";

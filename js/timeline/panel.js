@@ -30,7 +30,8 @@ function groupsOf(timeline) {
   const { key, sketch, sheet } = timeline;
   if (sketch) {
     const id = String(sketch.frame);
-    return [{ name: `sketch ${id}`, legend: `Sketch on frame ${sketch.frame + 1}`, fields: SKETCH, id }];
+    const legend = `Sketch on frame ${sketch.frame + 1}`;
+    return [{ name: `sketch ${id}`, legend, fields: SKETCH, id }];
   }
   if (!key) return [{ name: "shot", legend: "Shot", fields: SHOT }];
   const { id } = key;
@@ -45,7 +46,7 @@ function groupsOf(timeline) {
   return groups;
 }
 
-function fieldset(timeline, { name, legend, fields, id }) {
+function fieldset(timeline, { legend, fields, id }) {
   const set = document.createElement("fieldset");
   set.append(Object.assign(document.createElement("legend"), { textContent: legend }));
   for (const one of fields) {
@@ -59,21 +60,24 @@ function fieldset(timeline, { name, legend, fields, id }) {
     set.append(label, ...offers(one, input));
     if (one.name === "chart") set.append(spacing());
   }
-  if (name.startsWith("key ")) set.append(replaceButton(timeline, (sheet, image) => setKey(sheet, id, { image })));
-  if (name.startsWith("sketch ")) {
+  if (fields === KEY) {
+    set.append(replaceButton(timeline, (sheet, image) => setKey(sheet, id, { image })));
+  }
+  if (fields === SKETCH) {
     set.append(replaceButton(timeline, (sheet, image) => setSketch(sheet, Number(id), { image })));
   }
   return set;
 }
 
 function makeInput(one) {
-  const input = document.createElement({ select: "select", area: "textarea" }[one.input] ?? "input");
+  const tags = { select: "select", area: "textarea" };
+  const input = document.createElement(tags[one.input] ?? "input");
   input.name = one.name;
   if (one.input === "select") input.append(...one.answers.map((answer) => new Option(answer)));
   else if (one.input === "area") input.rows = 2;
   else input.type = { check: "checkbox" }[one.input] ?? one.input;
   if (one.input === "range") Object.assign(input, { min: 0, max: 1, step: 0.05 });
-  if (one.input === "number") Object.assign(input, { min: 1, step: one.name === "fps" ? "any" : 1 });
+  if (one.input === "number") Object.assign(input, { min: 1, step: one.step ?? 1 });
   input.autocomplete = "off";
   return input;
 }
@@ -135,8 +139,8 @@ function replaceButton(timeline, change) {
   button.textContent = "Picture …";
   button.title = "Another picture from a file";
   button.addEventListener("click", () => {
-    const then = (files) => timeline.replacePicture(files, (image) => change(timeline.sheet, image));
-    timeline.choose(then, false);
+    const put = (image) => change(timeline.sheet, image);
+    timeline.choose((files) => timeline.replacePicture(files, put), false);
   });
   return button;
 }

@@ -98,7 +98,7 @@ export function missingIn(timeline) {
 
 /** The sheet with pictures by other names: by their old name, a new one. */
 export function renamed(sheet, names) {
-  const renew = (item) => (names.has(item.image) ? { ...item, image: names.get(item.image) } : item);
+  const renew = (item) => ({ ...item, image: names.get(item.image) ?? item.image });
   const next = { ...sheet, keys: sheet.keys.map(renew) };
   if (sheet.sketches) next.sketches = sheet.sketches.map(renew);
   return next;

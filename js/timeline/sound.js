@@ -28,7 +28,9 @@ async function listen(file) {
   const each = RATE / PEAKS;
   return Array.from({ length: Math.floor(samples.length / each) }, (_, i) => {
     let most = 0;
-    for (let at = i * each; at < (i + 1) * each; at += 1) most = Math.max(most, Math.abs(samples[at]));
+    for (let at = i * each; at < (i + 1) * each; at += 1) {
+      most = Math.max(most, Math.abs(samples[at]));
+    }
     return most;
   });
 }

@@ -119,7 +119,7 @@ export class Timeline {
     if (names?.length) this.edit(change(names[0]));
   }
 
-  /** Files that were moved or renamed, by their names; a single one for a single missing picture. */
+  /** Files that were moved, by their names; one for one missing picture whatever its name. */
   async relink(files) {
     const lost = [...new Set(missingIn(this).map(({ image }) => image))];
     const names = await this.send(files);
@@ -197,10 +197,12 @@ export class Timeline {
     const lost = this.sheet ? missingIn(this) : [];
     const wrong = this.error || complaint(this.sheet);
     let text = wrong;
-    if (lost.length) text = `${lost.length === 1 ? "A picture is" : `${lost.length} pictures are`} missing.`;
+    if (lost.length === 1) text = `The picture ${lost[0].image} is missing.`;
+    if (lost.length > 1) text = `${lost.length} pictures are missing.`;
     if (this.message) text = this.message;
     if (linked) text = "The sheet comes over the link; what is shown here is not used.";
-    says.classList.toggle("wrong", Boolean(this.error || lost.length || (wrong && this.sheet.keys.length)));
+    const begun = !this.sheet || this.sheet.keys.length > 0; // an empty sheet is not wrong yet
+    says.classList.toggle("wrong", begun && Boolean(wrong || lost.length));
     const shown = text || `${this.sheet.keys.length} keys, ready.`;
     const relink = lost.length > 0 && !linked && !this.message;
     if (says.dataset.shown === shown + relink) return;
