@@ -120,6 +120,14 @@ class Browser:
         """Run JavaScript on the open page."""
         return self._on_thread(lambda: self._any_page().evaluate(script, argument))
 
+    def do(self, work: Callable[[Page], T]) -> T:
+        """Playwright's page itself, for real mouse and keyboard; `work` runs on its thread."""
+        return self._on_thread(lambda: work(self._any_page()))
+
+    def errors(self) -> list[str]:
+        """Of the open page's scripts, since a workflow was opened."""
+        return list(self._errors)
+
     def _on_thread(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()
 

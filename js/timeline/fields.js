@@ -1,0 +1,150 @@
+/** What can be edited in the panel: of the selected key, its segment, a sketch, or the shot. */
+
+import * as edits from "./edits.js";
+import { CHARTS, exposureOf, keyOf, segmentOf, sketchOf } from "./sheet.js";
+
+const NUMBER = /^\d+(\.\d+)?$/;
+const numbers = (text) => text.split(/[\s,;]+/).filter(Boolean);
+
+/** Text of a field -> value; undefined leaves the field out, and null is not understood. */
+const parse = {
+  text: (text) => text || undefined,
+  whole: (text) => (text === "" ? undefined : /^\d+$/.test(text) ? Number(text) : null),
+  number: (text) => (text === "" ? undefined : NUMBER.test(text) ? Number(text) : null),
+  share: (text) => Number(text) || undefined,
+  exposure(text) {
+    const list = numbers(text);
+    if (!list.length) return undefined;
+    if (!list.every((one) => /^[1-9]\d*$/.test(one))) return null;
+    if (list.length > 1) return list.map(Number);
+    return Number(list[0]) <= 4 ? Number(list[0]) : null;
+  },
+  chart(text) {
+    if (!text.trim()) return undefined;
+    if (CHARTS.includes(text.trim())) return text.trim();
+    const list = numbers(text);
+    return list.every((one) => NUMBER.test(one) && Number(one) <= 1) ? list.map(Number) : null;
+  },
+};
+
+const written = (value) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
+
+/** A field: input is how it looks, and understand how its text is read. */
+const field = (name, label, input, understand, more) => ({
+  ...{ name, label, input, understand },
+  ...more,
+});
+
+const ofKey = (all) =>
+  all.map((one) => ({
+    get: (sheet, id) => written(keyOf(sheet, id)[one.name] ?? one.least),
+    set: (sheet, id, value) => edits.setKey(sheet, id, { [one.name]: value }),
+    ...one,
+  }));
+
+const ofSegment = (all) =>
+  all.map((one) => ({
+    get: (sheet, id) => written(segmentOf(sheet, id)[one.name] ?? one.least),
+    set: (sheet, id, value) => edits.setSegment(sheet, id, { [one.name]: value }),
+    ...one,
+  }));
+
+const ofSketch = (all) =>
+  all.map((one) => ({
+    get: (sheet, id) => written(sketchOf(sheet, Number(id))[one.name] ?? one.least),
+    set: (sheet, id, value) => edits.setSketch(sheet, Number(id), { [one.name]: value }),
+    ...one,
+  }));
+
+const ofSheet = (all) =>
+  all.map((one) => ({
+    get: (sheet) => written(sheet[one.name] ?? one.least),
+    set: (sheet, _, value) => edits.setSheet(sheet, { [one.name]: value }),
+    ...one,
+  }));
+
+/** A choice whose first answer is the sheet's default, which is not written down. */
+const choice = (name, label, answers, title) =>
+  field(name, label, "select", (text) => (text === answers[0] ? undefined : text), {
+    answers,
+    title,
+    least: answers[0],
+  });
+
+const slow = (name, label, title) =>
+  field(name, label, "range", parse.share, { least: 0, title });
+
+const exposure = (fallback) =>
+  field("exposure", "Exposure", "text", parse.exposure, {
+    title: "Frames that each drawing is shown: 1, 2 (on twos), 3, 4, or a list like 2, 2, 1",
+    hint: fallback,
+  });
+
+export const KEY = ofKey([
+  field("frame", "Frame", "number", parse.whole, {
+    title: "Counted from 1",
+    get: (sheet, id) => String(keyOf(sheet, id).frame + 1),
+    set: (sheet, id, value) => (value ? edits.moveKey(sheet, id, value - 1) : sheet),
+  }),
+  choice("kind", "Mark", ["key", "breakdown"], "A label; both end a segment"),
+  choice("motion", "Motion", ["auto", "through", "stop"],
+    "Whether the motion goes on through this key at one speed; auto: judged by the pictures"),
+  field("note", "Note", "text", parse.text, { wide: true }),
+]);
+
+export const SEGMENT = ofSegment([
+  choice("mode", "Mode", ["tween", "hold"], "hold: the key stands until the next one"),
+  exposure((sheet, id) => written(exposureOf(sheet, id))),
+  slow("slow_out", "Slow out", "How slowly the first key is left"),
+  slow("slow_in", "Slow in", "How slowly the next key is reached"),
+  field("chart", "Chart", "text", parse.chart, {
+    title: "Where the drawings lie on the way: a name, or a place of 0 to 1 for each",
+    offers: CHARTS,
+    hint: () => "by slow out and in",
+  }),
+  field("prompt", "Prompt", "area", parse.text, {
+    wide: true,
+    hint: (sheet) => sheet.prompt ?? "",
+  }),
+  field("seed", "Seed", "text", parse.whole, { hint: () => "from the key" }),
+  field("takes", "Takes", "number", (text) => parse.whole(text) || undefined, {
+    least: 1,
+    title: "How many are made; the first is shown until one is locked",
+  }),
+  field("lock", "Lock", "text", parse.text, {
+    title: "The name of the take that is shown whatever else changes",
+    hint: () => "no take",
+  }),
+]);
+
+export const SKETCH = ofSketch([
+  field("strength", "Strength", "text", parse.number, { hint: () => "the model's" }),
+  field("start", "From", "range", parse.share, { least: 0, title: "Part of the sampling" }),
+  field("end", "To", "range", (text) => (text === "1" ? undefined : Number(text)), {
+    least: 1,
+    title: "Part of the sampling",
+  }),
+]);
+
+export const SHOT = ofSheet([
+  field("length", "Length", "number", parse.whole, {
+    title: "Frames of the shot",
+    set: (sheet, _, value) => (value ? edits.setLength(sheet, value) : sheet),
+  }),
+  field("fps", "Fps", "number", (text) => parse.number(text) || undefined, {
+    least: 24,
+    step: "any",
+    title: "Frames a second",
+  }),
+  exposure(() => "1"),
+  field("seed", "Seed", "text", parse.whole, { hint: () => "123" }),
+  field("width", "Width", "text", parse.whole, { hint: () => "first key's" }),
+  field("height", "Height", "text", parse.whole, { hint: () => "first key's" }),
+  choice("fit", "Fit", ["pad", "crop", "stretch"], "How pictures of another size come to it"),
+  field("loop", "Loop", "check", (on) => (on ? true : undefined), {
+    title: "The last segment ends at the first key",
+    get: (sheet) => Boolean(sheet.loop),
+  }),
+  field("prompt", "Prompt", "area", parse.text, { wide: true, hint: () => "What happens" }),
+  field("negative", "Avoid", "area", parse.text, { wide: true }),
+]);

@@ -1,0 +1,105 @@
+/** Pictures: where their thumbnails come from, and how new ones get into ComfyUI's input folder. */
+
+import { api } from "../../../scripts/api.js";
+
+const FOLDER = "keys"; // below the input folder, for what is dropped and pasted
+const THROUGH = ["ImageBatch", "BatchImagesNode", "Reroute"]; // that pass pictures on in order
+
+/** Of a file below the input folder. */
+export function viewAddress(file) {
+  if (!addresses.has(file)) addresses.set(file, addressOf(file));
+  return addresses.get(file);
+}
+
+const addresses = new Map();
+
+function addressOf(file) {
+  const cut = file.lastIndexOf("/");
+  const names = { filename: file.slice(cut + 1), subfolder: cut < 0 ? "" : file.slice(0, cut) };
+  return `/view?${new URLSearchParams({ ...names, type: "input" })}`;
+}
+
+/**
+ * The thumbnail's address, "" where none is known. A number is a place in the batch at the node's
+ * input, whose files are known where Load Image nodes make it.
+ */
+export function pictureUrl(timeline, image, input = "images") {
+  const file = typeof image === "number" ? batchFiles(timeline.node, input)[image] : image;
+  if (typeof file !== "string" || !file) return "";
+  const url = api.apiURL(viewAddress(file));
+  if (!known.has(url)) lookFor(url, timeline.draw);
+  return url;
+}
+
+function batchFiles(node, name) {
+  const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
+  return slot < 0 ? [] : filesBehind(node, slot, new Set());
+}
+
+function filesBehind(node, slot, seen) {
+  const link = node.inputs[slot]?.link;
+  if (link === null || link === undefined) return [];
+  const { origin_id: id } = node.graph?.getLink?.(link) ?? node.graph?.links?.get?.(link) ?? {};
+  const source = node.graph?.getNodeById?.(id);
+  if (!source || seen.has(source)) return [undefined];
+  if (source.type === "LoadImage") {
+    const file = source.widgets?.find((widget) => widget.name === "image")?.value;
+    return [typeof file === "string" ? file : undefined];
+  }
+  if (!THROUGH.includes(source.type)) return [undefined];
+  const further = new Set([...seen, source]);
+  return source.inputs.flatMap((_, i) => filesBehind(source, i, further));
+}
+
+const known = new Map(); // by address: "asked", "there" or "missing"
+
+export const isMissing = (url) => known.get(url) === "missing";
+
+function lookFor(url, ready) {
+  known.set(url, "asked");
+  const picture = new Image();
+  picture.onload = () => known.set(url, "there");
+  picture.onerror = () => {
+    known.set(url, "missing");
+    ready();
+  };
+  picture.src = url;
+}
+
+/** Pictures among what was dropped or pasted. */
+export const picturesIn = (transfer) =>
+  [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+
+/** Sends pictures to the server, in order -> their names below the input folder. */
+export async function upload(files) {
+  const names = [];
+  for (const file of files) {
+    const body = new FormData();
+    body.append("image", file, file.name || "pasted.png");
+    body.append("subfolder", FOLDER);
+    const answer = await api.fetchApi("/upload/image", { method: "POST", body });
+    if (!answer.ok) throw new Error(`${file.name}: the server answered ${answer.status}`);
+    const { name, subfolder } = await answer.json();
+    names.push(subfolder ? `${subfolder}/${name}` : name);
+    known.delete(api.apiURL(viewAddress(names.at(-1))));
+  }
+  return names;
+}
+
+export const baseName = (file) => String(file).split("/").at(-1).toLowerCase();
+
+/** Keys and sketches whose file is not there. */
+export function missingIn(timeline) {
+  const { keys, sketches } = timeline.sheet;
+  const lost = ({ image }) =>
+    typeof image === "string" && isMissing(api.apiURL(viewAddress(image)));
+  return [...keys, ...(sketches ?? [])].filter(lost);
+}
+
+/** The sheet with pictures by other names: by their old name, a new one. */
+export function renamed(sheet, names) {
+  const renew = (item) => ({ ...item, image: names.get(item.image) ?? item.image });
+  const next = { ...sheet, keys: sheet.keys.map(renew) };
+  if (sheet.sketches) next.sketches = sheet.sketches.map(renew);
+  return next;
+}

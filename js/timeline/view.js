@@ -1,0 +1,111 @@
+/** The element and its film: what it is made of, how wide a frame is, and what of it is in sight.
+ * Widths are in the element's own pixels, whatever the zoom of the graph. */
+
+import { drawRuler, pathElement } from "./ruler.js";
+import { FPS } from "./sheet.js";
+import { drawSound } from "./sound.js";
+import { CARD, drawKeys, drawSegments, drawSketches, place } from "./tracks.js";
+
+const LEFT = 8;
+const RIGHT = 64; // room for the last key's picture
+const LEAST = 0.4; // pixels a frame
+const MOST = 64;
+const SMALL = 6; // pixels a frame, to which also a short shot can be made smaller
+
+const TEMPLATE = `
+<div class="bar" role="toolbar" aria-label="Timeline">
+  <button type="button" data-do="add" title="Add key drawings from files">+ Key</button>
+  <span class="where"></span>
+  <button type="button" data-do="closer" title="Zoom in" aria-label="Zoom in">+</button>
+  <button type="button" data-do="wider" title="Zoom out" aria-label="Zoom out">−</button>
+  <button type="button" data-do="fit" title="Show the whole shot">Fit</button>
+</div>
+<div class="scroll" tabindex="0" role="listbox" aria-orientation="horizontal"
+     aria-label="Keys and segments">
+  <div class="film" role="presentation">
+    <svg class="ruler" aria-hidden="true"></svg>
+    <div class="track keys" role="presentation"></div>
+    <div class="track segments" role="presentation"></div>
+    <div class="track sketches" role="presentation" hidden></div>
+    <svg class="sound" aria-hidden="true" hidden></svg>
+    <div class="cursor"></div>
+    <div class="end" data-end title="End of the shot: drag to make it longer or shorter"></div>
+  </div>
+</div>
+<div class="says" role="status"></div>
+<div class="panel"></div>
+<input class="files" type="file" accept="image/*" multiple hidden tabindex="-1">`;
+
+export function build(element) {
+  element.innerHTML = TEMPLATE;
+  const find = (name) => element.querySelector(`.${name}`);
+  const names = ["bar", "where", "says", "panel", "files", "scroll", "film", "cursor", "end"];
+  names.push("ruler", "keys", "segments", "sketches", "sound");
+  const parts = Object.fromEntries(names.map((name) => [name, find(name)]));
+  parts.marks = pathElement(parts.segments, "marks");
+  return parts;
+}
+
+/** Pixels a frame has: as chosen, or so that the whole shot is in sight. */
+export function scaleOf({ parts, sheet, memory, drag }) {
+  if (drag?.scale) return drag.scale; // the shot's end may move: the frames under a hand do not
+  const fitting = (parts.scroll.clientWidth - LEFT - RIGHT) / sheet.length;
+  const least = Math.max(LEAST, Math.min(fitting, SMALL));
+  return Math.min(Math.max(memory.scale ?? fitting, least), MOST);
+}
+
+/** The place on the film, in frames, under a pointer. */
+export function frameAt(timeline, event) {
+  const { film } = timeline.parts;
+  const box = film.getBoundingClientRect();
+  const x = ((event.clientX - box.left) * film.offsetWidth) / box.width;
+  return (x - LEFT) / scaleOf(timeline);
+}
+
+/** Another zoom, with one frame kept where it is. */
+export function zoom(timeline, factor, frame) {
+  const { parts, memory } = timeline;
+  const before = scaleOf(timeline);
+  const at = frame ?? (memory.scroll + parts.scroll.clientWidth / 2 - LEFT) / before;
+  memory.scale = before * factor;
+  memory.scale = scaleOf(timeline);
+  memory.scroll = Math.max(0, memory.scroll + at * (memory.scale - before));
+  timeline.draw();
+}
+
+/** Scrolls so that a frame is in sight. */
+export function reveal(timeline, frame) {
+  const { parts, memory } = timeline;
+  const x = LEFT + frame * scaleOf(timeline);
+  const { clientWidth } = parts.scroll;
+  if (x < memory.scroll + LEFT) memory.scroll = Math.max(0, x - clientWidth / 4);
+  if (x + CARD.width > memory.scroll + clientWidth) {
+    memory.scroll = x + CARD.width + LEFT - clientWidth;
+  }
+}
+
+export function drawTracks(timeline) {
+  const { parts, sheet, memory } = timeline;
+  const width = parts.scroll.clientWidth;
+  if (!sheet || !width) return;
+  const px = scaleOf(timeline);
+  const x = (frame) => LEFT + frame * px;
+  parts.film.style.width = `${Math.ceil(x(sheet.length) + RIGHT)}px`;
+  if (Math.abs(parts.scroll.scrollLeft - memory.scroll) > 1) {
+    parts.scroll.scrollLeft = memory.scroll;
+    memory.scroll = parts.scroll.scrollLeft; // the page does not scroll beyond the end
+  }
+  const sight = {
+    first: Math.floor((memory.scroll - LEFT - CARD.width) / px),
+    last: Math.ceil((memory.scroll + width) / px),
+  };
+  const scene = { timeline, x, px, sight };
+  drawRuler(parts.ruler, { ...scene, length: sheet.length, fps: sheet.fps ?? FPS });
+  drawKeys(scene);
+  drawSegments(scene);
+  drawSketches(scene);
+  drawSound(parts.sound, scene);
+  parts.cursor.hidden = memory.cursor === null;
+  place(parts.cursor, x(memory.cursor ?? 0), Math.max(px, 2));
+  parts.end.style.left = `${x(sheet.length)}px`;
+}

@@ -1,0 +1,160 @@
+"""A hand on the timeline: real mouse and keyboard on the real page."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from browser import FIT, LOAD, Browser
+from playwright.sync_api import Page
+
+CSS = ".toon-timeline"
+NODES = "app.graph.nodes.filter(node => node.type === 'ToonTimeline')"
+WIDGET = f"{NODES}[n].widgets.find(widget => widget.name === 'sheet')"
+CREATE = """([sheet, size]) => {
+    app.graph.clear()
+    const node = LiteGraph.createNode('ToonTimeline')
+    node.pos = [100, 100]
+    app.graph.add(node)
+    node.setSize(size)
+    node.widgets.find(widget => widget.name === 'sheet').value = JSON.stringify(sheet)
+    return JSON.stringify(app.graph.serialize()) }"""
+SHOWN = f"""() => {NODES}.length && {NODES}.every(node => {{
+    const {{element}} = node.widgets.find(widget => widget.name === 'sheet')
+    return element.isConnected && element.querySelector('.scroll').clientWidth > 50
+        && element.querySelector('.says').textContent }})"""
+UNDO_STATES = "app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+CORNER = f"""() => {{
+    const node = {NODES}[0], {{ds, canvas}} = app.canvas
+    const shown = document.querySelector(`[data-node-id="${{node.id}}"]`)?.getBoundingClientRect()
+    const {{x, y}} = canvas.getBoundingClientRect()
+    return shown ? [shown.right, shown.bottom]
+        : [x + (node.pos[0] + node.size[0] + ds.offset[0]) * ds.scale,
+           y + (node.pos[1] + node.size[1] + ds.offset[1]) * ds.scale] }}"""
+SETTLE = 350  # ms: longer than the widget looks for its place in the page
+WAIT = 10_000
+
+
+@dataclass
+class Hand:
+    browser: Browser
+    renderer: str
+
+    def load(self, sheet: dict[str, Any], size: tuple[int, int] = (640, 470)) -> None:
+        """A workflow of one timeline, loaded as a file is."""
+        graph = json.loads(self.browser.evaluate(CREATE, [sheet, list(size)]))
+        del graph["extra"]  # where the page's view stood
+        graph["id"] = str(uuid.uuid4())  # another workflow, of which the timeline remembers nothing
+        self.load_graph(graph)
+
+    def load_graph(self, graph: dict[str, Any]) -> None:
+        def work(page: Page) -> None:
+            page.evaluate(LOAD, graph)
+            page.wait_for_function(SHOWN, timeout=WAIT)
+            page.wait_for_timeout(SETTLE)
+            page.evaluate(FIT)
+            page.wait_for_timeout(SETTLE)
+            page.mouse.click(1200, 880)  # beside all nodes: nothing has the keyboard
+
+        self.browser.do(work)
+
+    def text(self, n: int = 0) -> str:
+        return str(self.browser.evaluate(f"n => {WIDGET}.value", n))
+
+    def sheet(self, n: int = 0) -> dict[str, Any]:
+        return json.loads(self.text(n))
+
+    def frames(self, n: int = 0) -> list[int]:
+        return [key["frame"] for key in self.sheet(n)["keys"]]
+
+    def undo_states(self) -> int:
+        return int(self.browser.evaluate(f"() => {UNDO_STATES}"))
+
+    def until(self, script: str, argument: Any = None) -> None:
+        """Waits for a condition on the page; TimeoutError where it does not come about."""
+        self.browser.do(lambda p: p.wait_for_function(script, arg=argument, timeout=WAIT))
+
+    def until_frames(self, *frames: int, n: int = 0) -> None:
+        keys = f"JSON.parse({WIDGET}.value).keys.map(key => key.frame).join()"
+        self.until(f"([n, frames]) => {keys} === frames", [n, ",".join(map(str, frames))])
+        self.until(SHOWN)
+
+    def place(self, css: str, n: int = 0) -> dict[str, float]:
+        """The box of something in the timeline, once it stands still."""
+
+        def work(page: Page) -> dict[str, float]:
+            one = page.locator(CSS).nth(n).locator(css).first
+            one.wait_for(state="visible", timeout=WAIT)
+            page.evaluate(
+                "() => new Promise(done => requestAnimationFrame(() => "
+                "requestAnimationFrame(done)))"
+            )
+            return dict(one.bounding_box() or {})
+
+        return self.browser.do(work)
+
+    def frame_width(self, n: int = 0) -> float:
+        """Pixels of the screen that a frame has."""
+        first, *_, last = self.sheet(n)["keys"]
+        boxes = [self.place(f"[data-key='{key['id']}']", n)["x"] for key in (first, last)]
+        return (boxes[1] - boxes[0]) / (last["frame"] - first["frame"])
+
+    def drag(
+        self,
+        css: str,
+        frames: float,
+        *,
+        n: int = 0,
+        shift: bool = False,
+        before_release: Callable[[Page], object] | None = None,
+    ) -> None:
+        box, width = self.place(css, n), self.frame_width(n)
+
+        def work(page: Page) -> None:
+            x, y = box["x"] + min(6, box["width"] / 2), box["y"] + box["height"] / 3
+            page.mouse.move(x, y)
+            page.mouse.down()
+            if shift:
+                page.keyboard.down("Shift")
+            page.mouse.move(x + frames * width, y + 2, steps=8)
+            if before_release:
+                before_release(page)
+            page.mouse.up()
+            if shift:
+                page.keyboard.up("Shift")
+
+        self.browser.do(work)
+
+    def click(self, css: str, n: int = 0) -> None:
+        box = self.place(css, n)
+        x, y = box["x"] + min(8, box["width"] / 2), box["y"] + box["height"] / 2
+        self.browser.do(lambda page: page.mouse.click(x, y))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.browser.do(lambda page, key=key: page.keyboard.press(key))
+
+    def has_keyboard(self) -> bool:
+        inside = f"() => Boolean(document.activeElement?.closest('{CSS}'))"
+        return bool(self.browser.evaluate(inside))
+
+    def resize(self, by: tuple[int, int]) -> None:
+        """Drags the node's corner."""
+        x, y = self.browser.evaluate(CORNER)
+
+        def work(page: Page) -> None:
+            page.mouse.move(x - 4, y - 4)
+            page.wait_for_timeout(200)  # until the page has seen what is under the pointer
+            page.mouse.down()
+            page.mouse.move(x + by[0], y + by[1], steps=8)
+            page.mouse.up()
+            page.wait_for_timeout(SETTLE)
+
+        self.browser.do(work)
+
+    def picture(self, file: Path) -> None:
+        self.browser.picture(file)
