@@ -38,7 +38,7 @@ import toon_core  # noqa: E402
 from toon_core.metrics.colour_drift import colour_drift  # noqa: E402
 from toon_core.metrics.fade_score import fade_score  # noqa: E402
 from toon_core.metrics.jump import jump  # noqa: E402
-from toon_core.shots.drawings import Drawings  # noqa: E402
+from toon_core.shots.drawings import Drawings, digest  # noqa: E402
 from toon_core.shots.identity import file_digest  # noqa: E402
 from toon_core.shots.making import Job, Picture  # noqa: E402
 from toon_core.shots.pipelined import PipelineMaker  # noqa: E402
@@ -97,7 +97,7 @@ def chain(maker: PipelineMaker) -> Fill:
         out = []
         for n in range(0, len(true) - 1, apart):
             first, last = (true[i : i + 1] * 2 - 1 for i in (n, n + apart))
-            pictures = Picture(f"chain {n} a", first, first), Picture(f"chain {n} b", last, last)
+            pictures = [Picture(digest(x), x, x) for x in (first, last)]
             job = Job(
                 first=pictures[0], last=pictures[1], prompt=prompt, negative="", seed=123, fs=24
             )

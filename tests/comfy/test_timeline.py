@@ -77,7 +77,7 @@ def test_a_drag_moves_one_key_and_is_one_state_for_undo(hand: Hand) -> None:
     assert hand.frames() == [0, 17, 24, 40]
     assert hand.undo_states() == states + 1
     assert hand.browser.evaluate(POSITION) == at, "the node stays where it is"
-    assert hand.browser.evaluate(SELECTED) == ["ToonTimeline"]
+    assert hand.browser.evaluate(SELECTED) == ["ToonEditTimeline"]
     hand.press("Control+z")
     hand.until_frames(0, 12, 24, 40)
     assert hand.browser.evaluate(LIVE), "the element in the page is the new node's"
@@ -578,7 +578,7 @@ def test_a_link_takes_the_place_of_the_widget(hand: Hand) -> None:
     hand.browser.evaluate(
         """() => { const text = LiteGraph.createNode('PrimitiveStringMultiline')
         app.graph.add(text)
-        const node = app.graph.nodes.find(node => node.type === 'ToonTimeline')
+        const node = app.graph.nodes.find(node => node.type === 'ToonEditTimeline')
         text.connect(0, node, node.inputs.findIndex(input => input.name === 'sheet')) }"""
     )
     hand.until(f"() => ({SAYS})().startsWith('The sheet comes over the link')")

@@ -13,11 +13,11 @@ from browser import FIT, LOAD, Browser
 from playwright.sync_api import Page
 
 CSS = ".toon-timeline"
-NODES = "app.graph.nodes.filter(node => node.type === 'ToonTimeline')"
+NODES = "app.graph.nodes.filter(node => node.type === 'ToonEditTimeline')"
 WIDGET = f"{NODES}[n].widgets.find(widget => widget.name === 'sheet')"
 CREATE = """([sheet, size]) => {
     app.graph.clear()
-    const node = LiteGraph.createNode('ToonTimeline')
+    const node = LiteGraph.createNode('ToonEditTimeline')
     node.pos = [100, 100]
     app.graph.add(node)
     node.setSize(size)
