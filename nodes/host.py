@@ -175,6 +175,18 @@ def say(text: str = "", *, level: int = logging.INFO) -> None:
         _show_on_node(node, [line for _, line in sorted(lines, key=lambda said: -said[0])])
 
 
+def send_output(node: str, output: dict[str, Any]) -> None:
+    """To the page's node, as if it had run and put this out; to the page that queued the prompt."""
+    server: Any = getattr(
+        getattr(sys.modules.get("server"), "PromptServer", None), "instance", None
+    )
+    running = getattr(execution, "get_executing_context", lambda: None)()
+    if server is None or running is None or server.client_id is None:
+        return
+    told = {"node": node, "display_node": node, "output": output, "prompt_id": running.prompt_id}
+    server.send_sync("executed", told, server.client_id)
+
+
 def _show_on_node(node: str, lines: Sequence[str]) -> None:
     """By ComfyUI's text for a node, to the page that queued the prompt and no other. The page
     takes it as HTML, and ignores an empty one."""

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..toon_core.shots.identity import file_digest
 from ..toon_core.shots.movie import made_sound
-from ..toon_core.shots.render import MOVIE, frame_name, render
+from ..toon_core.shots.render import MAKING, MOVIE, frame_name, render
 from ..toon_core.shots.sheet import Key, Sheet
 from ..toon_core.shots.shot import Shot
 from ..toon_core.shots.takes import Takes
@@ -119,9 +119,9 @@ class ToonRenderShot(io.ComfyNode):
             clip_vision=clip_vision,
         )
         shot = Shot.of(loaded.sheet, loaded.drawings, maker)
-        report = render(
-            shot, maker, takes, place, _Progress(model), best_take, _sound(audio, loaded.sheet)
-        )
+        show = _Progress(model, loaded.node)
+        report = render(shot, maker, takes, place, show, best_take, _sound(audio, loaded.sheet))
+        show.states({s["from"]: ("made", s["take"]) for s in report["segments"] if s["take"]})
         _tell(report)
         frames = _read_frames(place, report["frames"])
         movie = InputImpl.VideoFromFile(str(_kept(place / MOVIE)))
@@ -129,10 +129,11 @@ class ToonRenderShot(io.ComfyNode):
 
 
 class _Progress:
-    """The bar of the whole shot, a preview of the segment at work, the time that is left, and
-    cancelling at each step."""
+    """The bar of the whole shot, a preview of the segment at work, the time that is left, the
+    states of segments on the timeline, and cancelling at each step."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, timeline: str) -> None:
+        self._timeline = timeline
         self._bar = comfy.utils.ProgressBar(1000)
         self._previewer = latent_preview.get_previewer(
             model.load_device, native(model).latent_format
@@ -150,6 +151,14 @@ class _Progress:
             gone = time.monotonic() - self._begin
             left = f", {gone / part * (1 - part):.0f} s left" if part > 0 else ""
             host.say(f"From key {key.id!r}{left}")
+            if x0 is None and part < MAKING:
+                self.states({key.id: ("at work", None)})
+
+    def states(self, found: Mapping[str, tuple[str, str | None]]) -> None:
+        """By key, of the segments that begin there: what is shown of them on the timeline."""
+        if self._timeline:
+            told = [{"from": k, "state": s, "take": take} for k, (s, take) in found.items()]
+            host.send_output(self._timeline, {"toon_timeline": [{"segments": told}]})
 
 
 def _kept(movie: Path) -> Path:

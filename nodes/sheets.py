@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ EMPTY: dict[str, Any] = {"version": 1, "length": 24, "keys": []}
 
 @dataclass(frozen=True)
 class LoadedSheet:
-    """A checked sheet with the pictures that it names."""
+    """A checked sheet with the pictures that it names, and the node of the timeline that shows it,
+    if any."""
 
     sheet: Sheet
     drawings: Drawings
+    node: str = ""
 
 
 def load_sheet(sheet: Sheet, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
@@ -47,7 +49,7 @@ def given(sheet: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedS
     if isinstance(sheet, LoadedSheet):
         if images is None and sketches is None:
             return sheet
-        return load_sheet(sheet.sheet, images, sketches)
+        return replace(load_sheet(sheet.sheet, images, sketches), node=sheet.node)
     return load_sheet(document(sheet), images, sketches)
 
 

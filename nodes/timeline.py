@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
@@ -47,6 +48,7 @@ class ToonEditTimeline(io.ComfyNode):
                 io.Float.Output(display_name="fps", tooltip="Frames a second."),
                 io.Int.Output(display_name="length", tooltip="Frames of the shot."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -59,5 +61,6 @@ class ToonEditTimeline(io.ComfyNode):
         cls, sheet: Any, images: Tensor | None = None, sketches: Tensor | None = None
     ) -> io.NodeOutput:
         loaded = sheets.given(sheet, images, sketches)
+        loaded = replace(loaded, node=str(cls.hidden.unique_id or ""))
         keys = sheets.key_images(loaded)
         return io.NodeOutput(loaded, keys, loaded.sheet.fps, loaded.sheet.length)

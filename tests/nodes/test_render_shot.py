@@ -125,6 +125,17 @@ def test_a_cancelled_shot_goes_on(shot: Any) -> None:
     assert shot.report()["sampled"] == ["two"]
 
 
+def test_the_timeline_is_shown_what_becomes_of_its_segments(shot: Any) -> None:
+    run = shot.run()
+    seen = [
+        (one["from"], one["state"])
+        for event in run.of_kind("executed")
+        if event["node"] == "2" and "toon_timeline" in (event["output"] or {})
+        for one in event["output"]["toon_timeline"][0]["segments"]
+    ]
+    assert seen == [("one", "at work"), ("two", "at work"), ("one", "made"), ("two", "made")]
+
+
 def test_progress_runs_over_the_whole_shot(shot: Any) -> None:
     run = shot.run()
     values = [e["value"] for e in run.of_kind("progress") if e["node"] == "3"]
