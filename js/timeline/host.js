@@ -4,6 +4,7 @@
  * HTML. Version numbers are those of comfyui-frontend-package.
  */
 
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
 const MARGIN = 10; // that LiteGraph leaves on each side of an element
@@ -65,6 +66,20 @@ export function chain(node, method, then) {
     then.apply(this, given);
     return answer;
   };
+}
+
+/** Calls `then` with the ui of the node and of those that its outputs go to, once they have run. */
+export function onOutput(node, then) {
+  const heard = ({ detail }) => {
+    if (!isIn(node) || !detail?.output) return;
+    const id = String(detail.display_node ?? detail.node).split(":").at(-1); // 5:3 is in a subgraph
+    const other = node.graph.getNodeById(Number(id));
+    const from = (link) => (node.graph.getLink?.(link) ?? node.graph.links?.get?.(link))?.origin_id;
+    if (other?.inputs?.some(({ link }) => from(link) === node.id)) then(detail.output);
+  };
+  api.addEventListener("executed", heard);
+  chain(node, "onExecuted", then);
+  chain(node, "onRemoved", () => api.removeEventListener("executed", heard));
 }
 
 /** Whether a link gives the value: the page of 1.32 leaves the widget in Nodes 2.0 usable then. */

@@ -1,6 +1,6 @@
 /**
- * How far the segments are: what a node tells in its ui under `toon_timeline`,
- * [{segments: [{from: key id, state: "made" | "at work" | "failed", take: name}]}].
+ * How far the segments are: what this node, or one that its sheet goes to, tells in its ui under
+ * `toon_timeline`, [{segments: [{from: key id, state: "made" | "at work" | "failed", take: name}]}].
  *
  * It belongs to the session, not to the sheet. A made segment is stale once its keys' pictures, its
  * sketches or what the model is told have changed; timing alone does not make it so.

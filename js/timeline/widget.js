@@ -37,7 +37,7 @@ export class Timeline {
     host.remembersFocus(node, this.element, ".scroll");
     host.onShown(node, this.element, { focus: ".scroll", then: this.draw });
     host.chain(node, "onConnectionsChange", this.draw);
-    host.chain(node, "onExecuted", (output) => learn(this, output) && this.draw());
+    host.onOutput(node, (output) => learn(this, output) && this.draw());
   }
 
   /** What belongs to the node but not into its sheet: it outlives the element. */

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import wave
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +194,7 @@ def test_fields_of_a_segment(hand: Hand) -> None:
         panel = page.locator(f"{CSS} .panel")
         panel.get_by_label("Prompt").fill("貓 jumps")
         panel.get_by_label("Exposure").fill("2, 2, 1")
+        panel.get_by_label("Slow out").focus()  # which ends the edit before, as a hand does
         panel.get_by_label("Slow out").fill("0.5")
         panel.get_by_label("Seed").fill("7")
         panel.get_by_label("Seed").blur()
@@ -555,20 +558,43 @@ def test_the_other_way_to_draw_nodes_while_it_is_open(hand: Hand) -> None:
         assert hand.frames() == [0, frame, 24, 40]
 
 
+def test_sound_is_drawn_where_it_is_heard(hand: Hand, server: Headless) -> None:
+    """A second of silence and one of sound, half a second into the shot."""
+    with wave.open(str(server.base / "input" / "late.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000) + b"\x00\x60\x00\xa0" * 4000)
+    hand.load(sheet(audio={"file": "late.wav", "offset": -0.5}))
+    path = f"document.querySelector('{CSS} .sound path')?.getAttribute('d')"
+    hand.until(f"() => {path}?.match(/v2[0-9]/)")
+    lines = re.findall(r"M([\d.]+) [\d.]+v([\d.]+)", hand.browser.evaluate(f"() => {path}"))
+    loud = [float(x) for x, height in lines if float(height) > 15]
+    left = f"id => parseFloat(document.querySelector(`{CSS} [data-key=${{id}}]`).style.left)"
+    begin, end = (hand.browser.evaluate(left, id) for id in "bd")
+    frame = (end - begin) / 28
+    assert abs(min(loud) - begin) <= frame and abs(max(loud) - (begin + 24 * frame)) <= frame
+
+
 def test_states_of_segments(hand: Hand) -> None:
-    told = {
-        "toon_timeline": [
-            {"segments": [{"from": "a", "state": "made"}, {"from": "b", "state": "failed"}]}
-        ]
-    }
-    hand.browser.evaluate(f"told => {NODES}[0].onExecuted(told)", told)
+    """Told by the node itself, or by one that it gives its sheet to."""
+    states = ({"from": "a", "state": "made"}, {"from": "b", "state": "failed"})
+    first, second = ({"toon_timeline": [{"segments": [state]}]} for state in states)
+    hand.browser.evaluate(f"told => {NODES}[0].onExecuted(told)", first)
+    hand.browser.evaluate(
+        """output => {
+        const node = LiteGraph.createNode('PreviewImage')
+        app.graph.add(node)
+        app.graph.nodes[0].connect(1, node, 0)
+        app.api.dispatchCustomEvent('executed', {node: String(node.id), output}) }""",
+        second,
+    )
     state = f"""() => [...document.querySelectorAll('{CSS} .segment')].map(s => s.dataset.state)"""
     hand.until(f"() => ({state})().join() === 'made,failed,,'")
     hand.click("[data-segment=a]")
     hand.press("3")
-    hand.until(
-        f"() => document.querySelector('{CSS} .segment span').textContent.startsWith('on 3s')"
-    )
+    label = f"document.querySelector('{CSS} .segment span').textContent"
+    hand.until(f"() => {label}.startsWith('on 3s')")
     assert hand.browser.evaluate(state)[0] == "made", "timing makes nothing stale"
     hand.browser.do(lambda page: page.locator(f"{CSS} .panel").get_by_label("Prompt").fill("other"))
     hand.until(f"() => ({state})()[0] === 'stale'")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from browser import FIT, LOAD, Browser
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 CSS = ".toon-timeline"
 NODES = "app.graph.nodes.filter(node => node.type === 'ToonEditTimeline')"
@@ -35,8 +35,20 @@ CORNER = f"""() => {{
     return shown ? [shown.right, shown.bottom]
         : [x + (node.pos[0] + node.size[0] + ds.offset[0]) * ds.scale,
            y + (node.pos[1] + node.size[1] + ds.offset[1]) * ds.scale] }}"""
-SETTLE = 350  # ms: longer than the widget looks for its place in the page
 WAIT = 10_000
+
+
+def still(one: Locator) -> dict[str, float]:
+    """The box of something once it stands still: the page moves and grows nodes for a while."""
+    before, times = None, 0
+    for _ in range(100):
+        box = dict(one.bounding_box(timeout=WAIT) or {})
+        times = times + 1 if box == before else 0
+        if times == 2:
+            return box
+        before = box
+        one.page.wait_for_timeout(30)
+    raise AssertionError("it never stands still")
 
 
 @dataclass
@@ -55,9 +67,8 @@ class Hand:
         def work(page: Page) -> None:
             page.evaluate(LOAD, graph)
             page.wait_for_function(SHOWN, timeout=WAIT)
-            page.wait_for_timeout(SETTLE)
             page.evaluate(FIT)
-            page.wait_for_timeout(SETTLE)
+            still(page.locator(CSS).first)
             page.mouse.click(1200, 880)  # beside all nodes: nothing has the keyboard
 
         self.browser.do(work)
@@ -89,19 +100,19 @@ class Hand:
         def work(page: Page) -> dict[str, float]:
             one = page.locator(CSS).nth(n).locator(css).first
             one.wait_for(state="visible", timeout=WAIT)
-            page.evaluate(
-                "() => new Promise(done => requestAnimationFrame(() => "
-                "requestAnimationFrame(done)))"
-            )
-            return dict(one.bounding_box() or {})
+            return still(one)
 
         return self.browser.do(work)
 
     def frame_width(self, n: int = 0) -> float:
         """Pixels of the screen that a frame has."""
         first, *_, last = self.sheet(n)["keys"]
-        boxes = [self.place(f"[data-key='{key['id']}']", n)["x"] for key in (first, last)]
-        return (boxes[1] - boxes[0]) / (last["frame"] - first["frame"])
+        boxes = self.browser.evaluate(
+            """([css, n, ids]) => ids.map(id => document.querySelectorAll(css)[n]
+                .querySelector(`[data-key="${id}"]`).getBoundingClientRect().x)""",
+            [CSS, n, [first["id"], last["id"]]],
+        )
+        return float(boxes[1] - boxes[0]) / (last["frame"] - first["frame"])
 
     def drag(
         self,
@@ -152,7 +163,6 @@ class Hand:
             page.mouse.down()
             page.mouse.move(x + by[0], y + by[1], steps=8)
             page.mouse.up()
-            page.wait_for_timeout(SETTLE)
 
         self.browser.do(work)
 
