@@ -129,14 +129,17 @@ function option(className) {
 function reuse(track, items, name, make, update) {
   const there = (track.toonItems ??= new Map());
   const gone = new Set(there.keys());
+  let before = track.querySelector(":scope > svg");
   for (const item of items) {
     const id = name(item);
     gone.delete(id);
-    if (!there.has(id)) {
-      there.set(id, make(item));
-      track.append(there.get(id));
-    }
-    update(there.get(id), item);
+    if (!there.has(id)) there.set(id, make(item));
+    const element = there.get(id);
+    // In the order of frames, which is that of reading and of what lies upon what.
+    if (before && element.previousElementSibling !== before) before.after(element);
+    if (!before && element !== track.firstElementChild) track.prepend(element);
+    before = element;
+    update(element, item);
   }
   for (const id of gone) {
     there.get(id).remove();

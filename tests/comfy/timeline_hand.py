@@ -66,6 +66,7 @@ class Hand:
     def load_graph(self, graph: dict[str, Any]) -> None:
         def work(page: Page) -> None:
             page.evaluate(LOAD, graph)
+            page.evaluate(FIT)  # elements out of sight are not shown
             page.wait_for_function(SHOWN, timeout=WAIT)
             page.evaluate(FIT)
             still(page.locator(CSS).first)
