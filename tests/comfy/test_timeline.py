@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from headless import Headless
     from playwright.sync_api import Page
 
+# Minutes of work, and its drags need a machine that has time for them: run by themselves.
+pytestmark = pytest.mark.slow
+
 KEYS = ROOT / "cast" / "keys"
 FILES = ["fox_walk_first.png", "fox_walk_last.png", "frog_jump_first.png", "frog_jump_last.png"]
 EMPTY_GRAPH = {"nodes": [], "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4}
