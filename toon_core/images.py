@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
 Mode = Literal["crop", "pad", "stretch"]
 Size = tuple[int, int]  # height, width
@@ -22,6 +22,15 @@ def resize(images: Tensor, size: Size, antialias: bool = True) -> Tensor:
     if not antialias:
         return _lerp(_lerp(images, size[1], -1), size[0], -2)
     return interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def within(picture: Tensor, longest: int) -> Tensor:
+    """(c h w) with a longer side of `longest` pixels at most: each pixel the mean of those it
+    covers. Never scaled up."""
+    height, width = picture.shape[-2:]
+    scale = min(1.0, longest / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return adaptive_avg_pool2d(picture, size)
 
 
 def _lerp(images: Tensor, count: int, axis: int) -> Tensor:

@@ -27,8 +27,7 @@ class Drawings:
     sketches: Sequence[Tensor] = field(default=())
 
     def check(self, sheet: Sheet) -> None:
-        """SheetError for the first picture that is not there; none is opened but the first key's
-        head, which gives the size where the sheet does not."""
+        """SheetError for the first picture that is not there; none is opened."""
         for key in sheet.keys:
             self._checked(key.image, self.batch, f"key {key.id!r} (frame {key.frame})")
         for sketch in sheet.sketches:

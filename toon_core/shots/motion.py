@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..images import within
 from ..metrics.frames import check_pair
 
 SIDE = 128  # both pictures are scaled down to this longer side, in pixels
@@ -59,7 +60,7 @@ def block_motion(a: Tensor, b: Tensor, block: int = 8, reach: int = 24) -> Block
     check_pair(a[None], b[None])
     if block < 1 or reach < 1:
         raise ValueError(f"block={block}, reach={reach}: expected 1 pixel at least")
-    small_a, small_b = _small(a), _small(b)
+    small_a, small_b = (within(x.float(), SIDE) for x in (a, b))
     error = _errors(small_a, small_b, block, reach)
     at = torch.arange(-reach, reach + 1, device=error.device)
     dy, dx = (d.flatten() for d in torch.meshgrid(at, at, indexing="ij"))
@@ -81,14 +82,6 @@ def block_motion(a: Tensor, b: Tensor, block: int = 8, reach: int = 24) -> Block
         textured=textured,
         moving=changed & moved & textured & (found < EXPLAINED * stay),
     )
-
-
-def _small(picture: Tensor) -> Tensor:
-    """(3 h w), the longer side 128 at most: each pixel the mean of those it covers."""
-    height, width = picture.shape[-2:]
-    scale = min(1.0, SIDE / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return F.adaptive_avg_pool2d(picture.float(), size)
 
 
 def _blocks(picture: Tensor, block: int) -> Tensor:

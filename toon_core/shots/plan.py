@@ -9,14 +9,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
+from ..images import within
 from .charts import Places, eased, places
 from .making import FRAMES
 from .motion import block_motion
 from .rules import is_drawn
 from .sheet import Key, Sheet, SheetError, Sketch, derived_seed
-from .timing import drawing_starts, exposure_of
+from .timing import starts_of
 
 Motion = Literal["through", "stop"]
 
@@ -86,7 +86,7 @@ def _segment(sheet: Sheet, i: int, slope: tuple[float, float], fs: int, dense: b
     key, after = sheet.keys[i], _next(sheet, i)
     own = sheet.segment(key)
     span = (after.frame if after and after.frame > key.frame else sheet.length) - key.frame
-    starts = drawing_starts(span, exposure_of(sheet, key)) if is_drawn(sheet, key) else [0]
+    starts = starts_of(sheet, key) if is_drawn(sheet, key) else [0]
     times = [start / span for start in starts[1:]]
     if own.chart is not None and is_drawn(sheet, key):
         where: Places = places(own.chart, times)
@@ -165,10 +165,7 @@ def _moves(sheet: Sheet, pictures: Sequence[Tensor]) -> list[_Move | None]:
 
 def coarse(picture: Tensor) -> Tensor:
     """(3 h w) at which keys are compared here."""
-    height, width = picture.shape[-2:]
-    scale = min(1.0, COARSE / max(height, width))
-    size = (max(round(height * scale), 1), max(round(width * scale), 1))
-    return adaptive_avg_pool2d(picture, size)
+    return within(picture, COARSE)
 
 
 def _motions(sheet: Sheet, moves: Sequence[_Move | None]) -> dict[str, Motion]:

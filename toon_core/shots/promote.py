@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .rules import check, is_drawn, key_at
-from .sheet import Key, Segment, Sheet, SheetError
-from .timing import drawing_starts, end_of, exposure_of, shown
+from .sheet import Key, Segment, Sheet, SheetError, free_id
+from .timing import end_of, shown, starts_of
 
 
 def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
@@ -20,13 +20,14 @@ def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
     if not 0 <= frame < sheet.length:
         raise SheetError(f"frame {frame}: the shot has frames 0 to {sheet.length - 1}")
     key = key_at(sheet, frame)
-    span, exposure = end_of(sheet, key) - key.frame, exposure_of(sheet, key)
-    starts = drawing_starts(span, exposure) if is_drawn(sheet, key) else [0]
-    if shown(span, starts)[frame - key.frame] == 0:
+    starts = starts_of(sheet, key) if is_drawn(sheet, key) else [0]
+    if shown(end_of(sheet, key) - key.frame, starts)[frame - key.frame] == 0:
         raise SheetError(
             f"frame {frame} shows key {key.id!r}: choose a frame that was drawn between two keys"
         )
-    new = Key(id=_free_id(sheet, image), frame=frame, image=image, kind="breakdown")
+    new = Key(
+        id=free_id(image, {k.id for k in sheet.keys}), frame=frame, image=image, kind="breakdown"
+    )
     own = sheet.segment(key)
     first = replace(own, slow_in=0.0, chart=None, lock="")
     second = replace(own, from_=new.id, slow_out=0.0, chart=None, lock="", seed=None)
@@ -35,10 +36,3 @@ def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
     keys = sorted([*sheet.keys, new], key=lambda k: k.frame)
     sketches = tuple(s for s in sheet.sketches if s.frame != frame)
     return check(replace(sheet, keys=tuple(keys), segments=tuple(segments), sketches=sketches))
-
-
-def _free_id(sheet: Sheet, image: str) -> str:
-    taken, name, n = {k.id for k in sheet.keys}, image, 2
-    while name in taken:
-        name, n = f"{image}@{n}", n + 1
-    return name

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from .charts import CHARTS
 from .sheet import Key, Segment, Sheet, SheetError, Sketch
-from .timing import drawing_starts, end_of, exposure_of
+from .timing import starts_of
 
 
 def check(sheet: Sheet) -> Sheet:
@@ -86,7 +86,7 @@ def _segment(sheet: Sheet, by_id: dict[str, Key], segment: Segment) -> None:
     if isinstance(segment.chart, tuple) and segment.mode == "tween":
         if not all(0 <= place <= 1 for place in segment.chart):
             raise SheetError(f"{at}chart: places lie in 0 to 1, given {segment.chart}")
-        inner = len(drawing_starts(end_of(sheet, key) - key.frame, exposure_of(sheet, key))) - 1
+        inner = len(starts_of(sheet, key)) - 1
         if len(segment.chart) != inner:
             raise SheetError(
                 f"{at}chart has {len(segment.chart)} places for {inner} drawings between the keys: "
@@ -114,7 +114,7 @@ def _together(sheet: Sheet) -> None:
     seen: dict[tuple[str, int], Sketch] = {}
     for sketch in sheet.sketches:
         key = key_at(sheet, sketch.frame)
-        starts = drawing_starts(end_of(sheet, key) - key.frame, exposure_of(sheet, key))
+        starts = starts_of(sheet, key)
         drawing = max(i for i, s in enumerate(starts) if s <= sketch.frame - key.frame)
         at = f"sketches (frame {sketch.frame}): "
         if drawing == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -274,14 +274,19 @@ def _with_ids(sheet: Sheet) -> Sheet:
     named = []
     for key in sorted(sheet.keys, key=lambda k: k.frame):
         if not key.id:
-            name, count = str(key.image), 1
-            while name in taken:
-                count += 1
-                name = f"{key.image}@{count}"
-            key = replace(key, id=name)
-            taken.add(name)
+            key = replace(key, id=free_id(str(key.image), taken))
+            taken.add(key.id)
         named.append(key)
     return replace(sheet, keys=tuple(named))
+
+
+def free_id(name: str, taken: Collection[str]) -> str:
+    """name, name@2, name@3 ...: the first that no key has."""
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}@{count}"
+    return free
 
 
 def _written(part: Any) -> dict[str, Any]:

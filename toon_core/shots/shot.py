@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from ..images import Fit, Size
+from ..images import Fit, Size, within
 from ..sketch.control import bright_lines
 from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
@@ -57,6 +56,7 @@ class Shot:
     plan: Plan
     takes: Mapping[str, tuple[str, ...]]
     made: Mapping[str, Mapping[str, Any]] = field(repr=False)  # by name: what makes it
+    _pairs: dict[str, KeyPair] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, sheet: Sheet, drawings: Drawings, maker: Maker, dense: bool = True) -> Shot:
@@ -68,7 +68,7 @@ class Shot:
         drawings.check(sheet)
         size, recipe = drawings.size(sheet), maker.recipe
         fit = working_fit(size, (recipe.height, recipe.width))
-        keys = tuple(_key_picture(key, drawings, size, sheet, fit) for key in sheet.keys)
+        keys = tuple(_key_picture(key, drawings, size, sheet) for key in sheet.keys)
         timing = plan(sheet, [coarse(k.small) for k in keys], recipe.fps, dense)
         shot = cls(sheet, drawings, size, fit, keys, timing, {}, {})
         takes: dict[str, tuple[str, ...]] = {}
@@ -115,8 +115,10 @@ class Shot:
     def pair(self, segment: SegmentPlan) -> KeyPair:
         """How the keys of a drawn segment compare."""
         assert segment.next is not None
-        keys = (self.key_picture(key).small for key in (segment.key, segment.next))
-        return compare_keys(*keys)
+        if segment.key.id not in self._pairs:
+            keys = (self.key_picture(key).small for key in (segment.key, segment.next))
+            self._pairs[segment.key.id] = compare_keys(*keys)
+        return self._pairs[segment.key.id]
 
     def before(self, segment: SegmentPlan) -> list[str]:
         """What a drawn segment's two keys promise: suggestions, before anything is made."""
@@ -163,11 +165,9 @@ class Shot:
         return {take_name(segment.key.id, made): made for made in named}
 
 
-def _key_picture(key: Key, drawings: Drawings, size: Size, sheet: Sheet, fit: Fit) -> KeyPicture:
+def _key_picture(key: Key, drawings: Drawings, size: Size, sheet: Sheet) -> KeyPicture:
     picture = fitted(drawings.key(key), size, sheet.fit)
-    scale = min(1.0, SIDE / max(size))
-    height, width = (max(round(side * scale), 1) for side in size)
-    small = adaptive_avg_pool2d(picture.permute(2, 0, 1).float(), (height, width))
+    small = within(picture.permute(2, 0, 1).float(), SIDE)
     return KeyPicture(key, digest(picture), small.round().to(torch.uint8))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+from torch.nn.functional import avg_pool2d
 
+from ..images import within
 from .charts import Places
 
 # Pixels: longer side at which change is measured, and side of the box that blurs it. On puppets,
@@ -32,10 +33,7 @@ def way_of(frames: Tensor) -> list[float]:
 
 
 def _blurred(frame: Tensor) -> Tensor:
-    picture = frame.permute(2, 0, 1).float() / 255
-    scale = min(1.0, SIDE / max(picture.shape[-2:]))
-    height, width = (max(round(side * scale), 1) for side in picture.shape[-2:])
-    picture = adaptive_avg_pool2d(picture, (height, width))
+    picture = within(frame.permute(2, 0, 1).float() / 255, SIDE)
     return avg_pool2d(picture, BOX, 1, BOX // 2, count_include_pad=False)
 
 

@@ -29,6 +29,11 @@ def drawing_starts(span: int, exposure: Exposure) -> list[int]:
     return starts
 
 
+def starts_of(sheet: Sheet, key: Key) -> list[int]:
+    """`drawing_starts` of the segment at a key, were it drawn."""
+    return drawing_starts(end_of(sheet, key) - key.frame, exposure_of(sheet, key))
+
+
 def shown(span: int, starts: list[int]) -> list[int]:
     """For each frame of a segment the number of the drawing that is shown."""
     return [sum(start <= frame for start in starts) - 1 for frame in range(span)]

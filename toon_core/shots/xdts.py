@@ -22,7 +22,7 @@ from typing import Any
 from .rules import check, is_drawn
 from .sheet import MOST_BYTES, MOST_FRAMES, Key, Segment, Sheet, SheetError, read_sheet
 from .takes import write_whole
-from .timing import drawing_starts, end_of, exposure_of
+from .timing import starts_of
 
 TAG = "exchangeDigitalTimeSheet Save Data"
 VERSION = 5
@@ -43,7 +43,7 @@ def to_xdts(sheet: Sheet, name: str = "A") -> tuple[str, list[str]]:
         mark = MARKS[key.kind]
         frames.append((key.frame, {"id": 0, "values": [cells[key.id]], "options": [mark]}))
         if is_drawn(sheet, key):
-            starts = drawing_starts(end_of(sheet, key) - key.frame, exposure_of(sheet, key))
+            starts = starts_of(sheet, key)
             frames += [(key.frame + s, {"id": 0, "values": [TICK]}) for s in starts[1:]]
     track = {"trackNo": 0, "frames": [{"frame": f, "data": [data]} for f, data in frames]}
     document = {
