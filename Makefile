@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 # Measures of clips, hostile and full-size files, and nodes that sample whole clips: seconds each.
-NOT_FAST := $(addprefix --ignore=tests/,core/metrics core/shots/test_command.py \
+NOT_FAST := $(addprefix --ignore=tests/,core/metrics core/test_decoder_memory.py core/shots/test_command.py \
 	core/shots/test_render.py core/weights/test_hostile_files.py nodes/test_render_shot.py \
 	core/weights/test_layouts.py nodes/test_finite.py nodes/test_float64.py nodes/test_keys.py \
 	nodes/test_loaders.py nodes/test_lora.py nodes/test_low_memory.py nodes/test_native.py \
