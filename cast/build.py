@@ -1,6 +1,6 @@
 """Draws the whole cast again: `python -m cast.build` (rlottie-python, Pillow and NumPy needed).
 
-Writes <name>.json, index.json, keys/, clips/ and sheet.png beside this file.
+Writes <name>.json, index.json, keys/, clips/ and sheet.png beside this file, and the example shots.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 from rlottie_python import LottieAnimation
 
+from cast.example import write_examples
 from cast.kit.clip import WINDOW, Clip
 from cast.kit.lottie import FPS
 from cast.puppets import CLIPS
@@ -82,3 +83,4 @@ def build(folder: Path = HERE) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     build()
+    write_examples(HERE, render)

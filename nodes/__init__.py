@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from .cast import ToonLoadCast
+from .cast import ToonLoadCast, ToonLoadShot
 from .compare import ToonCompareClips
 from .conditioning import ToonEncodeKeys
 from .decode import ToonDecode
@@ -27,6 +27,7 @@ NODES: list[type[io.ComfyNode]] = [
     ToonLoadModel,
     ToonLoadSketchEncoder,
     ToonLoadCast,
+    ToonLoadShot,
     ToonEncodeKeys,
     ToonApplySketch,
     ToonSample,

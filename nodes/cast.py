@@ -1,8 +1,9 @@
-"""The project's own characters as ready key frames."""
+"""The project's own characters as ready key frames, of a clip or of a shot."""
 
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from . import host
 from .schema import schema
 
 CAST = host.PACK / "cast"
-DEMO = "girl_wave"  # the clip of the bundled workflow
+SHOTS = host.PACK / "js" / "example"  # where the page finds the drawings, too
+DEMO, DEMO_SHOT = "girl_wave", "wave"  # those of the bundled workflows
 
 
 class ToonLoadCast(io.ComfyNode):
@@ -67,6 +69,62 @@ class ToonLoadCast(io.ComfyNode):
             )
         frames = _frames(path)
         return io.NodeOutput(frames[:1], frames[-1:], frames, entry["prompt"], entry["fps"])
+
+
+class ToonLoadShot(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonLoadShot",
+            display_name="Toon Example Shot",
+            search_aliases=["cartoon", "anime", "sample images", "keyframes", "storyboard"],
+            category="ToonTween/loaders",
+            description="Key drawings and sound of a shot of the pack's own characters (CC0), for "
+            "Toon Timeline and Toon Render Shot.",
+            inputs=[
+                io.Combo.Input(
+                    "shot",
+                    options=sorted(path.parent.name for path in SHOTS.glob("*/sheet.json")),
+                    default=DEMO_SHOT,
+                    tooltip="Which shot.",
+                )
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="images", tooltip="Its key drawings: a batch for Toon Timeline."
+                ),
+                io.Audio.Output(display_name="audio", tooltip="Its sound: for Toon Render Shot."),
+                io.String.Output(
+                    display_name="sheet", tooltip="Its exposure sheet as JSON, which you can edit."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, shot: str) -> bool | str:
+        return host.listed(cls, shot=shot)
+
+    @classmethod
+    def execute(cls, shot: str) -> io.NodeOutput:
+        folder = SHOTS / shot
+        drawings = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
+        images = [np.asarray(Image.open(path).convert("RGB")) for path in drawings]
+        sheet = json.loads((folder / "sheet.json").read_text(encoding="utf-8"))
+        del sheet["audio"]  # it goes by its own output
+        for key in sheet["keys"]:
+            key["image"] = int(Path(key["image"]).stem)
+        batch = torch.from_numpy(np.stack(images)).float() / 255
+        return io.NodeOutput(batch, _sound(folder / "sound.wav"), json.dumps(sheet))
+
+
+def _sound(path: Path) -> dict[str, Any]:
+    """AUDIO of a mono file of 16 bits."""
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32)
+        return {
+            "waveform": torch.from_numpy(samples / 32768)[None, None],
+            "sample_rate": file.getframerate(),
+        }
 
 
 def _index() -> dict[str, Any]:

@@ -3,12 +3,13 @@
     python scripts/demo.py [WORKFLOW.json] [--first A.png --last B.png] [--prompt TEXT]
                            [--model FILE] [--lora FILE] [--output FOLDER] [--gpu]
 
-Leaves NAME.mp4 and NAME_sheet.png (first key, in-betweens, last key) in output/, NAME being the
-workflow's or those of the key frames. --first and --last are key frames of one's own, in place of
-the workflow's: pictures of any size; all of them is used, and transparent parts become white.
---prompt says what happens between them. --model and --lora are weights of one's own (`train/`),
-which Toon Load Model then loads instead of its first choice. What the nodes say of a run is
-printed.
+Without a workflow it is the shot of seven keys, or, with key frames or a prompt of one's own, the
+clip between two. Leaves NAME.mp4 and NAME_sheet.png in output/, NAME being the workflow's or those
+of the key frames; of a shot, with all its drawings on the sheet, also NAME.webp, the moving picture
+of the README. --first and --last are pictures of any size; all of them is used, and transparent
+parts become white. --prompt says what happens between them. --model and --lora are weights of one's
+own (`train/`), which Toon Load Model then loads instead of its first choice. What the nodes say of
+a run is printed.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ from graph_to_prompt import prompt_from_graph
 from headless import Event, Headless, Run
 from own_keys import give_keys, read_picture, write_prompt
 from PIL import Image
+from shot_film import Film, shot_sheet
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 COMFY = ROOT / ".comfyui"
-WORKFLOW = ROOT / "workflows" / "Interpolate with nano.json"
+WORKFLOW = ROOT / "workflows" / "Draw a shot between keys.json"
+CLIP = ROOT / "workflows" / "Interpolate with nano.json"  # between two keys
 KEYS = ROOT / "cast" / "keys"
 
 
@@ -149,7 +152,20 @@ def collect(server: Headless, run: Run) -> tuple[bytes, list[Image.Image]]:
     return movie, frames
 
 
-def play(options: argparse.Namespace) -> tuple[bytes, list[Image.Image]]:
+def read_film(prompt: dict[str, Any], output: Path) -> Film | None:
+    """The shot that the workflow rendered, from the files in ComfyUI's output folder; None where
+    there is no Toon Render Shot."""
+    names = [n["inputs"]["name"] for n in prompt.values() if n["class_type"] == "ToonRenderShot"]
+    if not names:
+        return None
+    folder = output / "toontween" / names[0]
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    files = sorted(folder.glob("frame_*.png"))
+    frames = [Image.open(file).convert("RGB") for file in files]
+    return Film(frames, [key["frame"] for key in report["keys"]], report["fps"])
+
+
+def play(options: argparse.Namespace) -> tuple[bytes, list[Image.Image], Film | None]:
     workflow, inputs = options.workflow, COMFY / "base" / "input"
     graph = json.loads(workflow.read_text(encoding="utf-8"))
     copy_keys(graph, inputs)
@@ -176,7 +192,7 @@ def play(options: argparse.Namespace) -> tuple[bytes, list[Image.Image]]:
         run = server.run(prompt, on_event=Bars(prompt))
         if run.status != "success":
             raise SystemExit(f"The workflow failed. {explain(run)}\nLog: {server.log}")
-        return collect(server, run)
+        return *collect(server, run), read_film(prompt, COMFY / "base" / "output")
 
 
 def shown(path: Path) -> str:
@@ -185,7 +201,7 @@ def shown(path: Path) -> str:
 
 def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workflow", nargs="?", type=Path, default=WORKFLOW)
+    parser.add_argument("workflow", nargs="?", type=Path)
     parser.add_argument("--first", type=Path, help="the first key frame, a picture of your own")
     parser.add_argument("--last", type=Path, help="the last key frame")
     parser.add_argument("--prompt", help="what happens between them, in English")
@@ -196,6 +212,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if (options.first is None) != (options.last is None):
         parser.error("--first and --last belong together: give both key frames, or neither")
+    if options.workflow is None:
+        options.workflow = WORKFLOW if (options.first, options.prompt) == (None, None) else CLIP
     return options
 
 
@@ -213,16 +231,25 @@ def main(arguments: list[str]) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     start = time.monotonic()
-    movie, frames = play(options)
+    movie, frames, film = play(options)
     options.output.mkdir(parents=True, exist_ok=True)
     name = "_".join(key.stem for key in keys) or options.workflow.stem
     name = name.lower().replace(" ", "_")
     video, sheet = options.output / f"{name}.mp4", options.output / f"{name}_sheet.png"
     video.write_bytes(movie)
     size = "{} x {}".format(*frames[0].size)
-    note = f"two keys in, {len(frames) - 2} frames between, {size} pixels"
-    contact_sheet(frames, "ToonTween", note).save(sheet)
-    print(f"Done in {time.monotonic() - start:.0f} s.\n  {shown(video)}\n  {shown(sheet)}")
+    made = [video, sheet]
+    if film is None:
+        note = f"two keys in, {len(frames) - 2} frames between, {size} pixels"
+        contact_sheet(frames, "ToonTween", note).save(sheet)
+    else:
+        seconds = len(film.frames) / film.fps
+        note = f"{len(film.keys)} keys in, {seconds:g} s out, {size} pixels"
+        shot_sheet(film, "ToonTween", note).save(sheet)
+        made.append(options.output / f"{name}.webp")
+        film.save(made[-1], "ToonTween", note)
+    files = "".join(f"\n  {shown(file)}" for file in made)
+    print(f"Done in {time.monotonic() - start:.0f} s.{files}")
 
 
 if __name__ == "__main__":

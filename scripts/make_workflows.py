@@ -7,9 +7,9 @@ The real page turns a prompt into a graph; here it is laid out, grouped and give
 its thumbnail. Needs `make setup`. --pictures FOLDER leaves screenshots of each to look at, before
 and after a run, in both renderers; --graph FILE the one of the README (docs/graph.jpg).
 
---measure writes how high nodes become on the page into node_heights.json, from which the layout
-comes: once for each ComfyUI that counts (TOONTWEEN_COMFYUI, with its own Python), then make the
-workflows.
+--measure writes how high the named workflows' nodes become on the page into node_heights.json, from
+which the layout comes: once for each ComfyUI that counts (TOONTWEEN_COMFYUI, with its own Python),
+then make the workflows. A workflow whose nodes not every ComfyUI has is left out where they lack.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from workflow_pages import PAGES  # noqa: E402
 
 PROMPTS = ROOT / "tests" / "comfy" / "prompts"
 WORKFLOWS, SUBGRAPHS = ROOT / "workflows", ROOT / "subgraphs"
-KEYS = ROOT / "cast" / "keys"
 SIZE = {"width": 1900, "height": 1000}  # pixels of the screenshots
 GROUPS_ON_SCREEN = """() => {
     const {scale, offset} = app.canvas.ds, {left, top} = app.canvas.canvas.getBoundingClientRect()
@@ -53,8 +52,8 @@ def make(name: str, browser: Browser) -> Path:
     page = PAGES[name]
     file = WORKFLOWS / f"{page.file}.json"
     file.write_text(json.dumps(graph_of(name, browser), indent=1) + "\n", encoding="utf-8")
-    keys = [KEYS / f"{page.clip}_{end}.png" for end in ("first", "last")]
-    thumbnail(*keys, page.label, lines=name.startswith("sketch")).save(
+    lines = "sketch" in name
+    thumbnail(page.keys, page.label, lines, between="shot" not in name).save(
         file.with_suffix(".jpg"), quality=88, optimize=True
     )
     return file
@@ -77,27 +76,31 @@ def make_blueprint(wanted: Blueprint, browser: Browser) -> Path:
     return file
 
 
-def measure(browser: Browser) -> None:
-    """Every workflow in both renderers, from before a run to after it where it can run."""
+def measure(names: list[str], browser: Browser, only_these: bool) -> None:
+    """Workflows in both renderers, from before a run to after it where it can run. only_these: what
+    the table has of other nodes stays."""
     table = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
     for seed, renderer in enumerate(browser.renderers()):
-        heights: Heights = {}
-        for name in PAGES:
+        page = f"page {browser.evaluate(VERSION)}, {renderer}"
+        heights: Heights = table.get(page, {}) if only_these else {}
+        for name in names:
             browser.open(graph_of(name, browser), renderer)
-            for found in boxes.settled_nodes(browser), *_while_running(name, browser, seed):
+            for found in boxes.settled_nodes(browser), *_while_running(name, browser, seed, 2):
                 for box in found:
                     height = round(box.height) - TITLE
                     least, most = heights.get(box.kind, (height, height))
                     heights[box.kind] = min(least, height), max(most, height)
-        table[f"page {browser.evaluate(VERSION)}, {renderer}"] = dict(sorted(heights.items()))
-    TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+            table[page] = dict(sorted(heights.items()))
+            TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def _while_running(name: str, browser: Browser, seed: int | None) -> Iterator[list[boxes.Box]]:
+def _while_running(
+    name: str, browser: Browser, seed: int | None, steps: int | None = None
+) -> Iterator[list[boxes.Box]]:
     if not PAGES[name].runs:
         return
     if seed is not None:
-        boxes.anew(browser, seed)
+        boxes.anew(browser, seed, steps)
     browser.queue()
     ends = [node for node, title in PAGES[name].titles.items() if title == "Movie"]
     for _ in range(1500):
@@ -160,10 +163,10 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - PAGES.keys():
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}")
-    names = options.names or list(PAGES)
     with opened() as browser:
+        names = [n for n in options.names or PAGES if browser.has(PAGES[n].needs)]
         if options.measure:
-            measure(browser)
+            measure(names, browser, only_these=bool(options.names))
             return
         files = [] if options.keep else [make(name, browser) for name in names]
         if not options.keep:

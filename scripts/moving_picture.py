@@ -1,10 +1,10 @@
-"""The README's moving picture, and a sheet of the whole cast to judge it by.
+"""nano beside other ways on the cast: a moving picture of three clips, and a sheet of all.
 
     .venv/bin/python scripts/moving_picture.py [--clips NAME ...]
 
-docs/demo.webp plays clips of the project's own cast: both keys, nano's frames, and beside them a
-cross-fade of the keys, RIFE, and the true frames. docs/cast.jpg has every clip of the cast, so that
-nobody takes the chosen ones for the rule. One seed, the released one; nothing is touched up.
+docs/nano/clips.webp plays clips of the project's own cast: both keys, nano's frames, and beside
+them a cross-fade of the keys, RIFE, and the true frames. docs/cast.jpg has every clip of the cast,
+so that nobody takes the chosen ones for the rule. One seed, the released one; nothing is touched up.
 """
 
 from __future__ import annotations
@@ -137,9 +137,9 @@ def main(arguments: list[str]) -> None:
     systems = {"nano": Checkpoint("nano", NANO)}
     systems |= {name: baseline(name, name, "cpu") for name in ("crossfade", "rife")}
     made = {name: results(name, systems) for name in names}
-    play([made[name] for name in options.clips], options.out / "demo.webp")
+    play([made[name] for name in options.clips], options.out / "nano" / "clips.webp")
     sheet(made).save(options.out / "cast.jpg", quality=74, optimize=True)
-    for name in ("demo.webp", "cast.jpg"):
+    for name in ("nano/clips.webp", "cast.jpg"):
         print(f"{options.out / name}: {(options.out / name).stat().st_size / 1e6:.2f} MB")
 
 

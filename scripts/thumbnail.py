@@ -1,7 +1,8 @@
-"""A workflow's thumbnail for ComfyUI's template browser: both keys, and what comes between."""
+"""A workflow's thumbnail for ComfyUI's template browser: its keys, and what comes between."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
@@ -10,19 +11,30 @@ SIZE = (512, 320)
 PAPER, INK, PALE, ACCENT = "#fbf8f1", "#2b2a33", "#8c8895", "#e4572e"
 CARD, FOUR = (216, 216), 4
 TOP, SIDE = 24, 24
+SMALL, GAP = 84, 8  # the keys between first and last
 
 
-def thumbnail(first: Path, last: Path, label: str, lines: bool = False) -> Image.Image:
-    """lines: also a line drawing of the last key, for workflows with sketches."""
+def thumbnail(
+    keys: Sequence[Path], label: str, lines: bool = False, between: bool = True
+) -> Image.Image:
+    """keys: two or more pictures, whose first and last stand large. lines: also a line drawing of
+    the last one, for workflows with sketches. between: says how many frames come between two keys.
+    """
     sheet = Image.new("RGB", SIZE, PAPER)
-    keys = [Image.open(path).convert("RGB") for path in (first, last)]
-    _card(sheet, keys[0], (SIDE, TOP), CARD)
-    _card(sheet, keys[1], (SIZE[0] - SIDE - CARD[0], TOP), CARD)
+    pictures = [Image.open(path).convert("RGB") for path in keys]
+    _card(sheet, pictures[0], (SIDE, TOP), CARD)
+    _card(sheet, pictures[-1], (SIZE[0] - SIDE - CARD[0], TOP), CARD)
     if lines:
-        edges = keys[1].convert("L").filter(ImageFilter.FIND_EDGES).point(lambda v: 255 - 3 * v)
+        edges = (
+            pictures[-1].convert("L").filter(ImageFilter.FIND_EDGES).point(lambda v: 255 - 3 * v)
+        )
         _card(sheet, edges.convert("RGB"), (SIZE[0] // 2 - 62, TOP + 80), (124, 124))
-    else:
+    elif between:
         _badge(sheet)
+    inner = pictures[1:-1]
+    for number, picture in enumerate(inner):
+        left = SIZE[0] / 2 + (number - len(inner) / 2) * (SMALL + GAP) + GAP / 2
+        _card(sheet, picture, (round(left), TOP + CARD[1] - SMALL + 12), (SMALL, SMALL))
     draw = ImageDraw.Draw(sheet)
     draw.text((SIDE, 258), "ToonTween", INK, ImageFont.load_default(26))
     draw.text((SIDE, 290), label, PALE, ImageFont.load_default(17))

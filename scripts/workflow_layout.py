@@ -22,8 +22,8 @@ BETWEEN = 40  # groups
 NOTE, NOTE_TYPE = "note", "MarkdownNote"
 TABLE = Path(__file__).with_name("node_heights.json")
 
-WIDTH, WIDE = 340, 400
-WIDE_TYPES = {"ToonEncodeKeys", "PreviewImage", "SaveVideo"}
+WIDTH = 340
+WIDTHS = {"ToonEncodeKeys": 400, "PreviewImage": 400, "SaveVideo": 400, "ToonEditTimeline": 860}
 FRAMES = {"PreviewImage": 400}  # the page draws pictures into the height that is there
 VIEW = {"scale": 0.6, "offset": [170, 250]}  # the top left corner below the page's own bars
 # What the page writes after it has placed nodes for either renderer: it moves nothing then.
@@ -116,7 +116,7 @@ def _note_node(key: int, note: Note) -> Graph:
 
 def _tidy(node: Graph, titles: dict[int, str], height: int) -> None:
     if node["type"] != NOTE_TYPE:
-        node["size"] = [WIDE if node["type"] in WIDE_TYPES else WIDTH, height]
+        node["size"] = [WIDTHS.get(node["type"], WIDTH), height]
     if node["id"] in titles:
         node["title"] = titles[node["id"]]
     values = node.get("widgets_values")

@@ -3,34 +3,9 @@ tests/comfy/prompts/."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
+from shot_pages import SHOTS
 from workflow_layout import NOTE, Group, Note
-
-WARM, BLUE, GREEN, VIOLET = "#b06634", "#3f789e", "#5a8f5a", "#7a5c99"
-
-OWN_KEYS = """**Your own key frames:** put two *Load Image* nodes in place of *Toon Example Keys*,
-connect them to *first_image* and *last_image* of *Toon Encode Keys*, and write into *prompt* what
-happens between them."""
-ENDS = "The movie goes to *output/toontween/*."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """file: the workflow's name without its ending, which ComfyUI shows as the template's title.
-    clip: whose keys the thumbnail shows, with `label` below. runs: with no file but the pack's.
-    app: what ComfyUI's app mode shows, which leaves the graph away: "inputs" as [node, widget],
-    "outputs" as nodes."""
-
-    file: str
-    clip: str
-    label: str
-    stacks: list[list[Group]]
-    note: Note
-    titles: dict[int, str] = field(default_factory=dict)
-    runs: bool = True
-    app: dict[str, list[Any]] = field(default_factory=dict)
+from workflow_page import BLUE, ENDS, GREEN, OWN_KEYS, VIOLET, WARM, Page
 
 
 def _plain(
@@ -143,7 +118,7 @@ The middle frame of the clip, which the model never sees, becomes a line drawing
 """,
 )
 
-PAGES: dict[str, Page] = {
+PAGES: dict[str, Page] = SHOTS | {
     "interpolate_nano": _plain(
         NANO,
         "Interpolate with nano",

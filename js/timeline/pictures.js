@@ -21,35 +21,41 @@ function addressOf(file) {
 
 /**
  * The thumbnail's address, "" where none is known. A number is a place in the batch at the node's
- * input, whose files are known where Load Image nodes make it.
+ * input, whose pictures are known where Load Image or Toon Example Shot nodes make it.
  */
 export function pictureUrl(timeline, image, input = "images") {
-  const file = typeof image === "number" ? batchFiles(timeline.node, input)[image] : image;
-  if (typeof file !== "string" || !file) return "";
-  const url = api.apiURL(viewAddress(file));
+  const url = typeof image === "number" ? batchUrls(timeline.node, input)[image] : fileUrl(image);
+  if (!url) return "";
   if (!known.has(url)) lookFor(url, timeline.draw);
   return url;
 }
 
-function batchFiles(node, name) {
+const fileUrl = (file) => (file && typeof file === "string" ? api.apiURL(viewAddress(file)) : "");
+
+function batchUrls(node, name) {
   const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
-  return slot < 0 ? [] : filesBehind(node, slot, new Set());
+  return slot < 0 ? [] : urlsBehind(node, slot, new Set());
 }
 
-function filesBehind(node, slot, seen) {
+function urlsBehind(node, slot, seen) {
   const link = node.inputs[slot]?.link;
   if (link === null || link === undefined) return [];
   const { origin_id: id } = node.graph?.getLink?.(link) ?? node.graph?.links?.get?.(link) ?? {};
   const source = node.graph?.getNodeById?.(id);
   if (!source || seen.has(source)) return [undefined];
-  if (source.type === "LoadImage") {
-    const file = source.widgets?.find((widget) => widget.name === "image")?.value;
-    return [typeof file === "string" ? file : undefined];
-  }
+  const chosen = (name) => source.widgets?.find((widget) => widget.name === name)?.value;
+  if (source.type === "LoadImage") return [fileUrl(chosen("image"))];
+  if (source.type === "ToonLoadShot") return exampleUrls(chosen("shot"));
   if (!THROUGH.includes(source.type)) return [undefined];
   const further = new Set([...seen, source]);
-  return source.inputs.flatMap((_, i) => filesBehind(source, i, further));
+  return source.inputs.flatMap((_, i) => urlsBehind(source, i, further));
 }
+
+const MOST = 16; // drawings of an example
+
+/** Of the drawings that this pack brings, beside this file. */
+const exampleUrls = (shot) =>
+  Array.from({ length: MOST }, (_, n) => new URL(`../example/${shot}/${n}.png`, import.meta.url).href);
 
 const known = new Map(); // by address: "asked", "there" or "missing"
 

@@ -7,7 +7,7 @@ the browser lives in a thread of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,17 @@ FLAGS = (
 )
 READY = """() => window.app?.graph && window.app.extensionManager
     && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 100"""
-LOAD = "async graph => { await app.loadGraphData(graph, true, true, 'workflow') }"
+# Newer pages begin with a workflow of their own, which where the machine is busy comes after ours:
+# then once more. Older ones begin with none.
+LOADED = """async (load, count) => {
+    for (let waited = 0; waited < 20; waited++) {
+        if (app.graph.nodes.length !== count || waited === 0) await load()
+        await new Promise(done => setTimeout(done, 150))
+        const begun = app.extensionManager.workflow?.activeWorkflow || waited > 6
+        if (begun && app.graph.nodes.length === count) return
+    } }"""
+LOAD = f"""graph => ({LOADED})(
+    () => app.loadGraphData(graph, true, true, 'workflow'), graph.nodes.length)"""
 # At once: the page's own way takes a while, and nodes that grow meanwhile lose their places.
 FIT = """() => {
     const boxes = [...app.graph.nodes, ...app.graph.groups].map(b => [...b.pos, ...b.size])
@@ -43,9 +53,11 @@ UNKNOWN = """() => app.graph.nodes.map(node => node.type)
     .filter(type => !LiteGraph.registered_node_types[type])"""
 # Strings cross to Python as they are, while an object's `undefined` would come out as null.
 PROMPT = "async () => JSON.stringify((await app.graphToPrompt()).output)"
-CONVERT = """async prompt => {
-    await app.loadApiJson(prompt, 'workflow'); app.graph.arrange(80);
-    return JSON.stringify(app.graph.serialize()) }"""
+CONVERT = f"""async prompt => {{
+    await ({LOADED})(
+        async () => app.loadApiJson(prompt, 'workflow'), Object.keys(prompt).length)
+    app.graph.arrange(80)
+    return JSON.stringify(app.graph.serialize()) }}"""
 OUTPUT = "node => JSON.stringify(app.nodeOutputs[node] ?? null)"
 LITEGRAPH, NODES_2 = "LiteGraph", "Nodes 2.0"  # the page's two ways to draw nodes
 RENDERER = "Comfy.VueNodes.Enabled"
@@ -84,6 +96,11 @@ class Browser:
     def renderers(self) -> list[str]:
         """What the page lets a user choose from to draw nodes."""
         return [LITEGRAPH, NODES_2] if self.evaluate(OFFERED) else [LITEGRAPH]
+
+    def has(self, nodes: Iterable[str]) -> bool:
+        """Whether this ComfyUI has all these nodes, by their types."""
+        known = "types => types.every(type => type in LiteGraph.registered_node_types)"
+        return self.evaluate(known, list(nodes))
 
     def open(self, graph: dict[str, Any], renderer: str = LITEGRAPH) -> Opened:
         """Load a workflow in UI format on a fresh page, which stays for `run` and `picture`."""

@@ -1,5 +1,5 @@
 """A graph made by hand, as the README says, with every widget as the page sets it, gives the
-demo's picture."""
+picture of the bundled workflow."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def frames_of(server: Headless, prompt: dict[str, Any], node: str) -> list[np.nd
     return [picture(server, item) for item in run.outputs[node]["images"]]
 
 
-def test_a_graph_made_by_hand_gives_the_demos_picture(server: Headless) -> None:
+def test_a_graph_made_by_hand_gives_the_bundled_picture(server: Headless) -> None:
     info = server.get("/object_info")
     steps = (ROOT / "README.md").read_text(encoding="utf-8").split("By hand:")[1].split("## ")[0]
     titles = re.findall(r"^\d\. (Toon [A-Z]\w+(?: [A-Z]\w+)*)", steps, flags=re.MULTILINE)
     assert titles == [info[kind]["display_name"] for kind in LINKS]
     by_hand = {kind: as_the_page_sets_it(kind, info[kind]) for kind in LINKS}
     by_hand["frames"] = {"class_type": "PreviewImage", "inputs": {"images": ["ToonDecode", 0]}}
-    graph = json.loads(demo.WORKFLOW.read_text(encoding="utf-8"))
+    graph = json.loads(demo.CLIP.read_text(encoding="utf-8"))
     prompt = prompt_from_graph(graph, info)
     [shown] = [key for key, node in prompt.items() if node["class_type"] == "PreviewImage"]
     ours, theirs = frames_of(server, by_hand, "frames"), frames_of(server, prompt, shown)

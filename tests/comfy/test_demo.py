@@ -100,19 +100,28 @@ def test_keys_of_the_cast_reach_the_input_folder(tmp_path: Any, monkeypatch: Any
 def test_the_demo_as_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With nothing but an output folder: both files, where they are, a bar for the steps."""
+    """The shot, in one step a segment: its files, where they are, a bar for the whole of it."""
     (tmp_path / "ComfyUI").symlink_to(comfyui_folder())
     make_base(tmp_path / "base")
     monkeypatch.setattr(demo, "COMFY", tmp_path)
-    demo.main(["--output", str(tmp_path / "made")])
-    video, sheet = (
-        tmp_path / "made" / f"interpolate_with_nano{end}" for end in (".mp4", "_sheet.png")
+    assert demo.read_options([]).workflow == demo.WORKFLOW
+    graph = json.loads(demo.WORKFLOW.read_text(encoding="utf-8"))
+    [render] = [node for node in graph["nodes"] if node["type"] == "ToonRenderShot"]
+    names = [slot["widget"]["name"] for slot in render["inputs"] if "widget" in slot]
+    render["widgets_values"][names.index("steps")] = 1
+    workflow = tmp_path / "My shot.json"
+    workflow.write_text(json.dumps(graph), encoding="utf-8")
+    demo.main([str(workflow), "--output", str(tmp_path / "made")])
+    video, sheet, moving = (
+        tmp_path / "made" / f"my_shot{end}" for end in (".mp4", "_sheet.png", ".webp")
     )
-    assert len(demo.decode(video.read_bytes())) == 16
-    assert Image.open(sheet).width > 500
+    assert len(demo.decode(video.read_bytes())) == 72
+    assert Image.open(sheet).width > 1000
+    with Image.open(moving) as picture:
+        assert getattr(picture, "n_frames", 1) == 72
     shown = capsys.readouterr()
-    assert str(video) in shown.out and str(sheet) in shown.out
-    assert "Toon Sample: 100%" in shown.err
+    assert all(str(file) in shown.out for file in (video, sheet, moving))
+    assert "Toon Render Shot: 100%" in shown.err
 
 
 @pytest.fixture
@@ -129,7 +138,7 @@ def converted(server: Headless, workflow: Path) -> dict[str, Any]:
 
 
 def test_own_keys_in_the_bundled_workflow(server: Headless, own: tuple[Path, Path]) -> None:
-    prompt = converted(server, demo.WORKFLOW)
+    prompt = converted(server, demo.CLIP)
     inputs = server.base / "input"
     with give_keys(prompt, inputs, *own):
         write_prompt(prompt, "a cat")

@@ -11,10 +11,14 @@ import pytest
 from PIL import Image
 
 from cast import build
+from cast.example import PLACE, write_examples
 from cast.kit.lottie import HEIGHT, WIDTH, bake
 from cast.kit.paths import box, ellipse, pose
 from cast.kit.sheet import Sheet
 from cast.puppets import CLIPS
+from toon_core.shots.drawings import Drawings
+from toon_core.shots.movie import read_sound
+from toon_core.shots.sheet import read_sheet
 
 CAST = Path(build.__file__).parent
 NAMES = [clip.name for clip in CLIPS]
@@ -136,3 +140,28 @@ def test_bake_draws_what_was_painted() -> None:
         assert picture[100, 100 + 30 * f].tolist() == [255, 0, 0]
         assert picture[100, 100 + 30 * f - 32].tolist() == [0, 0, 0]
         assert picture[200, 300].tolist() == ([0, 255, 0] if f == 2 else [0, 0, 0])
+
+
+def test_example_shots_are_what_is_written(tmp_path: Path) -> None:
+    for sheet in PLACE.glob("*/sheet.json"):
+        folder = tmp_path / sheet.parent.name
+        folder.mkdir()
+        (folder / "sheet.json").write_bytes(sheet.read_bytes())
+    write_examples(CAST, build.render, tmp_path)
+    written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")}
+    assert written == {path.relative_to(PLACE) for path in PLACE.rglob("*.*")}
+    for path in written:
+        if path.suffix == ".png":
+            with Image.open(PLACE / path) as stored, Image.open(tmp_path / path) as made:
+                assert stored.tobytes() == made.tobytes(), path
+        else:
+            assert (PLACE / path).read_bytes() == (tmp_path / path).read_bytes(), path
+
+
+def test_an_example_shot_is_a_sheet_whose_pictures_are_there() -> None:
+    for path in PLACE.glob("*/sheet.json"):
+        sheet = read_sheet(json.loads(path.read_text(encoding="utf-8")))
+        Drawings([path.parent]).check(sheet)
+        drawn = {key.image for key in sheet.keys}
+        assert drawn == {picture.name for picture in path.parent.glob("*.png")}
+        assert read_sound(path.with_name("sound.wav"), 0, sheet.length / sheet.fps).std() > 0.01

@@ -140,3 +140,23 @@ def test_a_sequence_is_written_as_named(comfy: Any) -> None:
             comfy, "ToonSaveSequence", False, images=frames, **{**values, "pattern": pattern}
         )
         assert not done.success and "pattern" in str(done.error)
+
+
+@pytest.mark.parametrize("shot", ["wave", "dance"])
+def test_an_example_shot_goes_into_the_timeline(comfy: Any, shot: str) -> None:
+    prompt = {
+        "example": node("ToonLoadShot", shot=shot),
+        "n": node("ToonEditTimeline", sheet=["example", 2], images=["example", 0]),
+    }
+    done = comfy.run(prompt, keep=["example", "n"])
+    assert done.success, done.error
+    sheet, keys = json.loads(done.value("example", 2)), done.value("n", 1)
+    assert keys.shape == (len(sheet["keys"]), 128, 128, 3) and keys.std() > 0.1
+    sound = done.value("example", 1)
+    seconds = sound["waveform"].shape[-1] / sound["sample_rate"]
+    assert seconds == pytest.approx(sheet["length"] / sheet["fps"])
+
+
+def test_an_example_shot_of_another_version_is_named(comfy: Any) -> None:
+    with pytest.raises(ValueError, match="not in the list: dance, wave"):
+        run(comfy, "ToonLoadShot", shot="nobody")

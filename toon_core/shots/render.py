@@ -78,6 +78,7 @@ def render(
     _remove_later(out, number)
     report = {
         "frames": number,
+        "fps": shot.sheet.fps,
         "sampled": sampled,
         "keys": [_checked_key(shot, key, out) for key in shot.sheet.keys],
         "segments": told,

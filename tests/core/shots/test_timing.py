@@ -161,6 +161,10 @@ def test_many_drawings_are_a_denser_pass(document: dict[str, Any]) -> None:
     document["keys"].append({"id": "four", "frame": 99, "image": "d.png"})
     pictures = [disc(x) for x in (12, 20, 44, 50)]
     assert [s.levels for s in planned(document, pictures)] == [0, 1, 2, 0]
+    for last, levels in ((19, 0), (20, 1)):  # 18 drawings of 14 frames are held, 19 are not
+        document["keys"][1]["frame"] = last
+        assert planned(document, pictures)[0].levels == levels
+    document["keys"][1]["frame"] = 15
     document["segments"] = [{"from": "two", "exposure": 2}]
     assert planned(document, pictures)[1].levels == 0
 
