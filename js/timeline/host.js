@@ -31,7 +31,14 @@ export function addWidget(node, name, type, element, { get, set, minHeight }) {
 export function checkpoint() {
   app.canvas?.emitBeforeChange?.();
   app.canvas?.emitAfterChange?.();
+  settled = performance.now() + SETTLING;
 }
+
+// 1.49 to 1.58: 50 ms after a state the page makes whatever has changed since a part of it.
+const SETTLING = 80;
+let settled = 0;
+
+export const isSettling = () => performance.now() < settled;
 
 export function redraw(node) {
   node.graph?.setDirtyCanvas?.(true, true);

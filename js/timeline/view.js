@@ -14,7 +14,10 @@ const SMALL = 6; // pixels a frame, to which also a short shot can be made small
 
 const TEMPLATE = `
 <div class="bar" role="toolbar" aria-label="Timeline">
+  <button type="button" data-do="play"></button>
   <button type="button" data-do="add" title="Add key drawings from files">+ Key</button>
+  <button type="button" data-do="sketch"
+          title="Add line drawings from files: each leads the drawing on its frame">+ Sketch</button>
   <span class="where"></span>
   <button type="button" data-do="closer" title="Zoom in" aria-label="Zoom in">+</button>
   <button type="button" data-do="wider" title="Zoom out" aria-label="Zoom out">−</button>
@@ -26,14 +29,27 @@ const TEMPLATE = `
     <svg class="ruler" aria-hidden="true"></svg>
     <div class="track keys" role="presentation"></div>
     <div class="track segments" role="presentation"></div>
-    <div class="track sketches" role="presentation" hidden></div>
+    <div class="track sketches" role="presentation"></div>
     <svg class="sound" aria-hidden="true" hidden></svg>
     <div class="cursor"></div>
     <div class="end" data-end title="End of the shot: drag to make it longer or shorter"></div>
   </div>
 </div>
 <div class="says" role="status"></div>
-<div class="panel"></div>
+<div class="lower">
+  <div class="player" role="group" aria-label="Player" hidden>
+    <div class="screen"><div class="stage"></div></div>
+    <div class="controls">
+      <button type="button" data-do="back" title="A frame back" aria-label="A frame back">◀❙</button>
+      <button type="button" data-do="play"></button>
+      <button type="button" data-do="on" title="A frame on" aria-label="A frame on">❙▶</button>
+      <span class="tells"></span>
+      <button type="button" data-do="key" class="promote">Make key</button>
+      <button type="button" data-do="close" title="Hide the player" aria-label="Hide the player">×</button>
+    </div>
+  </div>
+  <div class="panel"></div>
+</div>
 <input class="files" type="file" accept="image/*" multiple hidden tabindex="-1">`;
 
 export function build(element) {
@@ -41,7 +57,10 @@ export function build(element) {
   const find = (name) => element.querySelector(`.${name}`);
   const names = ["bar", "where", "says", "panel", "files", "scroll", "film", "cursor", "end"];
   names.push("ruler", "keys", "segments", "sketches", "sound");
+  names.push("player", "stage", "tells", "promote");
   const parts = Object.fromEntries(names.map((name) => [name, find(name)]));
+  parts.plays = [...element.querySelectorAll('[data-do="play"]')];
+  parts.notches = pathElement(parts.keys, "notches");
   parts.marks = pathElement(parts.segments, "marks");
   return parts;
 }
@@ -82,6 +101,25 @@ export function reveal(timeline, frame) {
   if (x + CARD.width > memory.scroll + clientWidth) {
     memory.scroll = x + CARD.width + LEFT - clientWidth;
   }
+  if (Math.abs(parts.scroll.scrollLeft - memory.scroll) > 1) timeline.draw();
+}
+
+/** Zooms so that some frames fill the view. */
+export function show(timeline, from, to) {
+  const { parts, memory } = timeline;
+  memory.scale = (parts.scroll.clientWidth - LEFT - RIGHT) / Math.max(1, to - from);
+  memory.scale = scaleOf(timeline);
+  memory.scroll = Math.max(0, from * memory.scale);
+  timeline.draw();
+}
+
+/** What plays is marked, or else the ruler's frame. */
+export function placeCursor(timeline) {
+  const { parts, memory, player } = timeline;
+  const frame = player.frame ?? memory.cursor;
+  const px = scaleOf(timeline);
+  parts.cursor.hidden = frame === null;
+  place(parts.cursor, LEFT + (frame ?? 0) * px, Math.max(px, 2));
 }
 
 export function drawTracks(timeline) {
@@ -105,7 +143,6 @@ export function drawTracks(timeline) {
   drawSegments(scene);
   drawSketches(scene);
   drawSound(parts.sound, scene);
-  parts.cursor.hidden = memory.cursor === null;
-  place(parts.cursor, x(memory.cursor ?? 0), Math.max(px, 2));
+  placeCursor(timeline);
   parts.end.style.left = `${x(sheet.length)}px`;
 }
