@@ -1,5 +1,6 @@
 /** The film as it would run: what is to be seen on each frame, of what was made so far. */
 
+import { imageOf, isThere } from "./images.js";
 import { pictureUrl, urlOf } from "./pictures.js";
 import { isTimedAs, stateOf } from "./progress.js";
 import { drawingStarts, endOf, exposureOf, isDrawn, places, segmentOf } from "./sheet.js";
@@ -15,6 +16,15 @@ export function viewedTake({ memory, sheet }, id) {
 /** Where the picture of a take is: its frames one below the other. */
 export function takeUrl({ memory }, name) {
   return urlOf(`${memory.folder}/takes/${name}.png`, "output", { preview: "jpeg;85" });
+}
+
+/** Width over height: the sheet's, or as the first key has it; 0 as long as that is not known. */
+export function shapeOf(timeline) {
+  const { width, height, keys } = timeline.sheet;
+  if (width && height) return width / height;
+  const url = pictureUrl(timeline, keys[0].image);
+  const first = url && imageOf(url, timeline.draw);
+  return first && isThere(first) ? first.naturalWidth / first.naturalHeight : 0;
 }
 
 /**

@@ -109,7 +109,7 @@ function pull(timeline, event) {
   if (drag.look) return drag.look(at);
   const frame = Math.round(at - drag.grip);
   const next = drag.change(drag.sheet, frame, event.shiftKey);
-  if (next === drag.sheet) timeline.widget.value = drag.text;
+  if (next === drag.sheet) timeline.take(drag.text);
   else timeline.edit(next, false);
   return undefined;
 }
@@ -125,10 +125,7 @@ function release(timeline) {
 export function cancelDrag(timeline) {
   const { drag } = timeline;
   timeline.drag = null;
-  if (drag?.change) {
-    timeline.widget.value = drag.text;
-    timeline.finish();
-  }
+  if (drag?.change) timeline.takeBack();
   return Boolean(drag);
 }
 

@@ -38,7 +38,12 @@ export function checkpoint() {
 const SETTLING = 80;
 let settled = 0;
 
-export const isSettling = () => performance.now() < settled;
+/** Calls `then` at once, or when a state for undo is closed. */
+export function onceSettled(then) {
+  const wait = settled - performance.now();
+  if (wait > 0) setTimeout(then, wait);
+  else then();
+}
 
 export function redraw(node) {
   node.graph?.setDirtyCanvas?.(true, true);

@@ -51,6 +51,7 @@ function groupsOf(timeline) {
 function fieldset(timeline, { legend, fields, id }) {
   const set = document.createElement("fieldset");
   set.append(Object.assign(document.createElement("legend"), { textContent: legend }));
+  if (fields === SEGMENT) set.append(takesRow(timeline));
   for (const one of fields) {
     const label = document.createElement("label");
     label.className = one.wide ? "wide" : one.input;
@@ -61,7 +62,6 @@ function fieldset(timeline, { legend, fields, id }) {
     label.append(Object.assign(document.createElement("span"), { textContent: one.label }), input);
     set.append(label, ...offers(one, input));
     if (one.name === "chart") set.append(spacing());
-    if (one.name === "lock") set.append(takesRow(timeline));
   }
   if (fields === KEY) {
     set.append(replaceButton(timeline, (sheet, image) => setKey(sheet, id, { image })));

@@ -1,14 +1,14 @@
 /** The player: one frame of the film, or all of them at the sheet's rate, with sound. */
 
-import { seenAt } from "./film.js";
-import { imageOf, isSettled, isThere } from "./images.js";
-import { pictureUrl } from "./pictures.js";
+import { seenAt, shapeOf } from "./film.js";
+import { imageOf, isSettled, isThere, layCell } from "./images.js";
 import { endOf, FPS, indexOf } from "./sheet.js";
 import { Soundtrack } from "./soundtrack.js";
 import { placeCursor, reveal } from "./view.js";
 
 const AHEAD = 24; // frames whose pictures are loaded before they are due
 const PATIENCE = 3000; // ms that a film waits for its first pictures
+const FITS = { pad: "contain", crop: "cover", stretch: "fill" }; // a key's picture upon the stage
 
 export class Player {
   constructor(timeline) {
@@ -94,6 +94,7 @@ export class Player {
     this.load(next, to);
     reveal(timeline, next);
     placeCursor(timeline);
+    timeline.drawWhere();
     this.show();
   }
 
@@ -123,7 +124,7 @@ export class Player {
 
   show() {
     const { timeline } = this;
-    const { parts, sheet } = timeline;
+    const { parts } = timeline;
     const seen = seenAt(timeline, this.at);
     const image = seen.url ? imageOf(seen.url, () => timeline.draw()) : null;
     parts.tells.textContent = `${this.at + 1} · ${seen.about}`;
@@ -135,19 +136,12 @@ export class Player {
     const { stage } = parts;
     stage.classList.toggle("missing", !image || !isThere(image));
     if (!image || !isThere(image)) return stage.replaceChildren();
-    stage.style.setProperty("--aspect", this.aspectOf(sheet, image, seen));
-    image.style.objectFit = { crop: "cover", stretch: "fill", pad: "contain" }[seen.fit] ?? "fill";
-    image.style.height = `${seen.cells * 100}%`;
-    image.style.top = `${-seen.cell * 100}%`;
+    const own = (image.naturalWidth * seen.cells) / image.naturalHeight;
+    const aspect = shapeOf(timeline) || own;
+    stage.style.setProperty("--aspect", aspect);
+    image.style.objectFit = FITS[seen.fit] ?? "fill";
+    layCell(image, seen.cell, seen.cells, seen.fit ? own : aspect);
     if (stage.firstChild !== image) stage.replaceChildren(image);
     return undefined;
-  }
-
-  /** Width over height: the sheet's, or as the first key has it. */
-  aspectOf({ width, height, keys }, image, seen) {
-    if (width && height) return width / height;
-    const first = imageOf(pictureUrl(this.timeline, keys[0].image) || image.src);
-    if (isThere(first)) return first.naturalWidth / first.naturalHeight;
-    return (image.naturalWidth * seen.cells) / image.naturalHeight;
   }
 }

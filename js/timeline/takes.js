@@ -1,7 +1,8 @@
 /** The takes of the selected segment: flipping through them, and locking one. */
 
 import { setSegment } from "./edits.js";
-import { takeUrl, viewedTake } from "./film.js";
+import { shapeOf, takeUrl, viewedTake } from "./film.js";
+import { layCell } from "./images.js";
 import { segmentOf } from "./sheet.js";
 
 /** Another take of the selected segment is looked at; the sheet does not change. */
@@ -73,7 +74,7 @@ export function drawTakes(timeline) {
   for (const button of row.querySelectorAll("[data-take-by]")) button.disabled = takes.length < 2;
   const button = row.querySelector(".lock");
   const locked = Boolean(lock) && (lock === name || !name);
-  button.textContent = locked ? "🔒 Locked" : "🔓 Lock";
+  button.textContent = locked ? "Locked" : "Lock";
   button.setAttribute("aria-pressed", locked);
   button.title = locked
     ? "Unlock (L): the take follows the sheet again"
@@ -92,7 +93,7 @@ function drawStrip(timeline, strip, takes, { name, used, lock }) {
     const own = takes[i].name;
     button.setAttribute("aria-pressed", own === name);
     button.classList.toggle("used", own === used);
-    button.dataset.mark = own === lock ? "🔒" : own === used ? "✓" : "";
+    button.dataset.mark = own === lock ? "lock" : own === used ? "✓" : "";
     const told = [`Take ${i + 1}`, own];
     if (own === lock) told.push("locked");
     else if (own === used) told.push("used");
@@ -104,9 +105,14 @@ function thumbnail(timeline, { name, frames }, index) {
   const button = Object.assign(document.createElement("button"), { type: "button" });
   button.dataset.take = name;
   const picture = document.createElement("i");
-  picture.style.backgroundImage = `url("${takeUrl(timeline, name)}")`;
-  picture.style.backgroundSize = `100% ${frames * 100}%`;
-  picture.style.backgroundPosition = `0 ${(Math.floor(frames / 2) / (frames - 1)) * 100}%`;
+  const image = Object.assign(new Image(), { draggable: false, alt: "" });
+  image.onload = () => {
+    const aspect = shapeOf(timeline) || 1.6;
+    picture.style.aspectRatio = aspect;
+    layCell(image, Math.floor(frames / 2), frames, aspect);
+    picture.append(image);
+  };
+  image.src = takeUrl(timeline, name);
   button.append(picture, String(index + 1));
   return button;
 }

@@ -1,17 +1,12 @@
-/** What lies on the film: keys, segments, sketches. Only what is in sight stands in the page, and
- * its elements stay the same from one drawing to the next. */
+/** What lies on the film: keys, segments, sketches. Only what is in sight stands in the page. */
 
 import { groups } from "./crowd.js";
+import { describe, mark, option, place, reuse, setBackground, setPath, write } from "./elements.js";
 import { isMissing, pictureUrl } from "./pictures.js";
 import { stateOf } from "./progress.js";
 import { drawingStarts, endOf, exposureOf, isDrawn, isLast, segmentOf } from "./sheet.js";
 
 export const CARD = { width: 60, least: 18 }; // pixels of a key's picture
-
-export function place(element, left, width) {
-  element.style.left = `${left}px`;
-  element.style.width = `${width}px`;
-}
 
 export function drawKeys({ timeline, x, sight }) {
   const { parts, sheet, memory } = timeline;
@@ -180,67 +175,9 @@ function makeSketch({ sketch }) {
   return dot;
 }
 
-let made = 0; // for names that are unique in the page
-
-function option(className) {
-  const element = document.createElement("div");
-  element.className = className;
-  element.id = `toon-timeline-${(made += 1)}`;
-  element.setAttribute("role", "option");
-  return element;
-}
-
-/** Elements that stay the same from one drawing to the next, one for each item in sight. */
-function reuse(track, items, name, make, update) {
-  const there = (track.toonItems ??= new Map());
-  const gone = new Set(there.keys());
-  let before = track.querySelector(":scope > svg");
-  for (const item of items) {
-    const id = name(item);
-    gone.delete(id);
-    if (!there.has(id)) there.set(id, make(item));
-    const element = there.get(id);
-    // In the order of frames, which is that of reading and of what lies upon what.
-    if (before && element.previousElementSibling !== before) before.after(element);
-    if (!before && element !== track.firstElementChild) track.prepend(element);
-    before = element;
-    update(element, item);
-  }
-  for (const id of gone) {
-    there.get(id).remove();
-    there.delete(id);
-  }
-}
-
-function mark(element, classes) {
-  for (const [name, on] of Object.entries(classes)) element.classList.toggle(name, on);
-}
-
 function select({ memory, parts }, element, part, id) {
   const { selected } = memory;
   const is = selected?.part === part && selected.id === id;
   if (element.ariaSelected !== String(is)) element.ariaSelected = is;
   if (is) parts.scroll.setAttribute("aria-activedescendant", element.id);
-}
-
-function setPath(path, lines, width) {
-  if (path.getAttribute("d") !== lines) path.setAttribute("d", lines);
-  if (path.ownerSVGElement.style.width !== width) path.ownerSVGElement.style.width = width;
-}
-
-// What is set again to what it is costs a layout: too much for hundreds of keys in a drag.
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function describe(element, text) {
-  if (element.title === text) return;
-  element.title = text;
-  element.setAttribute("aria-label", text);
-}
-
-function setBackground(element, url) {
-  if (element.dataset.url === url) return; // or the picture flickers
-  element.dataset.url = url;
-  element.style.backgroundImage = url ? `url("${url}")` : "";
 }

@@ -1,14 +1,15 @@
 /** The element and its film: what it is made of, how wide a frame is, and what of it is in sight.
  * Widths are in the element's own pixels, whatever the zoom of the graph. */
 
+import { place } from "./elements.js";
 import { drawRuler, pathElement } from "./ruler.js";
 import { FPS } from "./sheet.js";
 import { drawSound } from "./sound.js";
-import { CARD, drawKeys, drawSegments, drawSketches, place } from "./tracks.js";
+import { CARD, drawKeys, drawSegments, drawSketches } from "./tracks.js";
 
 const LEFT = 8;
 const RIGHT = 64; // room for the last key's picture
-const LEAST = 0.4; // pixels a frame
+const LEAST = 0.02; // pixels a frame
 const MOST = 64;
 const SMALL = 6; // pixels a frame, to which also a short shot can be made smaller
 

@@ -29,9 +29,13 @@ export class Timeline {
     this.player = new Player(this);
     this.draw = this.draw.bind(this);
     this.take(value);
+    this.told = this.text; // as the page knows it
     this.widget = host.addWidget(node, name, type, this.element, {
       get: () => this.told,
-      set: (value) => this.take(value),
+      set: (value) => {
+        this.take(value);
+        this.told = this.text;
+      },
       minHeight: MIN_HEIGHT,
     });
     listenToPointer(this);
@@ -62,28 +66,35 @@ export class Timeline {
     this.draw();
   }
 
-  /**
-   * The value as the page is told it. For a moment after a state for undo the page takes what has
-   * changed since for a part of that state; an edit under way would have none of its own then.
-   */
-  get told() {
-    return this.underWay !== undefined && host.isSettling() ? this.underWay : this.text;
-  }
-
   /** Another sheet as the value. done: as one state for undo; else `finish` closes it. */
   edit(sheet, done = true) {
     if (!this.editable || sheet === this.sheet) return;
-    this.underWay ??= this.text;
-    this.widget.value = dump(sheet);
-    host.redraw(this.node);
+    this.before ??= this.told;
+    this.take(sheet);
     if (done) this.finish();
+    // The page would take what is under way for a part of the state before.
+    else host.onceSettled(() => this.tell());
   }
 
-  /** Closes an edit that was under way, as one state for undo, if it has changed something. */
+  /** Back to how an edit under way began. */
+  takeBack() {
+    if (this.before !== undefined) this.take(this.before);
+    this.finish();
+  }
+
+  /** Closes an edit, as one state for undo if it has changed something. */
   finish() {
-    const changed = this.underWay !== undefined && this.underWay !== this.text;
-    this.underWay = undefined;
+    this.tell();
+    const changed = this.before !== undefined && this.before !== this.told;
+    this.before = undefined;
     if (changed) host.checkpoint();
+  }
+
+  /** The page gets to know what is shown. */
+  tell() {
+    if (this.told === this.text) return;
+    this.widget.value = this.text;
+    host.redraw(this.node);
   }
 
   select(part, id, inSight = false) {
@@ -157,15 +168,22 @@ export class Timeline {
     drawTracks(this);
     drawPanel(this);
     this.player.draw();
-    const text = this.where();
-    if (parts.where.textContent !== text) parts.where.textContent = text;
+    this.drawWhere();
     this.drawLine(linked);
   }
 
+  drawWhere() {
+    const { where } = this.parts;
+    const text = this.where();
+    if (where.textContent === text) return;
+    where.textContent = text;
+    where.title = text;
+  }
+
   where() {
-    const { sheet, memory, key, sketch } = this;
+    const { sheet, memory, key, sketch, player } = this;
     if (!sheet) return "";
-    const frame = memory.cursor ?? key?.frame ?? sketch?.frame ?? null;
+    const frame = player.frame ?? memory.cursor ?? key?.frame ?? sketch?.frame ?? null;
     const at = (n) => `${(n / (sheet.fps ?? FPS)).toFixed(2)} s`;
     const of = `${sheet.length} frames, ${at(sheet.length)}`;
     return frame === null ? of : `Frame ${frame + 1}, ${at(frame)}, of ${sheet.length}`;
@@ -184,12 +202,12 @@ export class Timeline {
     const begun = !this.sheet || this.sheet.keys.length > 0; // an empty sheet is not wrong yet
     says.classList.toggle("wrong", begun && Boolean(wrong || lost.length));
     const shown = text || `${this.sheet.keys.length} keys, ready.`;
-    const relink = lost.length > 0 && !linked && !this.message;
-    if (says.dataset.shown === shown + relink) return;
-    says.dataset.shown = shown + relink;
+    const offers = lost.length > 0 && !linked && !this.message;
+    if (says.dataset.shown === shown + offers) return;
+    says.dataset.shown = shown + offers;
     says.replaceChildren(shown);
     says.title = shown;
-    if (!relink) return;
+    if (!offers) return;
     const button = Object.assign(document.createElement("button"), { type: "button" });
     button.textContent = "Find …";
     button.title = "Choose the files: they are matched by their names";
