@@ -30,7 +30,7 @@ export function listenToPointer(timeline) {
     if (!element.contains(event.relatedTarget)) delete element.dataset.captureWheel;
   });
   parts.scroll.addEventListener("scroll", () => {
-    if (!parts.scroll.clientWidth) return; // on its way out of the page
+    if (!parts.scroll.clientWidth || timeline.scrolls) return; // on its way out of the page, or back
     timeline.memory.scroll = parts.scroll.scrollLeft;
     timeline.draw();
   });

@@ -89,8 +89,7 @@ export function zoom(timeline, factor, frame) {
   const at = frame ?? (memory.scroll + parts.scroll.clientWidth / 2 - LEFT) / before;
   memory.scale = before * factor;
   memory.scale = scaleOf(timeline);
-  memory.scroll = Math.max(0, memory.scroll + at * (memory.scale - before));
-  timeline.draw();
+  scrollTo(timeline, memory.scroll + at * (memory.scale - before));
 }
 
 /** Scrolls so that a frame is in sight. */
@@ -98,11 +97,17 @@ export function reveal(timeline, frame) {
   const { parts, memory } = timeline;
   const x = LEFT + frame * scaleOf(timeline);
   const { clientWidth } = parts.scroll;
-  if (x < memory.scroll + LEFT) memory.scroll = Math.max(0, x - clientWidth / 4);
+  if (x < memory.scroll + LEFT) scrollTo(timeline, x - clientWidth / 4);
   if (x + CARD.width > memory.scroll + clientWidth) {
-    memory.scroll = x + CARD.width + LEFT - clientWidth;
+    scrollTo(timeline, x + CARD.width + LEFT - clientWidth);
   }
-  if (Math.abs(parts.scroll.scrollLeft - memory.scroll) > 1) timeline.draw();
+}
+
+/** With the next drawing, for which the page's own scrolling waits. */
+function scrollTo(timeline, left) {
+  timeline.memory.scroll = Math.max(0, left);
+  timeline.scrolls = true;
+  timeline.draw();
 }
 
 /** Zooms so that some frames fill the view. */
@@ -110,8 +115,7 @@ export function show(timeline, from, to) {
   const { parts, memory } = timeline;
   memory.scale = (parts.scroll.clientWidth - LEFT - RIGHT) / Math.max(1, to - from);
   memory.scale = scaleOf(timeline);
-  memory.scroll = Math.max(0, from * memory.scale);
-  timeline.draw();
+  scrollTo(timeline, from * memory.scale);
 }
 
 /** What plays is marked, or else the ruler's frame. */
@@ -134,6 +138,7 @@ export function drawTracks(timeline) {
     parts.scroll.scrollLeft = memory.scroll;
     memory.scroll = parts.scroll.scrollLeft; // the page does not scroll beyond the end
   }
+  timeline.scrolls = false;
   const sight = {
     first: Math.floor((memory.scroll - LEFT - CARD.width) / px),
     last: Math.ceil((memory.scroll + width) / px),

@@ -135,7 +135,10 @@ export class Timeline {
     if (what === "close") this.hidePlayer();
     if (what === "closer") zoom(this, 1.5);
     if (what === "wider") zoom(this, 1 / 1.5);
-    if (what === "fit") Object.assign(this.memory, { scale: null, scroll: 0 });
+    if (what === "fit") {
+      Object.assign(this.memory, { scale: null, scroll: 0 });
+      this.scrolls = true;
+    }
     this.draw();
   }
 

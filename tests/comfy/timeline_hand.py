@@ -184,13 +184,14 @@ class Hand:
 
     def frame_width(self, n: int = 0) -> float:
         """Pixels of the screen that a frame has."""
-        first, *_, last = self.sheet(n)["keys"]
-        boxes = self.browser.evaluate(
-            """([css, n, ids]) => ids.map(id => document.querySelectorAll(css)[n]
-                .querySelector(`[data-key="${id}"]`).getBoundingClientRect().x)""",
-            [CSS, n, [first["id"], last["id"]]],
+        places = self.browser.evaluate(
+            """([css, n]) => [...document.querySelectorAll(css)[n].querySelectorAll('[data-key]')]
+                .map(card => [card.dataset.key, card.getBoundingClientRect().x])""",
+            [CSS, n],
         )
-        return float(boxes[1] - boxes[0]) / (last["frame"] - first["frame"])
+        frames = {key["id"]: key["frame"] for key in self.sheet(n)["keys"]}
+        (first, left), *_, (last, right) = places
+        return float(right - left) / (frames[last] - frames[first])
 
     def drag(
         self,
