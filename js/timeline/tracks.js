@@ -21,7 +21,7 @@ export function drawKeys({ timeline, x, sight }) {
     const next = all[i + 1] ? begin(all[i + 1][0]) : Infinity;
     const last = group.at(-1).key.frame;
     if (last < sight.first || group[0].key.frame > sight.last) continue;
-    if (group.length > 1) notches.push(...group.map((one) => `M${begin(one) + 1} 0V5`));
+    if (group.length > 1) notches.push(...apart(group.map(begin)));
     seen.push({ group, room: next - begin(group[0]) - 2 });
     // The selected one stands out of its stack, in its place.
     const own = group.length > 1 && group.find(({ key }) => key.id === chosen);
@@ -51,6 +51,13 @@ export function drawKeys({ timeline, x, sight }) {
     describe(card, told.join(", "));
   });
   setPath(parts.notches, notches.join(""), parts.film.style.width);
+}
+
+/** A notch for each key of a stack, as far as they can be told apart. */
+function apart(places) {
+  let last = -Infinity;
+  const seen = places.filter((at) => at - last >= 2.5 && ((last = at), true));
+  return seen.map((at) => `M${(at + 1).toFixed(1)} 0V5`);
 }
 
 function drawStack(card, group) {

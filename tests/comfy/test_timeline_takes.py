@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from headless import Headless
 
 
+PLAYER = f"document.querySelector('{CSS}').toonTimeline.player"
+
+
+def write_sound(path: Path) -> None:
+    """A second of silence and one of sound."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000) + b"\x00\x60\x00\xa0" * 4000)
+
+
 def test_states_of_segments(hand: Hand) -> None:
     """Told by the node itself, or by one that it gives its sheet to."""
     states = ({"from": "a", "state": "made"}, {"from": "b", "state": "failed"})
@@ -45,12 +57,7 @@ def test_states_of_segments(hand: Hand) -> None:
 
 
 def test_sound_is_drawn_where_it_is_heard(hand: Hand, server: Headless) -> None:
-    """A second of silence and one of sound, half a second into the shot."""
-    with wave.open(str(server.base / "input" / "late.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(bytes(16000) + b"\x00\x60\x00\xa0" * 4000)
+    write_sound(server.base / "input" / "late.wav")
     hand.load(sheet(audio={"file": "late.wav", "offset": -0.5}))
     path = f"document.querySelector('{CSS} .sound path')?.getAttribute('d')"
     hand.until(f"() => {path}?.match(/v2[0-9]/)")
@@ -166,6 +173,23 @@ def test_it_plays_what_is_made_at_the_sheets_rate(hand: Hand, server: Headless) 
     hand.until(f"() => ({TELLS})() === '6 · take 1 of 3'")  # timed anew, from the take
     top = f"() => parseFloat(document.querySelector('{CSS} .stage img').style.top)"
     hand.until(f"() => ({top})() < -400")
+
+
+def test_the_sound_goes_with_the_film(hand: Hand, server: Headless) -> None:
+    write_sound(server.base / "input" / "late.wav")
+    hand.load({**unlocked(), "audio": {"file": "late.wav", "offset": 0.25}})
+    hand.press("Space")  # nothing has the keyboard
+    assert not hand.browser.evaluate(f"() => {PLAYER}.plays")
+    hand.click("[data-segment=b]")
+    hand.press("Space")
+    hand.until(f"() => {PLAYER}.sound.audio?.currentTime > 0.3")
+    apart = f"""() => {{ const {{frame, sound: {{audio}}}} = {PLAYER}
+        return Math.abs((frame + 0.5) / 24 - 0.25 - audio.currentTime) }}"""
+    assert hand.browser.evaluate(apart) < 0.3
+    paused = f"() => {PLAYER}.sound.audio.paused"
+    assert not hand.browser.evaluate(paused)
+    hand.press("Space")
+    hand.until(paused)
 
 
 def test_a_rendered_frame_becomes_a_key(hand: Hand, server: Headless) -> None:
