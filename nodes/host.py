@@ -149,6 +149,10 @@ def stop_if_cancelled() -> None:
     mm.throw_exception_if_processing_interrupted()
 
 
+def is_cancel(error: BaseException) -> bool:
+    return isinstance(error, mm.InterruptProcessingException)
+
+
 # By node: the last prompt it ran in, and its lines there with their level.
 _said: dict[str, tuple[str, list[tuple[int, str]]]] = {}
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import comfy.utils
 import folder_paths
-import latent_preview
 import numpy as np
 import torch
 from comfy_api.latest import InputImpl, io
@@ -23,8 +20,8 @@ from torch import Tensor
 
 from ..toon_core.shots.identity import file_digest
 from ..toon_core.shots.movie import made_sound
-from ..toon_core.shots.render import MAKING, MOVIE, frame_name, render
-from ..toon_core.shots.sheet import Key, Sheet
+from ..toon_core.shots.render import MOVIE, frame_name, render
+from ..toon_core.shots.sheet import Sheet
 from ..toon_core.shots.shot import Shot
 from ..toon_core.shots.takes import Takes
 from . import host, recipe, sheets
@@ -33,6 +30,7 @@ from .model_identity import identity_of
 from .model_sampling import sampling_of
 from .schema import BETWEEN, CARTOON, schema
 from .shot_maker import ComfyMaker
+from .shot_progress import ShotProgress
 from .sketch_patch import sketches_of
 from .types import (
     AutoencoderType,
@@ -119,46 +117,20 @@ class ToonRenderShot(io.ComfyNode):
             clip_vision=clip_vision,
         )
         shot = Shot.of(loaded.sheet, loaded.drawings, maker)
-        show = _Progress(model, loaded.node)
-        report = render(shot, maker, takes, place, show, best_take, _sound(audio, loaded.sheet))
-        show.states({s["from"]: ("made", s["take"]) for s in report["segments"] if s["take"]})
+        sound = _sound(audio, loaded.sheet)
+        show = ShotProgress(model, loaded, shot, takes, place_of(place))
+        show.start()
+        try:
+            report = render(shot, maker, takes, place, show, best_take, sound)
+        except BaseException as error:
+            show.stop(failed=not host.is_cancel(error))
+            raise
+        shown = show.done(report, sound)
         _tell(report)
         frames = _read_frames(place, report["frames"])
         movie = InputImpl.VideoFromFile(str(_kept(place / MOVIE)))
-        return io.NodeOutput(frames, movie, json.dumps(report, ensure_ascii=False))
-
-
-class _Progress:
-    """The bar of the whole shot, a preview of the segment at work, the time that is left, the
-    states of segments on the timeline, and cancelling at each step."""
-
-    def __init__(self, model: Any, timeline: str) -> None:
-        self._timeline = timeline
-        self._bar = comfy.utils.ProgressBar(1000)
-        self._previewer = latent_preview.get_previewer(
-            model.load_device, native(model).latent_format
-        )
-        self._begin, self._key = time.monotonic(), ""
-
-    def __call__(self, part: float, key: Key, x0: Tensor | None) -> None:
-        host.stop_if_cancelled()
-        picture = None
-        if self._previewer is not None and x0 is not None:
-            picture = self._previewer.decode_latent_to_preview_image("JPEG", x0)
-        self._bar.update_absolute(round(1000 * part), 1000, picture)
-        if key.id != self._key:
-            self._key = key.id
-            gone = time.monotonic() - self._begin
-            left = f", {gone / part * (1 - part):.0f} s left" if part > 0 else ""
-            host.say(f"From key {key.id!r}{left}")
-            if x0 is None and part < MAKING:
-                self.states({key.id: ("at work", None)})
-
-    def states(self, found: Mapping[str, tuple[str, str | None]]) -> None:
-        """By key, of the segments that begin there: what is shown of them on the timeline."""
-        if self._timeline:
-            told = [{"from": k, "state": s, "take": take} for k, (s, take) in found.items()]
-            host.send_output(self._timeline, {"toon_timeline": [{"segments": told}]})
+        # As its own output too: a page that is opened later is told again by the cached node.
+        return io.NodeOutput(frames, movie, json.dumps(report, ensure_ascii=False), ui=shown)
 
 
 def _kept(movie: Path) -> Path:

@@ -24,12 +24,13 @@ EMPTY: dict[str, Any] = {"version": 1, "length": 24, "keys": []}
 
 @dataclass(frozen=True)
 class LoadedSheet:
-    """A checked sheet with the pictures that it names, and the node of the timeline that shows it,
-    if any."""
+    """A checked sheet with the pictures that it names; the node of the timeline that shows it, if
+    any, and the text that stands there."""
 
     sheet: Sheet
     drawings: Drawings
     node: str = ""
+    text: str = ""
 
 
 def load_sheet(sheet: Sheet, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
@@ -49,7 +50,8 @@ def given(sheet: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedS
     if isinstance(sheet, LoadedSheet):
         if images is None and sketches is None:
             return sheet
-        return replace(load_sheet(sheet.sheet, images, sketches), node=sheet.node)
+        drawings = load_sheet(sheet.sheet, images, sketches).drawings
+        return replace(sheet, drawings=drawings)
     return load_sheet(document(sheet), images, sketches)
 
 

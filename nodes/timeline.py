@@ -61,6 +61,7 @@ class ToonEditTimeline(io.ComfyNode):
         cls, sheet: Any, images: Tensor | None = None, sketches: Tensor | None = None
     ) -> io.NodeOutput:
         loaded = sheets.given(sheet, images, sketches)
-        loaded = replace(loaded, node=str(cls.hidden.unique_id or ""))
+        text = sheet if isinstance(sheet, str) else json.dumps(loaded.sheet.to_json())
+        loaded = replace(loaded, node=str(cls.hidden.unique_id or ""), text=text)
         keys = sheets.key_images(loaded)
         return io.NodeOutput(loaded, keys, loaded.sheet.fps, loaded.sheet.length)

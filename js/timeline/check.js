@@ -79,17 +79,28 @@ const starts = (sheet, index) =>
 
 function aboutSketches(sheet) {
   const seen = new Set();
-  return firstOf(sheet.sketches ?? [], ({ frame }) => {
-    const at = `The sketch on frame ${frame + 1}`;
-    if (frame >= sheet.length) return `${at} lies behind the last frame, ${sheet.length}.`;
-    const index = sheet.keys.findLastIndex((key) => key.frame <= frame);
-    const key = sheet.keys[index];
-    if (key.frame === frame) return `${at} is on a key, which is a drawing already.`;
-    if (!isDrawn(sheet, index)) return `${at}: the key is held there and nothing is drawn.`;
-    const drawing = starts(sheet, index).filter((start) => start <= frame - key.frame).length - 1;
-    if (drawing === 0) return `${at}: ${named(key)} is still shown there.`;
-    if (seen.has(`${index} ${drawing}`)) return `${at} is for a drawing that has one already.`;
-    seen.add(`${index} ${drawing}`);
-    return "";
-  });
+  return firstOf(sheet.sketches ?? [], ({ frame }) => aboutSketch(sheet, frame, seen));
+}
+
+/** seen: drawings that have a sketch; this one's joins them. */
+function aboutSketch(sheet, frame, seen) {
+  const at = `The sketch on frame ${frame + 1}`;
+  if (frame >= sheet.length) return `${at} lies behind the last frame, ${sheet.length}.`;
+  const index = sheet.keys.findLastIndex((key) => key.frame <= frame);
+  const key = sheet.keys[index];
+  if (key.frame === frame) return `${at} is on a key, which is a drawing already.`;
+  if (!isDrawn(sheet, index)) return `${at}: the key is held there and nothing is drawn.`;
+  const drawing = starts(sheet, index).filter((start) => start <= frame - key.frame).length - 1;
+  if (drawing === 0) return `${at}: ${named(key)} is still shown there.`;
+  if (seen.has(`${index} ${drawing}`)) return `${at} is for a drawing that has one already.`;
+  seen.add(`${index} ${drawing}`);
+  return "";
+}
+
+/** Whether there is a drawing on a frame that no sketch leads yet. */
+export function mayCarrySketch(sheet, frame) {
+  if (!sheet.keys.length || sheet.keys[0].frame > frame) return false;
+  const seen = new Set();
+  for (const one of sheet.sketches ?? []) aboutSketch(sheet, one.frame, seen);
+  return !aboutSketch(sheet, frame, seen);
 }

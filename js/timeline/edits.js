@@ -43,30 +43,6 @@ export function setLength(sheet, length) {
   return next === sheet.length ? sheet : { ...sheet, length: next };
 }
 
-/**
- * New keys for pictures, the first on `frame` or the next free one, the others `apart` behind each
- * other. The first of a sheet begins it; the sheet grows where they need it.
- */
-export function addKeys(sheet, images, frame, apart) {
-  let next = sheet;
-  for (const [i, image] of images.entries()) {
-    const taken = new Set(next.keys.map((key) => key.frame));
-    let at = next.keys.length ? frame + i * apart : 0;
-    while (taken.has(at)) at += 1;
-    const keys = inOrder([...next.keys, { id: newId(next), frame: at, image }]);
-    next = { ...next, keys, length: Math.max(next.length, at + 1) };
-  }
-  return next === sheet ? sheet : tidy(next);
-}
-
-function newId(sheet) {
-  for (;;) {
-    // Never a number of the place: a name that comes back would bring an old segment's seed.
-    const id = `k${Math.random().toString(36).slice(2, 8)}`;
-    if (!keyOf(sheet, id)) return id;
-  }
-}
-
 /** Without a key and its segment. What is first then begins the shot. */
 export function removeKey(sheet, id) {
   const index = indexOf(sheet, id);
@@ -122,13 +98,13 @@ export function toggleBreakdown(sheet, id) {
   return setKey(sheet, id, { kind: is ? undefined : "breakdown" });
 }
 
-function merged(item, fields) {
+export function merged(item, fields) {
   const all = { ...item, ...fields };
   for (const name of Object.keys(fields)) if (fields[name] === undefined) delete all[name];
   return all;
 }
 
-const withSegments = (sheet, segments) =>
+export const withSegments = (sheet, segments) =>
   withList(sheet, "segments", segments.filter((one) => Object.keys(one).length > 1));
 
 function withList(sheet, name, list) {
@@ -136,7 +112,7 @@ function withList(sheet, name, list) {
 }
 
 /** After the last key nothing is drawn, and a sheet that says otherwise is refused. */
-function tidy(sheet) {
+export function tidy(sheet) {
   const last = sheet.keys.findIndex((_, i) => isLast(sheet, i));
   if (last < 0 || sheet.loop || !sheet.segments) return sheet;
   const { id } = sheet.keys[last];

@@ -1,9 +1,8 @@
-/** The pointer: selecting, dragging, the wheel, and pictures that are dropped or pasted. */
+/** The pointer: selecting, dragging and the wheel. Pictures that are dropped: clipboard.js. */
 
 import { moveKey, moveSketch, setLength } from "./edits.js";
 import * as host from "./host.js";
-import { picturesIn } from "./pictures.js";
-import { frameAt, scaleOf, zoom } from "./view.js";
+import { frameAt, scaleOf, show, zoom } from "./view.js";
 
 const EDGE = 24; // pixels from the side at which a drag scrolls on
 
@@ -31,14 +30,13 @@ export function listenToPointer(timeline) {
     if (!element.contains(event.relatedTarget)) delete element.dataset.captureWheel;
   });
   parts.scroll.addEventListener("scroll", () => {
-    if (!parts.scroll.clientWidth) return; // on its way out of the page
+    if (!parts.scroll.clientWidth || timeline.scrolls) return; // on its way out of the page, or back
     timeline.memory.scroll = parts.scroll.scrollLeft;
     timeline.draw();
   });
-  listenToFiles(timeline, on);
 }
 
-const FIELDS = "input, select, textarea, button, label, .panel";
+const FIELDS = "input, select, textarea, button, label, .panel, .player";
 
 /** No preventDefault here: it would suppress mouseup, with which the page takes its undo states. */
 function press(timeline, event) {
@@ -60,6 +58,12 @@ function dragOf(timeline, event) {
   const at = frameAt(timeline, event);
   const hit = (name) => event.target.closest(`[data-${name}]`)?.dataset[name];
   const held = (frame, change) => ({ sheet, text: timeline.text, grip: at - frame, change });
+  const stack = hit("from");
+  if (stack !== undefined) {
+    const [from, to] = [stack, hit("to")].map(Number);
+    show(timeline, from, to);
+    return null;
+  }
   const key = hit("key");
   if (key !== undefined) {
     timeline.select("key", key);
@@ -81,12 +85,15 @@ function dragOf(timeline, event) {
     });
   }
   if (hit("end") !== undefined) return held(sheet.length, setLength);
-  if (!event.target.closest(".ruler")) {
+  const row = event.target.closest(".sketches") ? "sketches" : "keys";
+  if (row === "keys" && !event.target.closest(".ruler")) {
     timeline.select(null);
     return null;
   }
+  timeline.player.stop();
   const look = (frame) => {
-    memory.selected = null;
+    timeline.select(null);
+    memory.row = row;
     memory.cursor = Math.min(Math.max(Math.floor(frame), 0), sheet.length - 1);
     timeline.draw();
   };
@@ -102,7 +109,7 @@ function pull(timeline, event) {
   if (drag.look) return drag.look(at);
   const frame = Math.round(at - drag.grip);
   const next = drag.change(drag.sheet, frame, event.shiftKey);
-  if (next === drag.sheet) timeline.widget.value = drag.text;
+  if (next === drag.sheet) timeline.take(drag.text);
   else timeline.edit(next, false);
   return undefined;
 }
@@ -111,14 +118,14 @@ function release(timeline) {
   const { drag } = timeline;
   timeline.drag = null;
   timeline.draw();
-  if (drag?.change && drag.text !== timeline.text) host.checkpoint();
+  if (drag?.change) timeline.finish();
 }
 
 /** Back to where a drag began; true where there was one. */
 export function cancelDrag(timeline) {
   const { drag } = timeline;
   timeline.drag = null;
-  if (drag?.change) timeline.widget.value = drag.text;
+  if (drag?.change) timeline.takeBack();
   return Boolean(drag);
 }
 
@@ -153,44 +160,3 @@ function turn(timeline, event) {
   }
   return undefined;
 }
-
-function listenToFiles(timeline, on) {
-  const { element } = timeline;
-  const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  on("dragover", (event) => {
-    if (!carries(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    element.classList.add("dropping");
-  });
-  on("dragleave", () => element.classList.remove("dropping"));
-  on("drop", (event) => {
-    element.classList.remove("dropping");
-    const files = picturesIn(event.dataTransfer);
-    if (!files.length) return; // a workflow file, for one, is the page's
-    event.preventDefault();
-    event.stopPropagation();
-    const onFilm = timeline.sheet && event.target.closest(".scroll");
-    timeline.addPictures(files, onFilm ? Math.floor(frameAt(timeline, event)) : undefined);
-  });
-  timeline.paste = (event) => {
-    const files = picturesIn(event.clipboardData);
-    if (!files.length) return; // nodes, for one, are the page's
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    timeline.addPictures(files);
-  };
-  element.toonTimeline = timeline;
-}
-
-// A paste goes to the page's body where no text is selected, so the element would not hear of it.
-// It is taken only from the keyboard's own timeline.
-document.addEventListener(
-  "paste",
-  (event) => {
-    const element = document.activeElement?.closest?.(".toon-timeline");
-    if (document.activeElement?.matches?.("input, textarea")) return;
-    element?.toonTimeline?.paste(event);
-  },
-  true,
-);

@@ -31,6 +31,18 @@ export function addWidget(node, name, type, element, { get, set, minHeight }) {
 export function checkpoint() {
   app.canvas?.emitBeforeChange?.();
   app.canvas?.emitAfterChange?.();
+  settled = performance.now() + SETTLING;
+}
+
+// 1.49 to 1.58: 50 ms after a state the page makes whatever has changed since a part of it.
+const SETTLING = 80;
+let settled = 0;
+
+/** Calls `then` at once, or when a state for undo is closed. */
+export function onceSettled(then) {
+  const wait = settled - performance.now();
+  if (wait > 0) setTimeout(then, wait);
+  else then();
 }
 
 export function redraw(node) {

@@ -2,8 +2,10 @@
 
 import * as edits from "./edits.js";
 import { cancelDrag } from "./gestures.js";
-import { reveal } from "./view.js";
+import { makeKey } from "./intake.js";
 import { indexOf } from "./sheet.js";
+import { flip, toggleLock } from "./takes.js";
+import { reveal } from "./view.js";
 
 const FIELDS = "input, textarea, select";
 const THE_PAGES = /^(Tab|F\d+|Shift|Control|Alt|Meta)$/;
@@ -26,22 +28,23 @@ export function listenToKeys(timeline) {
 }
 
 const move = (by) => (timeline, event) => {
-  const { sheet, memory, key, sketch } = timeline;
+  const { sheet, memory, key, sketch, player } = timeline;
+  if (player.plays || memory.cursor !== null) return player.step(by * (event.shiftKey ? 10 : 1));
   const far = by * (event.shiftKey ? 10 : 1);
   if (key) {
     timeline.edit(edits.moveKey(sheet, key.id, key.frame + far));
     reveal(timeline, timeline.key.frame);
   } else if (sketch) {
     const next = edits.moveSketch(sheet, sketch.frame, sketch.frame + far);
-    if (next === sheet) return;
+    if (next === sheet) return undefined;
     memory.selected = { part: "sketch", id: String(sketch.frame + far) };
     timeline.edit(next);
   } else {
-    const at = (memory.cursor ?? (by > 0 ? -1 : 1)) + far;
-    memory.cursor = Math.min(Math.max(at, 0), sheet.length - 1);
+    memory.cursor = Math.min(Math.max(by > 0 ? far - 1 : 0, 0), sheet.length - 1);
     reveal(timeline, memory.cursor);
   }
   timeline.draw();
+  return undefined;
 };
 
 const go = (pick) => (timeline) => {
@@ -63,7 +66,7 @@ const expose = (exposure) => change((sheet, id) => edits.setSegment(sheet, id, {
 const longer = change((sheet, id) => edits.changeExposure(sheet, id, 1));
 const shorter = change((sheet, id) => edits.changeExposure(sheet, id, -1));
 
-function remove(timeline) {
+export function removeSelected(timeline) {
   const { sheet, memory, key, sketch } = timeline;
   if (sketch) timeline.edit(edits.removeSketch(sheet, sketch.frame));
   if (!key || memory.selected.part !== "key") return;
@@ -95,8 +98,8 @@ const ACTS = {
   ">": after,
   Home: go(() => 0),
   End: go((_, last) => last),
-  Delete: remove,
-  Backspace: remove,
+  Delete: removeSelected,
+  Backspace: removeSelected,
   "+": longer,
   "=": longer,
   "-": shorter,
@@ -109,5 +112,9 @@ const ACTS = {
   b: change(edits.toggleBreakdown),
   Enter: (timeline) => timeline.parts.panel.querySelector(FIELDS)?.focus({ preventScroll: true }),
   Escape: leave,
-  " ": () => {}, // the page would take hold of the graph
+  " ": ({ player }) => player.toggle(),
+  "[": (timeline) => flip(timeline, -1),
+  "]": (timeline) => flip(timeline, 1),
+  l: toggleLock,
+  m: (timeline) => void makeKey(timeline),
 };

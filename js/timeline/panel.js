@@ -2,8 +2,9 @@
 
 import { setKey, setSketch } from "./edits.js";
 import { KEY, SEGMENT, SHOT, SKETCH } from "./fields.js";
-import * as host from "./host.js";
+import { choose, replacePicture } from "./intake.js";
 import { CHARTS, indexOf, isDrawn, places } from "./sheet.js";
+import { drawTakes, takesRow } from "./takes.js";
 
 /** Fields are made when the selection changes; else only their values are, so that nothing is
  * taken from under somebody's fingers. */
@@ -24,6 +25,7 @@ export function drawPanel(timeline) {
   }
   for (const { input, one, id } of panel.toonInputs) show(input, one, sheet, id);
   drawSpacing(timeline);
+  drawTakes(timeline);
 }
 
 function groupsOf(timeline) {
@@ -49,6 +51,7 @@ function groupsOf(timeline) {
 function fieldset(timeline, { legend, fields, id }) {
   const set = document.createElement("fieldset");
   set.append(Object.assign(document.createElement("legend"), { textContent: legend }));
+  if (fields === SEGMENT) set.append(takesRow(timeline));
   for (const one of fields) {
     const label = document.createElement("label");
     label.className = one.wide ? "wide" : one.input;
@@ -96,11 +99,9 @@ function offers(one, input) {
 /** The value changes with every letter, since the graph may be queued before the field is left; one
  * state for undo is made when it is. */
 function listen(timeline, input, one, id) {
-  let before = null;
   const write = () => {
     // A field that goes with its selection may still say that it has changed.
     if (!timeline.parts.panel.toonInputs.some((other) => other.input === input)) return;
-    before ??= timeline.text;
     const value = one.understand(one.input === "check" ? input.checked : input.value);
     input.setCustomValidity(value === null ? "not understood" : "");
     if (value !== null) timeline.edit(one.set(timeline.sheet, id, value), false);
@@ -110,8 +111,7 @@ function listen(timeline, input, one, id) {
   input.addEventListener("change", () => {
     write();
     delete input.dataset.shown; // a number out of range becomes one within
-    if (before !== null && before !== timeline.text) host.checkpoint();
-    before = null;
+    timeline.finish();
     timeline.draw();
   });
 }
@@ -140,7 +140,7 @@ function replaceButton(timeline, change) {
   button.title = "Another picture from a file";
   button.addEventListener("click", () => {
     const put = (image) => change(timeline.sheet, image);
-    timeline.choose((files) => timeline.replacePicture(files, put), false);
+    choose(timeline, (files) => replacePicture(timeline, files, put), false);
   });
   return button;
 }

@@ -2,21 +2,23 @@
 
 import { api } from "../../../scripts/api.js";
 
-const FOLDER = "keys"; // below the input folder, for what is dropped and pasted
+const KEYS = "keys"; // below the input folder, for what is dropped and pasted
 const THROUGH = ["ImageBatch", "BatchImagesNode", "Reroute"]; // that pass pictures on in order
 
-/** Of a file below the input folder. */
-export function viewAddress(file) {
-  if (!addresses.has(file)) addresses.set(file, addressOf(file));
-  return addresses.get(file);
-}
-
-const addresses = new Map();
-
-function addressOf(file) {
+/** Of a file below ComfyUI's input folder, or that for output; more: of the query. */
+export function viewAddress(file, type = "input", more = {}) {
   const cut = file.lastIndexOf("/");
   const names = { filename: file.slice(cut + 1), subfolder: cut < 0 ? "" : file.slice(0, cut) };
-  return `/view?${new URLSearchParams({ ...names, type: "input" })}`;
+  return `/view?${new URLSearchParams({ ...names, type, ...more })}`;
+}
+
+const urls = new Map(); // of hundreds of keys, at every drawing
+
+/** The same as an address for the page's elements. */
+export function urlOf(file, type, more) {
+  if (type) return api.apiURL(viewAddress(file, type, more));
+  if (!urls.has(file)) urls.set(file, api.apiURL(viewAddress(file)));
+  return urls.get(file);
 }
 
 /**
@@ -30,7 +32,7 @@ export function pictureUrl(timeline, image, input = "images") {
   return url;
 }
 
-const fileUrl = (file) => (file && typeof file === "string" ? api.apiURL(viewAddress(file)) : "");
+const fileUrl = (file) => (file && typeof file === "string" ? urlOf(file) : "");
 
 function batchUrls(node, name) {
   const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;
@@ -77,17 +79,17 @@ export const picturesIn = (transfer) =>
   [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
 
 /** Sends pictures to the server, in order -> their names below the input folder. */
-export async function upload(files) {
+export async function upload(files, folder = KEYS) {
   const names = [];
   for (const file of files) {
     const body = new FormData();
     body.append("image", file, file.name || "pasted.png");
-    body.append("subfolder", FOLDER);
+    body.append("subfolder", folder);
     const answer = await api.fetchApi("/upload/image", { method: "POST", body });
     if (!answer.ok) throw new Error(`${file.name}: the server answered ${answer.status}`);
     const { name, subfolder } = await answer.json();
     names.push(subfolder ? `${subfolder}/${name}` : name);
-    known.delete(api.apiURL(viewAddress(names.at(-1))));
+    known.delete(urlOf(names.at(-1)));
   }
   return names;
 }
@@ -98,7 +100,7 @@ export const baseName = (file) => String(file).split("/").at(-1).toLowerCase();
 export function missingIn(timeline) {
   const { keys, sketches } = timeline.sheet;
   const lost = ({ image }) =>
-    typeof image === "string" && isMissing(api.apiURL(viewAddress(image)));
+    typeof image === "string" && isMissing(urlOf(image));
   return [...keys, ...(sketches ?? [])].filter(lost);
 }
 

@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 22;
 const ROOM = 48; // pixels that a label needs
 const ROOM_OF_SECONDS = 64; // and one that also tells the second
+const CLOSEST = 8; // from one second's line to the next
 
 /** A path in an element of its own above a track. */
 export function pathElement(track, className) {
@@ -18,7 +19,7 @@ export function pathElement(track, className) {
 export function labelStep(px, fps) {
   const second = Math.max(1, Math.round(fps));
   const within = [1, 2, 3, 4, 6, 8, 12].filter((n) => second % n === 0 && n < second);
-  const steps = [...within, ...[1, 2, 5, 10, 20, 30, 60, 120, 300].map((n) => n * second)];
+  const steps = [...within, ...[1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200].map((n) => n * second)];
   const fits = (step) => step * px >= (step < second ? ROOM : ROOM_OF_SECONDS);
   return steps.find(fits) ?? steps.at(-1);
 }
@@ -36,8 +37,9 @@ export function drawRuler(svg, { x, px, sight, length, fps }) {
     if (frame % second === 0) continue;
     ticks.push(`M${at} ${frame % step ? HEIGHT - 4 : HEIGHT - 8}V${HEIGHT}`);
   }
-  for (let frame = Math.ceil(first / second) * second; frame <= last; frame += second) {
-    seconds.push(`M${x(frame) + 0.5} 3V${HEIGHT}`);
+  const thin = second * Math.max(1, Math.round(CLOSEST / (second * px)));
+  for (let frame = Math.ceil(first / thin) * thin; frame <= last; frame += thin) {
+    seconds.push(`M${x(frame) + 0.5} ${frame % step ? HEIGHT - 8 : 3}V${HEIGHT}`);
   }
   const labels = [];
   for (let frame = Math.ceil(first / step) * step; frame <= last; frame += step) {

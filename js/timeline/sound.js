@@ -35,26 +35,39 @@ async function listen(file) {
   });
 }
 
+/** Of the sheet's file, or else of sound that came to Toon Render Shot over a link:
+ * {name, peaks, rate: of them a second, offset}; null for a shot without. */
+function soundOf({ sheet, memory, draw }) {
+  const { file, offset = 0 } = sheet.audio ?? {};
+  if (typeof file === "string") return { name: file, peaks: peaksOf(file, draw) ?? [], rate: PEAKS, offset };
+  const { peaks, rate } = memory.rendered ?? {};
+  if (!Array.isArray(peaks) || !(rate > 0)) return null;
+  if (!linked.has(peaks)) linked.set(peaks, peaks.map((most) => most / 255));
+  return { name: "Sound of Toon Render Shot", peaks: linked.get(peaks), rate, offset: 0 };
+}
+
+const linked = new WeakMap();
+
 export function drawSound(svg, { timeline, x, px, sight }) {
-  const { audio, fps, length } = timeline.sheet;
-  const shown = typeof audio?.file === "string";
-  svg.toggleAttribute("hidden", !shown);
-  if (!shown) return;
+  const { fps, length } = timeline.sheet;
+  const sound = soundOf(timeline);
+  svg.toggleAttribute("hidden", !sound);
+  if (!sound) return;
   svg.setAttribute("width", x(length));
-  const peaks = peaksOf(audio.file, timeline.draw) ?? [];
-  const perFrame = PEAKS / (fps ?? FPS);
+  const { peaks, rate, offset } = sound;
+  const perFrame = rate / (fps ?? FPS);
   const wide = Math.max(2, px / 4); // pixels between two lines
   const lines = [];
   const from = x(Math.max(0, sight.first));
   for (let at = from; at < x(Math.min(length, sight.last + 1)); at += wide) {
     const frame = (at - x(0)) / px;
-    const second = frame / (fps ?? FPS) - (audio.offset ?? 0);
-    const begin = Math.floor(second * PEAKS);
+    const second = frame / (fps ?? FPS) - offset;
+    const begin = Math.floor(second * rate);
     const end = Math.max(begin + 1, Math.ceil(begin + (wide / px) * perFrame));
     const loud = Math.max(0, ...peaks.slice(Math.max(0, begin), Math.max(0, end)));
     const half = Math.max(0.5, (loud * HEIGHT) / 2);
     lines.push(`M${at.toFixed(1)} ${HEIGHT / 2 - half}v${2 * half}`);
   }
   svg.innerHTML = `<title></title><path d="${lines.join("")}"/>`;
-  svg.firstChild.textContent = audio.file;
+  svg.firstChild.textContent = sound.name;
 }

@@ -1,32 +1,48 @@
-/** What lies on the film: keys, segments, sketches. Only what is in sight stands in the page, and
- * its elements stay the same from one drawing to the next. */
+/** What lies on the film: keys, segments, sketches. Only what is in sight stands in the page. */
 
+import { groups } from "./crowd.js";
+import { describe, mark, option, place, reuse, setBackground, setPath, write } from "./elements.js";
 import { isMissing, pictureUrl } from "./pictures.js";
 import { stateOf } from "./progress.js";
 import { drawingStarts, endOf, exposureOf, isDrawn, isLast, segmentOf } from "./sheet.js";
 
 export const CARD = { width: 60, least: 18 }; // pixels of a key's picture
 
-export function place(element, left, width) {
-  element.style.left = `${left}px`;
-  element.style.width = `${width}px`;
-}
-
 export function drawKeys({ timeline, x, sight }) {
-  const { parts, sheet } = timeline;
-  const seen = sheet.keys
-    .map((key, index) => ({ key, index }))
-    .filter(({ key }) => key.frame >= sight.first && key.frame <= sight.last);
-  reuse(parts.keys, seen, ({ key }) => key.id, makeCard, (card, { key, index }) => {
-    const next = isLast(sheet, index) ? Infinity : sheet.keys[index + 1].frame;
-    const room = x(next) - x(key.frame) - 2;
+  const { parts, sheet, memory } = timeline;
+  const keys = sheet.keys.map((key, index) => ({ key, index }));
+  const begin = ({ key }) => x(key.frame);
+  const end = ({ index }) => (isLast(sheet, index) ? Infinity : x(sheet.keys[index + 1].frame));
+  const all = groups(keys, begin, end);
+  const chosen = memory.selected?.part === "key" ? memory.selected.id : null;
+  const seen = [];
+  const notches = [];
+  for (const [i, group] of all.entries()) {
+    const next = all[i + 1] ? begin(all[i + 1][0]) : Infinity;
+    const last = group.at(-1).key.frame;
+    if (last < sight.first || group[0].key.frame > sight.last) continue;
+    if (group.length > 1) notches.push(...apart(group.map(begin)));
+    seen.push({ group, room: next - begin(group[0]) - 2 });
+    // The selected one stands out of its stack, in its place.
+    const own = group.length > 1 && group.find(({ key }) => key.id === chosen);
+    if (own) seen.push({ group: [own], room: CARD.least });
+  }
+  const name = ({ group }) => (group.length > 1 ? `stack of ${group[0].key.id}` : group[0].key.id);
+  reuse(parts.keys, seen, name, makeCard, (card, { group, room }) => {
+    const [{ key, index }] = group;
     place(card, x(key.frame), Math.max(CARD.least, Math.min(CARD.width, room)));
     const url = pictureUrl(timeline, key.image);
     const missing = url !== "" && isMissing(url);
-    mark(card, { breakdown: key.kind === "breakdown", noted: Boolean(key.note), missing });
-    select(timeline, card, "key", key.id);
+    const many = group.length > 1;
+    mark(card, { breakdown: !many && key.kind === "breakdown", noted: !many && Boolean(key.note) });
+    mark(card, { missing, stack: many });
     setBackground(card.firstChild, missing ? "" : url);
     write(card.firstChild, missing ? "missing" : url ? "" : String(key.image ?? "?"));
+    if (many) {
+      drawStack(card, group);
+      return;
+    }
+    select(timeline, card, "key", key.id);
     write(card.lastChild, String(key.frame + 1));
     const kind = key.kind === "breakdown" ? "Breakdown" : "Key";
     const told = [`${kind} ${index + 1}, frame ${key.frame + 1}`, `picture ${key.image ?? "none"}`];
@@ -34,23 +50,53 @@ export function drawKeys({ timeline, x, sight }) {
     if (key.note) told.push(key.note);
     describe(card, told.join(", "));
   });
+  setPath(parts.notches, notches.join(""), parts.film.style.width);
 }
 
-function makeCard({ key }) {
-  const card = option("card", key.id);
-  card.dataset.key = key.id;
+/** A notch for each key of a stack, as far as they can be told apart. */
+function apart(places) {
+  let last = -Infinity;
+  const seen = places.filter((at) => at - last >= 2.5 && ((last = at), true));
+  return seen.map((at) => `M${(at + 1).toFixed(1)} 0V5`);
+}
+
+function drawStack(card, group) {
+  const [first, last] = [group[0], group.at(-1)];
+  write(card.lastChild, `×${group.length}`);
+  card.dataset.from = first.key.frame;
+  card.dataset.to = last.key.frame + 1;
+  const frames = `frames ${first.key.frame + 1} to ${last.key.frame + 1}`;
+  describe(card, `Keys ${first.index + 1} to ${last.index + 1}, ${frames}: press to zoom in`);
+}
+
+function makeCard({ group }) {
+  const card = option("card");
+  if (group.length === 1) card.dataset.key = group[0].key.id;
   card.append(Object.assign(document.createElement("div"), { className: "picture" }));
   card.append(Object.assign(document.createElement("span"), { className: "number" }));
   return card;
 }
 
 export function drawSegments({ timeline, x, px, sight }) {
-  const { parts, sheet } = timeline;
-  const seen = sheet.keys
-    .map((key, index) => ({ key, index, end: endOf(sheet, index) }))
-    .filter(({ key, end }) => end > sight.first && key.frame <= sight.last);
+  const { parts, sheet, memory } = timeline;
+  const items = sheet.keys.map((key, index) => ({ key, index, end: endOf(sheet, index) }));
+  const chosen = memory.selected?.part === "segment" ? memory.selected.id : null;
+  const seen = [];
+  for (const group of groups(items, ({ key }) => x(key.frame), ({ end }) => x(end), true)) {
+    if (group.at(-1).end <= sight.first || group[0].key.frame > sight.last) continue;
+    seen.push(group);
+    const own = group.length > 1 && group.find(({ key }) => key.id === chosen);
+    if (own) seen.push([own]);
+  }
   const marks = [];
-  reuse(parts.segments, seen, ({ key }) => key.id, makeSegment, (block, { key, index, end }) => {
+  const name = (group) => (group.length > 1 ? `stack of ${group[0].key.id}` : group[0].key.id);
+  reuse(parts.segments, seen, name, makeSegment, (block, group) => {
+    const [{ key, index, end }] = group;
+    mark(block, { stack: group.length > 1 });
+    if (group.length > 1) {
+      drawSegmentStack(timeline, block, group, x);
+      return;
+    }
     const own = segmentOf(sheet, key.id);
     const drawn = isDrawn(sheet, index);
     const exposure = [exposureOf(sheet, key.id)].flat();
@@ -59,10 +105,11 @@ export function drawSegments({ timeline, x, px, sight }) {
       const frame = key.frame + start;
       if (frame >= sight.first && frame <= sight.last) marks.push([x(frame), start === 0]);
     }
-    place(block, x(key.frame), Math.max(1, (end - key.frame) * px - 1));
-    const state = stateOf(timeline, key.id);
+    const width = Math.max(3, (end - key.frame) * px - 1);
+    place(block, x(key.frame), width);
+    const state = drawn ? stateOf(timeline, key.id) : "";
     block.dataset.state = state;
-    mark(block, { hold: !drawn, locked: Boolean(own.lock) });
+    mark(block, { hold: !drawn, locked: Boolean(own.lock), thin: width < 30 });
     select(timeline, block, "segment", key.id);
     const prompt = drawn ? (own.prompt ?? "") : "";
     const last = isLast(sheet, index) ? "to the end" : "hold";
@@ -79,15 +126,35 @@ export function drawSegments({ timeline, x, px, sight }) {
   });
   // Closer than that they would be a grey bar.
   const lines = px < 2 ? [] : marks.map(([at, key]) => `M${at + 0.5} ${key ? 18 : 23}V30`);
-  parts.marks.setAttribute("d", lines.join(""));
-  parts.marks.ownerSVGElement.setAttribute("width", parts.film.style.width);
+  setPath(parts.marks, lines.join(""), parts.film.style.width);
+}
+
+const GRAVE = ["failed", "at work", "stale", "made"]; // the first that is found is shown
+
+/** Several that are too narrow to be told apart: how many, and the gravest of their states. */
+function drawSegmentStack(timeline, block, group, x) {
+  const [first, last] = [group[0], group.at(-1)];
+  place(block, x(first.key.frame), x(last.end) - x(first.key.frame) - 1);
+  const states = group.map(({ key, index }) =>
+    isDrawn(timeline.sheet, index) ? stateOf(timeline, key.id) : "made");
+  const all = states.every((state) => state !== "");
+  const state = GRAVE.find((one) => states.includes(one) && (all || one !== "made")) ?? "";
+  block.dataset.state = state;
+  mark(block, { hold: false, locked: false, thin: true });
+  write(block.firstChild, `×${group.length}`);
+  block.dataset.from = first.key.frame;
+  block.dataset.to = last.end;
+  const count = (one) => states.filter((own) => own === one).length;
+  const told = GRAVE.filter(count).map((one) => `${count(one)} ${one}`);
+  const which = `Segments ${first.index + 1} to ${last.index + 1}`;
+  describe(block, [which, ...told].join(", ") + ": press to zoom in");
 }
 
 const ONS = { 1: "on 1s", 2: "on 2s", 3: "on 3s", 4: "on 4s" };
 
-function makeSegment({ key }) {
-  const block = option("segment", key.id);
-  block.dataset.segment = key.id;
+function makeSegment(group) {
+  const block = option("segment");
+  if (group.length === 1) block.dataset.segment = group[0].key.id;
   block.append(document.createElement("span"));
   return block;
 }
@@ -95,7 +162,7 @@ function makeSegment({ key }) {
 export function drawSketches({ timeline, x, sight }) {
   const { parts, sheet } = timeline;
   const sketches = sheet.sketches ?? [];
-  parts.sketches.hidden = !sketches.length;
+  mark(parts.sketches, { empty: !sketches.length });
   const seen = sketches
     .map((sketch, index) => ({ sketch, index }))
     .filter(({ sketch }) => sketch.frame >= sight.first && sketch.frame <= sight.last);
@@ -110,45 +177,9 @@ export function drawSketches({ timeline, x, sight }) {
 }
 
 function makeSketch({ sketch }) {
-  const dot = option("sketch", sketch.frame);
+  const dot = option("sketch");
   dot.dataset.sketch = sketch.frame;
   return dot;
-}
-
-let made = 0; // for names that are unique in the page
-
-function option(className) {
-  const element = document.createElement("div");
-  element.className = className;
-  element.id = `toon-timeline-${(made += 1)}`;
-  element.setAttribute("role", "option");
-  return element;
-}
-
-/** Elements that stay the same from one drawing to the next, one for each item in sight. */
-function reuse(track, items, name, make, update) {
-  const there = (track.toonItems ??= new Map());
-  const gone = new Set(there.keys());
-  let before = track.querySelector(":scope > svg");
-  for (const item of items) {
-    const id = name(item);
-    gone.delete(id);
-    if (!there.has(id)) there.set(id, make(item));
-    const element = there.get(id);
-    // In the order of frames, which is that of reading and of what lies upon what.
-    if (before && element.previousElementSibling !== before) before.after(element);
-    if (!before && element !== track.firstElementChild) track.prepend(element);
-    before = element;
-    update(element, item);
-  }
-  for (const id of gone) {
-    there.get(id).remove();
-    there.delete(id);
-  }
-}
-
-function mark(element, classes) {
-  for (const [name, on] of Object.entries(classes)) element.classList.toggle(name, on);
 }
 
 function select({ memory, parts }, element, part, id) {
@@ -156,21 +187,4 @@ function select({ memory, parts }, element, part, id) {
   const is = selected?.part === part && selected.id === id;
   if (element.ariaSelected !== String(is)) element.ariaSelected = is;
   if (is) parts.scroll.setAttribute("aria-activedescendant", element.id);
-}
-
-// What is set again to what it is costs a layout: too much for hundreds of keys in a drag.
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function describe(element, text) {
-  if (element.title === text) return;
-  element.title = text;
-  element.setAttribute("aria-label", text);
-}
-
-function setBackground(element, url) {
-  if (element.dataset.url === url) return; // or the picture flickers
-  element.dataset.url = url;
-  element.style.backgroundImage = url ? `url("${url}")` : "";
 }

@@ -1,20 +1,24 @@
 /** The element and its film: what it is made of, how wide a frame is, and what of it is in sight.
  * Widths are in the element's own pixels, whatever the zoom of the graph. */
 
+import { place } from "./elements.js";
 import { drawRuler, pathElement } from "./ruler.js";
 import { FPS } from "./sheet.js";
 import { drawSound } from "./sound.js";
-import { CARD, drawKeys, drawSegments, drawSketches, place } from "./tracks.js";
+import { CARD, drawKeys, drawSegments, drawSketches } from "./tracks.js";
 
 const LEFT = 8;
 const RIGHT = 64; // room for the last key's picture
-const LEAST = 0.4; // pixels a frame
+const LEAST = 0.02; // pixels a frame
 const MOST = 64;
 const SMALL = 6; // pixels a frame, to which also a short shot can be made smaller
 
 const TEMPLATE = `
 <div class="bar" role="toolbar" aria-label="Timeline">
+  <button type="button" data-do="play"></button>
   <button type="button" data-do="add" title="Add key drawings from files">+ Key</button>
+  <button type="button" data-do="sketch"
+          title="Add line drawings from files: each leads the drawing on its frame">+ Sketch</button>
   <span class="where"></span>
   <button type="button" data-do="closer" title="Zoom in" aria-label="Zoom in">+</button>
   <button type="button" data-do="wider" title="Zoom out" aria-label="Zoom out">−</button>
@@ -26,14 +30,27 @@ const TEMPLATE = `
     <svg class="ruler" aria-hidden="true"></svg>
     <div class="track keys" role="presentation"></div>
     <div class="track segments" role="presentation"></div>
-    <div class="track sketches" role="presentation" hidden></div>
+    <div class="track sketches" role="presentation"></div>
     <svg class="sound" aria-hidden="true" hidden></svg>
     <div class="cursor"></div>
     <div class="end" data-end title="End of the shot: drag to make it longer or shorter"></div>
   </div>
 </div>
 <div class="says" role="status"></div>
-<div class="panel"></div>
+<div class="lower">
+  <div class="player" role="group" aria-label="Player" hidden>
+    <div class="screen"><div class="stage"></div></div>
+    <div class="controls">
+      <button type="button" data-do="back" title="A frame back" aria-label="A frame back">◀❙</button>
+      <button type="button" data-do="play"></button>
+      <button type="button" data-do="on" title="A frame on" aria-label="A frame on">❙▶</button>
+      <span class="tells"></span>
+      <button type="button" data-do="key" class="promote">Make key</button>
+      <button type="button" data-do="close" title="Hide the player" aria-label="Hide the player">×</button>
+    </div>
+  </div>
+  <div class="panel"></div>
+</div>
 <input class="files" type="file" accept="image/*" multiple hidden tabindex="-1">`;
 
 export function build(element) {
@@ -41,7 +58,10 @@ export function build(element) {
   const find = (name) => element.querySelector(`.${name}`);
   const names = ["bar", "where", "says", "panel", "files", "scroll", "film", "cursor", "end"];
   names.push("ruler", "keys", "segments", "sketches", "sound");
+  names.push("player", "stage", "tells", "promote");
   const parts = Object.fromEntries(names.map((name) => [name, find(name)]));
+  parts.plays = [...element.querySelectorAll('[data-do="play"]')];
+  parts.notches = pathElement(parts.keys, "notches");
   parts.marks = pathElement(parts.segments, "marks");
   return parts;
 }
@@ -69,8 +89,7 @@ export function zoom(timeline, factor, frame) {
   const at = frame ?? (memory.scroll + parts.scroll.clientWidth / 2 - LEFT) / before;
   memory.scale = before * factor;
   memory.scale = scaleOf(timeline);
-  memory.scroll = Math.max(0, memory.scroll + at * (memory.scale - before));
-  timeline.draw();
+  scrollTo(timeline, memory.scroll + at * (memory.scale - before));
 }
 
 /** Scrolls so that a frame is in sight. */
@@ -78,10 +97,34 @@ export function reveal(timeline, frame) {
   const { parts, memory } = timeline;
   const x = LEFT + frame * scaleOf(timeline);
   const { clientWidth } = parts.scroll;
-  if (x < memory.scroll + LEFT) memory.scroll = Math.max(0, x - clientWidth / 4);
+  if (x < memory.scroll + LEFT) scrollTo(timeline, x - clientWidth / 4);
   if (x + CARD.width > memory.scroll + clientWidth) {
-    memory.scroll = x + CARD.width + LEFT - clientWidth;
+    scrollTo(timeline, x + CARD.width + LEFT - clientWidth);
   }
+}
+
+/** With the next drawing, for which the page's own scrolling waits. */
+function scrollTo(timeline, left) {
+  timeline.memory.scroll = Math.max(0, left);
+  timeline.scrolls = true;
+  timeline.draw();
+}
+
+/** Zooms so that some frames fill the view. */
+export function show(timeline, from, to) {
+  const { parts, memory } = timeline;
+  memory.scale = (parts.scroll.clientWidth - LEFT - RIGHT) / Math.max(1, to - from);
+  memory.scale = scaleOf(timeline);
+  scrollTo(timeline, from * memory.scale);
+}
+
+/** What plays is marked, or else the ruler's frame. */
+export function placeCursor(timeline) {
+  const { parts, memory, player } = timeline;
+  const frame = player.frame ?? memory.cursor;
+  const px = scaleOf(timeline);
+  parts.cursor.hidden = frame === null;
+  place(parts.cursor, LEFT + (frame ?? 0) * px, Math.max(px, 2));
 }
 
 export function drawTracks(timeline) {
@@ -95,6 +138,7 @@ export function drawTracks(timeline) {
     parts.scroll.scrollLeft = memory.scroll;
     memory.scroll = parts.scroll.scrollLeft; // the page does not scroll beyond the end
   }
+  timeline.scrolls = false;
   const sight = {
     first: Math.floor((memory.scroll - LEFT - CARD.width) / px),
     last: Math.ceil((memory.scroll + width) / px),
@@ -105,7 +149,6 @@ export function drawTracks(timeline) {
   drawSegments(scene);
   drawSketches(scene);
   drawSound(parts.sound, scene);
-  parts.cursor.hidden = memory.cursor === null;
-  place(parts.cursor, x(memory.cursor ?? 0), Math.max(px, 2));
+  placeCursor(timeline);
   parts.end.style.left = `${x(sheet.length)}px`;
 }

@@ -1,13 +1,15 @@
 /** One timeline on one node: its value, what is selected, and the drawing of both. */
 
 import { complaint } from "./check.js";
-import { addKeys } from "./edits.js";
+import { listenToFiles } from "./clipboard.js";
 import { listenToPointer } from "./gestures.js";
 import * as host from "./host.js";
+import { addPictures, choose, makeKey, relink } from "./intake.js";
 import { listenToKeys } from "./keyboard.js";
 import { drawPanel } from "./panel.js";
-import { baseName, missingIn, renamed, upload } from "./pictures.js";
-import { learn } from "./progress.js";
+import { missingIn } from "./pictures.js";
+import { Player } from "./player.js";
+import { learn, nothingKnown } from "./progress.js";
 import { dump, FPS, keyOf, read, sketchOf } from "./sheet.js";
 import { build, drawTracks, reveal, zoom } from "./view.js";
 
@@ -24,15 +26,22 @@ export class Timeline {
     this.parts = build(this.element);
     this.drag = null;
     this.message = "";
+    this.player = new Player(this);
     this.draw = this.draw.bind(this);
     this.take(value);
+    this.told = this.text; // as the page knows it
     this.widget = host.addWidget(node, name, type, this.element, {
-      get: () => this.text,
-      set: (value) => this.take(value),
+      get: () => this.told,
+      set: (value) => {
+        this.take(value);
+        this.told = this.text;
+      },
       minHeight: MIN_HEIGHT,
     });
     listenToPointer(this);
     listenToKeys(this);
+    listenToFiles(this);
+    this.parts.player.addEventListener("click", (event) => this.press(event));
     this.parts.bar.addEventListener("click", (event) => this.press(event));
     host.remembersFocus(node, this.element, ".scroll");
     host.onShown(node, this.element, { focus: ".scroll", then: this.draw });
@@ -42,8 +51,8 @@ export class Timeline {
 
   /** What belongs to the node but not into its sheet: it outlives the element. */
   get memory() {
-    const fresh = () => ({ selected: null, cursor: null, scale: null, scroll: 0, states: {} });
-    return host.memoryOf(this.node, fresh);
+    const view = { selected: null, cursor: null, row: "keys", scale: null, scroll: 0, player: false };
+    return host.memoryOf(this.node, () => ({ ...view, ...nothingKnown() }));
   }
 
   /** Whether the sheet can be edited here. */
@@ -57,16 +66,41 @@ export class Timeline {
     this.draw();
   }
 
-  /** Another sheet as the value. done: as one state for undo; else a later call closes it. */
+  /** Another sheet as the value. done: as one state for undo; else `finish` closes it. */
   edit(sheet, done = true) {
     if (!this.editable || sheet === this.sheet) return;
-    this.widget.value = dump(sheet);
+    this.before ??= this.told;
+    this.take(sheet);
+    if (done) this.finish();
+    // The page would take what is under way for a part of the state before.
+    else host.onceSettled(() => this.tell());
+  }
+
+  /** Back to how an edit under way began. */
+  takeBack() {
+    if (this.before !== undefined) this.take(this.before);
+    this.finish();
+  }
+
+  /** Closes an edit, as one state for undo if it has changed something. */
+  finish() {
+    this.tell();
+    const changed = this.before !== undefined && this.before !== this.told;
+    this.before = undefined;
+    if (changed) host.checkpoint();
+  }
+
+  /** The page gets to know what is shown. */
+  tell() {
+    if (this.told === this.text) return;
+    this.widget.value = this.text;
     host.redraw(this.node);
-    if (done) host.checkpoint();
   }
 
   select(part, id, inSight = false) {
     this.memory.selected = part ? { part, id } : null;
+    this.memory.row = part === "sketch" ? "sketches" : "keys";
+    if (part) this.memory.cursor = null;
     const frame = part === "sketch" ? Number(id) : keyOf(this.sheet, id)?.frame;
     if (inSight && frame !== undefined) reveal(this, frame);
     this.draw();
@@ -78,6 +112,11 @@ export class Timeline {
     return selected && selected.part !== "sketch" ? keyOf(this.sheet, selected.id) : undefined;
   }
 
+  /** The row that a picture is pasted onto. */
+  get row() {
+    return this.memory.row;
+  }
+
   get sketch() {
     const { selected } = this.memory;
     return selected?.part === "sketch" ? sketchOf(this.sheet, Number(selected.id)) : undefined;
@@ -87,76 +126,30 @@ export class Timeline {
   press(event) {
     const what = event.target.closest("[data-do]")?.dataset.do;
     if (!what || !this.sheet) return;
-    if (what === "add") this.choose((files) => this.addPictures(files));
+    if (what === "add") choose(this, (files) => addPictures(this, files, "keys"));
+    if (what === "sketch") choose(this, (files) => addPictures(this, files, "sketches"));
+    if (what === "play") this.player.toggle();
+    if (what === "back") this.player.step(-1);
+    if (what === "on") this.player.step(1);
+    if (what === "key") makeKey(this);
+    if (what === "close") this.hidePlayer();
     if (what === "closer") zoom(this, 1.5);
     if (what === "wider") zoom(this, 1 / 1.5);
-    if (what === "fit") Object.assign(this.memory, { scale: null, scroll: 0 });
+    if (what === "fit") {
+      Object.assign(this.memory, { scale: null, scroll: 0 });
+      this.scrolls = true;
+    }
     this.draw();
+  }
+
+  hidePlayer() {
+    this.player.stop();
+    this.memory.player = false;
   }
 
   say(message) {
     this.message = message;
     this.draw();
-  }
-
-  /** New keys on a frame, or where the ruler was clicked, or behind the last one. */
-  async addPictures(files, frame) {
-    const names = await this.send(files);
-    if (!names?.length) return;
-    const apart = Math.max(1, Math.round((this.sheet.fps ?? FPS) / 2));
-    const last = this.sheet.keys.at(-1)?.frame ?? -apart;
-    const at = frame ?? this.memory.cursor ?? last + apart;
-    const before = new Set(this.sheet.keys.map((key) => key.id));
-    const next = addKeys(this.sheet, names, Math.max(0, at), apart);
-    this.memory.cursor = null;
-    this.edit(next);
-    this.select("key", next.keys.find((key) => !before.has(key.id)).id, true);
-  }
-
-  /** Another picture for the selected key or sketch. */
-  async replacePicture(files, change) {
-    const names = await this.send(files.slice(0, 1));
-    if (names?.length) this.edit(change(names[0]));
-  }
-
-  /** Files that were moved, by their names; one for one missing picture whatever its name. */
-  async relink(files) {
-    const lost = [...new Set(missingIn(this).map(({ image }) => image))];
-    const names = await this.send(files);
-    if (!names) return;
-    const found = new Map();
-    for (const image of lost) {
-      const at = files.findIndex((file) => baseName(file.name) === baseName(image));
-      if (at >= 0) found.set(image, names[at]);
-    }
-    if (lost.length === 1 && files.length === 1) found.set(lost[0], names[0]);
-    this.edit(renamed(this.sheet, found));
-    if (!found.size) this.say(`None of these files is called as ${baseName(lost[0])}.`);
-  }
-
-  async send(files) {
-    if (!this.editable || !files.length) return undefined;
-    this.say("Sending the pictures …");
-    try {
-      const names = await upload(files);
-      this.say("");
-      return names;
-    } catch (error) {
-      this.say(`The pictures were not taken: ${error.message}`);
-      return undefined;
-    }
-  }
-
-  /** Asks for files, and gives them to `then`. */
-  choose(then, several = true) {
-    const { files } = this.parts;
-    files.multiple = several;
-    files.onchange = () => {
-      const chosen = [...files.files];
-      files.value = ""; // or the same file again is no change
-      then(chosen);
-    };
-    files.click();
   }
 
   draw() {
@@ -177,15 +170,23 @@ export class Timeline {
     if (!memory.selected) parts.scroll.removeAttribute("aria-activedescendant");
     drawTracks(this);
     drawPanel(this);
-    const text = this.where();
-    if (parts.where.textContent !== text) parts.where.textContent = text;
+    this.player.draw();
+    this.drawWhere();
     this.drawLine(linked);
   }
 
+  drawWhere() {
+    const { where } = this.parts;
+    const text = this.where();
+    if (where.textContent === text) return;
+    where.textContent = text;
+    where.title = text;
+  }
+
   where() {
-    const { sheet, memory, key, sketch } = this;
+    const { sheet, memory, key, sketch, player } = this;
     if (!sheet) return "";
-    const frame = key?.frame ?? sketch?.frame ?? memory.cursor;
+    const frame = player.frame ?? memory.cursor ?? key?.frame ?? sketch?.frame ?? null;
     const at = (n) => `${(n / (sheet.fps ?? FPS)).toFixed(2)} s`;
     const of = `${sheet.length} frames, ${at(sheet.length)}`;
     return frame === null ? of : `Frame ${frame + 1}, ${at(frame)}, of ${sheet.length}`;
@@ -204,16 +205,16 @@ export class Timeline {
     const begun = !this.sheet || this.sheet.keys.length > 0; // an empty sheet is not wrong yet
     says.classList.toggle("wrong", begun && Boolean(wrong || lost.length));
     const shown = text || `${this.sheet.keys.length} keys, ready.`;
-    const relink = lost.length > 0 && !linked && !this.message;
-    if (says.dataset.shown === shown + relink) return;
-    says.dataset.shown = shown + relink;
+    const offers = lost.length > 0 && !linked && !this.message;
+    if (says.dataset.shown === shown + offers) return;
+    says.dataset.shown = shown + offers;
     says.replaceChildren(shown);
     says.title = shown;
-    if (!relink) return;
+    if (!offers) return;
     const button = Object.assign(document.createElement("button"), { type: "button" });
     button.textContent = "Find …";
     button.title = "Choose the files: they are matched by their names";
-    button.addEventListener("click", () => this.choose((files) => this.relink(files)));
+    button.addEventListener("click", () => choose(this, (files) => relink(this, files)));
     says.append(" ", button);
   }
 }

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from browser import FIT, LOAD, Browser
+from place import ROOT
 from playwright.sync_api import Locator, Page
 
+KEYS = ROOT / "cast" / "keys"
+FILES = ["fox_walk_first.png", "fox_walk_last.png", "frog_jump_first.png", "frog_jump_last.png"]
 CSS = ".toon-timeline"
 NODES = "app.graph.nodes.filter(node => node.type === 'ToonEditTimeline')"
 WIDGET = f"{NODES}[n].widgets.find(widget => widget.name === 'sheet')"
@@ -35,7 +38,36 @@ CORNER = f"""() => {{
     return shown ? [shown.right, shown.bottom]
         : [x + (node.pos[0] + node.size[0] + ds.offset[0]) * ds.scale,
            y + (node.pos[1] + node.size[1] + ds.offset[1]) * ds.scale] }}"""
-WAIT = 10_000
+LIVE = f"""() => document.querySelectorAll('{CSS}').length === {NODES}.length && {NODES}.every(
+    node => node.widgets.find(widget => widget.name === 'sheet').element.isConnected)"""
+HELD = f"() => document.querySelector('{CSS} [aria-selected=true]')?.getAttribute('aria-label')"
+SAYS = f"() => document.querySelector('{CSS} .says').textContent"
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+GRIPS = "([x, y]) => /resize/.test(getComputedStyle(document.elementFromPoint(x, y)).cursor)"
+WAIT = 30_000
+
+
+def sheet(**more: Any) -> dict[str, Any]:
+    """Four keys, a hold, a prompt, and fields that the timeline does not show."""
+    frames = {"a": 0, "b": 12, "c": 24, "d": 40}
+    keys = [
+        {"id": id, "frame": frame, "image": file}
+        for (id, frame), file in zip(frames.items(), FILES, strict=True)
+    ]
+    keys[1]["note"] = "highest"
+    segments = [
+        {"from": "a", "prompt": "it leaps", "negative": "blur", "lock": "a_1"},
+        {"from": "c", "mode": "hold", "takes": 3},
+    ]
+    return {
+        "version": 1,
+        "length": 48,
+        "exposure": 2,
+        "fit": "crop",
+        "keys": keys,
+        "segments": segments,
+        **more,
+    }
 
 
 def still(one: Locator) -> dict[str, float]:
@@ -55,6 +87,7 @@ def still(one: Locator) -> dict[str, float]:
 class Hand:
     browser: Browser
     renderer: str
+    loaded: int = 0
 
     def load(self, sheet: dict[str, Any], size: tuple[int, int] = (640, 470)) -> None:
         """A workflow of one timeline, loaded as a file is."""
@@ -70,7 +103,51 @@ class Hand:
             page.wait_for_function(SHOWN, timeout=WAIT)
             page.evaluate(FIT)
             still(page.locator(CSS).first)
-            page.mouse.click(1200, 880)  # beside all nodes: nothing has the keyboard
+            # Beside all nodes, so that nothing has the keyboard; twice on one place would search.
+            self.loaded += 1
+            page.mouse.click(1200 + 60 * (self.loaded % 5), 880)
+
+        self.browser.do(work)
+
+    def fit(self) -> None:
+        """All nodes into sight; returns when they stand still."""
+
+        def work(page: Page) -> None:
+            page.evaluate(FIT)
+            page.evaluate(DRAWN)
+            still(page.locator(CSS).first)
+
+        self.browser.do(work)
+
+    def tell(self, told: dict[str, Any]) -> None:
+        """What Toon Render Shot tells the timeline of."""
+        output = {"toon_timeline": [told]}
+        self.browser.evaluate(f"told => {NODES}[0].onExecuted(told)", output)
+
+    def drop(self, css: str, name: str, frame: float) -> bool:
+        """Drops a picture on a row, in a frame. True where it was taken."""
+        first = self.sheet()["keys"][0]
+        x = self.place(f"[data-key='{first['id']}']")["x"] + (frame + 0.5) * self.frame_width()
+        y = self.place(css)["y"] + 8
+        return bool(self.browser.evaluate(SEND, [f"{CSS} {css}", "drop", name, x, y]))
+
+    def paste_picture(self, name: str) -> bool:
+        return bool(self.browser.evaluate(SEND, ["", "paste", name, 0, 0]))
+
+    def look_at(self, frame: int) -> None:
+        """Clicks the ruler on a frame."""
+        box, width = self.place(".ruler"), self.frame_width()
+        x = self.place("[data-key]")["x"] + (frame + 0.5) * width
+        self.browser.do(lambda page: page.mouse.click(x, box["y"] + box["height"] / 2))
+        self.browser.evaluate(DRAWN)
+
+    def choose(self, css: str, files: list[Path]) -> None:
+        """Presses what asks for files, and gives them."""
+
+        def work(page: Page) -> None:
+            with page.expect_file_chooser() as chooser:
+                page.locator(f"{CSS} {css}").first.click()
+            chooser.value.set_files(files)
 
         self.browser.do(work)
 
@@ -107,13 +184,14 @@ class Hand:
 
     def frame_width(self, n: int = 0) -> float:
         """Pixels of the screen that a frame has."""
-        first, *_, last = self.sheet(n)["keys"]
-        boxes = self.browser.evaluate(
-            """([css, n, ids]) => ids.map(id => document.querySelectorAll(css)[n]
-                .querySelector(`[data-key="${id}"]`).getBoundingClientRect().x)""",
-            [CSS, n, [first["id"], last["id"]]],
+        places = self.browser.evaluate(
+            """([css, n]) => [...document.querySelectorAll(css)[n].querySelectorAll('[data-key]')]
+                .map(card => [card.dataset.key, card.getBoundingClientRect().x])""",
+            [CSS, n],
         )
-        return float(boxes[1] - boxes[0]) / (last["frame"] - first["frame"])
+        frames = {key["id"]: key["frame"] for key in self.sheet(n)["keys"]}
+        (first, left), *_, (last, right) = places
+        return float(right - left) / (frames[last] - frames[first])
 
     def drag(
         self,
@@ -138,6 +216,7 @@ class Hand:
             page.mouse.up()
             if shift:
                 page.keyboard.up("Shift")
+            page.evaluate(DRAWN)
 
         self.browser.do(work)
 
@@ -145,10 +224,12 @@ class Hand:
         box = self.place(css, n)
         x, y = box["x"] + min(8, box["width"] / 2), box["y"] + box["height"] / 2
         self.browser.do(lambda page: page.mouse.click(x, y))
+        self.browser.evaluate(DRAWN)
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.browser.do(lambda page, key=key: page.keyboard.press(key))
+        self.browser.evaluate(DRAWN)  # a busy page gets them later than the test goes on
 
     def has_keyboard(self) -> bool:
         inside = f"() => Boolean(document.activeElement?.closest('{CSS}'))"
@@ -160,7 +241,7 @@ class Hand:
 
         def work(page: Page) -> None:
             page.mouse.move(x - 4, y - 4)
-            page.wait_for_timeout(200)  # until the page has seen what is under the pointer
+            page.wait_for_function(GRIPS, arg=[x - 4, y - 4], timeout=WAIT)
             page.mouse.down()
             page.mouse.move(x + by[0], y + by[1], steps=8)
             page.mouse.up()
@@ -169,3 +250,16 @@ class Hand:
 
     def picture(self, file: Path) -> None:
         self.browser.picture(file)
+
+
+SEND = """([css, type, name, x, y]) => {
+    const canvas = Object.assign(document.createElement('canvas'), {width: 8, height: 8})
+    const bytes = atob(canvas.toDataURL('image/png').split(',')[1])
+    const content = Uint8Array.from(bytes, c => c.charCodeAt(0))
+    const file = new File([content], name, {type: 'image/png'})
+    const data = new DataTransfer(); data.items.add(file)
+    const more = {bubbles: true, cancelable: true, clientX: x, clientY: y}
+    const event = type === 'drop' ? new DragEvent('drop', {...more, dataTransfer: data})
+        : new ClipboardEvent('paste', {...more, clipboardData: data})
+    const target = type === 'drop' ? document.querySelector(css) : document.body
+    return !target.dispatchEvent(event) }"""

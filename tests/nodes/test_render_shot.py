@@ -125,15 +125,72 @@ def test_a_cancelled_shot_goes_on(shot: Any) -> None:
     assert shot.report()["sampled"] == ["two"]
 
 
+def told(run: Any, node: str = "2") -> list[dict[str, Any]]:
+    """What a page's timeline was told, or what a node put out, in order."""
+    outputs = [e["output"] or {} for e in run.of_kind("executed") if e["node"] == node]
+    return [output["toon_timeline"][0] for output in outputs if "toon_timeline" in output]
+
+
+def states(run: Any) -> list[tuple[str, str]]:
+    return [(s["from"], s["state"]) for one in told(run) for s in one["segments"] if "state" in s]
+
+
 def test_the_timeline_is_shown_what_becomes_of_its_segments(shot: Any) -> None:
     run = shot.run()
-    seen = [
-        (one["from"], one["state"])
-        for event in run.of_kind("executed")
-        if event["node"] == "2" and "toon_timeline" in (event["output"] or {})
-        for one in event["output"]["toon_timeline"][0]["segments"]
-    ]
-    assert seen == [("one", "at work"), ("two", "at work"), ("one", "made"), ("two", "made")]
+    work = [("one", "at work"), ("one", "made"), ("two", "at work"), ("two", "made")]
+    assert states(run) == [*work, ("one", "made"), ("two", "made")]
+    last = told(run)[-1]
+    assert json.loads(last["sheet"]) == shot.document, "the very text that the states are of"
+    assert last["folder"] == f"toontween/{shot.name}" and last["rendered"]["frames"] == 16
+    assert [(s["begin"], s["span"]) for s in last["segments"]] == [(0, 8), (8, 6), (14, 2)]
+    report = json.loads(run.value("3", 2))
+    for segment, reported in zip(last["segments"], report["segments"][:2], strict=False):
+        assert segment["frames"] == reported["frames"]
+        assert segment["takes"] == [{"name": reported["take"], "frames": 16}]
+    again = shot.run()
+    assert told(again, "3") == [last], "a node that is cached says it to a page opened later"
+
+
+def test_the_timeline_hears_of_all_takes_between_two_pictures(shot: Any) -> None:
+    shot.document["segments"] = [{"from": "one", "takes": 2}]
+    shot.run()
+    first = [take.removesuffix(".png") for take in shot.takes() if take.startswith("one")]
+    shot.document["segments"] = [{"from": "one", "seed": 9}]
+    segment = told(shot.run())[-1]["segments"][0]
+    names = [take["name"] for take in segment["takes"]]
+    assert len(names) == 3 and names[0] == segment["take"] and set(first) == set(names[1:])
+    shot.document["segments"] = [{"from": "one", "lock": names[2]}]
+    locked = told(shot.run())[-1]["segments"][0]
+    assert locked["take"] == names[2]
+    shot.document["keys"][1]["image"] = f"{shot.name}/c.png"
+    shot.document["segments"] = []
+    [take] = told(shot.run())[-1]["segments"][0]["takes"]
+    assert take["name"] not in names, "those of another drawing are not offered"
+
+
+def test_the_timeline_hears_of_a_failure_and_of_a_cancel(shot: Any, monkeypatch: Any) -> None:
+    def cancel(event: Any) -> None:
+        if len(shot.takes()) == 1:
+            shot.comfy.interrupt()
+
+    assert states(shot.run(on_event=cancel))[-2:] == [("two", "at work"), ("two", "")]
+    maker = shot.comfy.part("shot_maker").ComfyMaker
+    monkeypatch.setattr(maker, "clip", lambda self, jobs, step: 1 / 0)
+    run = shot.run()
+    assert not run.success
+    assert states(run) == [("one", "made"), ("two", "at work"), ("two", "failed")]
+
+
+def test_sound_over_a_link_is_seen_on_the_timeline(shot: Any) -> None:
+    samples = torch.zeros(1, 1, 8000)
+    samples[..., 4000:] = 0.5
+    given = shot.comfy.give({"waveform": samples, "sample_rate": 8000})
+    run = shot.comfy.run({**shot.prompt(audio=["9", 0]), "9": given}, keep=["3"])
+    rendered = told(run)[-1]["rendered"]
+    assert rendered["movie"] == "shot.mp4"
+    seconds = 16 / 24
+    assert len(rendered["peaks"]) == int(seconds * rendered["rate"])
+    assert max(rendered["peaks"][:45]) == 0 and min(rendered["peaks"][55:]) > 100
 
 
 def test_progress_runs_over_the_whole_shot(shot: Any) -> None:

@@ -86,6 +86,21 @@ class Takes:
             with open_image(path) as image:
                 yield name, path.stat().st_size, _what_made(image)
 
+    def between(self, key: str, first: str, last: str) -> dict[str, int]:
+        """Takes of a key's segment that were made from these two pictures, by their digests,
+        whatever else made them: their names, oldest first, and how many frames they have."""
+        paths = self.folder.glob(f"{_slug(key)}_*.png")
+        found = {}
+        for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+            try:
+                with open_image(path) as image:
+                    made = _what_made(image)
+            except ValueError:
+                continue  # damaged: said where it is wanted
+            if (made.get("first"), made.get("last")) == (first, last):
+                found[path.stem] = int(made["frames"])
+        return found
+
     def clear(self, keep: Collection[str] = ()) -> list[str]:
         """Remove all but those to keep; the names of those removed."""
         gone = [name for name in self.names() if name not in keep]
@@ -116,8 +131,11 @@ def _what_made(image: Image.Image) -> dict[str, Any]:
 def take_name(key: str, made: Mapping[str, Any]) -> str:
     """The key it begins at, to be read, and what made it, to be told apart."""
     told = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-    slug = re.sub(r"[^A-Za-z0-9-]+", "-", Path(key).stem).strip("-")[:40] or "key"
-    return f"{slug}_{told[:16]}"
+    return f"{_slug(key)}_{told[:16]}"
+
+
+def _slug(key: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", Path(key).stem).strip("-")[:40] or "key"
 
 
 def write_whole(path: Path, data: bytes) -> None:
