@@ -42,6 +42,7 @@ from .types import (
 )
 
 FOLDER = "toontween"  # below ComfyUI's output folder
+MOST_SAID = 3  # warnings on the node; the report has them all
 
 
 class ToonRenderShot(io.ComfyNode):
@@ -146,9 +147,11 @@ def _tell(report: Mapping[str, Any]) -> None:
     host.say(f"Sampled: {sampled}")
     for note in report["notes"]:
         host.say(note)
-    for segment in report["segments"]:
-        for warning in segment["warnings"]:
-            host.say(f"From key {segment['from']!r}: {warning}", level=logging.WARNING)
+    warnings = [f"From key {s['from']!r}: {w}" for s in report["segments"] for w in s["warnings"]]
+    for warning in warnings[:MOST_SAID]:
+        host.say(warning, level=logging.WARNING)
+    if len(warnings) > MOST_SAID:
+        host.say(f"The report has {len(warnings) - MOST_SAID} more of these.")
 
 
 def _root() -> Path:

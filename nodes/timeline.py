@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import folder_paths
 from comfy_api.latest import io
+from PIL import Image
 from torch import Tensor
 
+from ..toon_core.shots.drawings import digest, to_bytes
 from . import sheets
 from .schema import BETWEEN, CARTOON, schema
+from .shot_progress import UI
+
+THUMBNAIL = 128  # pixels
 
 
 class ToonEditTimeline(io.ComfyNode):
@@ -64,4 +71,32 @@ class ToonEditTimeline(io.ComfyNode):
         text = sheet if isinstance(sheet, str) else json.dumps(loaded.sheet.to_json())
         loaded = replace(loaded, node=str(cls.hidden.unique_id or ""), text=text)
         keys = sheets.key_images(loaded)
-        return io.NodeOutput(loaded, keys, loaded.sheet.fps, loaded.sheet.length)
+        shown = {"segments": [], "pictures": _numbered(loaded, keys)}
+        rate, length = loaded.sheet.fps, loaded.sheet.length
+        return io.NodeOutput(loaded, keys, rate, length, ui={UI: [shown]})
+
+
+def _numbered(loaded: sheets.LoadedSheet, keys: Tensor) -> dict[str, dict[int, str]]:
+    """By the input, thumbnails of drawings that the sheet calls by their number: files in ComfyUI's
+    temporary folder. The page has no other way to see a batch."""
+    drawings = loaded.drawings
+    found: dict[str, dict[int, str]] = {"images": {}, "sketches": {}}
+    for key, picture in zip(loaded.sheet.keys, keys, strict=True):
+        if isinstance(key.image, int) and key.image not in found["images"]:
+            found["images"][key.image] = _thumbnail(to_bytes(picture))
+    for sketch in loaded.sheet.sketches:
+        if isinstance(sketch.image, int) and sketch.image not in found["sketches"]:
+            found["sketches"][sketch.image] = _thumbnail(drawings.sketch(sketch))
+    return found
+
+
+def _thumbnail(picture: Tensor) -> str:
+    """Of (h w 3) uint8 -> a file's name in ComfyUI's temporary folder."""
+    name = f"{UI}/{digest(picture)}.jpg"
+    path = Path(folder_paths.get_temp_directory()) / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(picture.numpy())
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        image.save(path, quality=85)
+    return name

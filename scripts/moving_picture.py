@@ -4,7 +4,7 @@
 
 docs/nano/clips.webp plays clips of the project's own cast: both keys, nano's frames, and beside
 them a cross-fade of the keys, RIFE, and the true frames. docs/cast.jpg has every clip of the cast,
-so that nobody takes the chosen ones for the rule. One seed, the released one; nothing is touched up.
+so that nobody takes the chosen ones for the rule. One seed, the released one.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ NOTE, NOTE_TYPE = "note", "MarkdownNote"
 TABLE = Path(__file__).with_name("node_heights.json")
 
 WIDTH = 340
-WIDTHS = {"ToonEncodeKeys": 400, "PreviewImage": 400, "SaveVideo": 400, "ToonEditTimeline": 860}
+WIDTHS = {"ToonEditTimeline": 860}
+WIDTHS |= dict.fromkeys(("ToonEncodeKeys", "ToonRenderShot", "PreviewImage", "SaveVideo"), 400)
 FRAMES = {"PreviewImage": 400}  # the page draws pictures into the height that is there
 VIEW = {"scale": 0.6, "offset": [170, 250]}  # the top left corner below the page's own bars
 # What the page writes after it has placed nodes for either renderer: it moves nothing then.

@@ -23,16 +23,22 @@ export function urlOf(file, type, more) {
 
 /**
  * The thumbnail's address, "" where none is known. A number is a place in the batch at the node's
- * input, whose pictures are known where Load Image or Toon Example Shot nodes make it.
+ * input, whose pictures are known where Load Image or Toon Example Shot nodes make it, else once
+ * the node ran.
  */
 export function pictureUrl(timeline, image, input = "images") {
-  const url = typeof image === "number" ? batchUrls(timeline.node, input)[image] : fileUrl(image);
+  const url = typeof image === "number" ? numberedUrl(timeline, image, input) : fileUrl(image);
   if (!url) return "";
   if (!known.has(url)) lookFor(url, timeline.draw);
   return url;
 }
 
 const fileUrl = (file) => (file && typeof file === "string" ? urlOf(file) : "");
+
+function numberedUrl({ node, memory }, number, input) {
+  const made = memory.pictures[input]?.[number];
+  return batchUrls(node, input)[number] ?? (made ? urlOf(made, "temp") : "");
+}
 
 function batchUrls(node, name) {
   const slot = node.inputs?.findIndex((input) => input.name === name) ?? -1;

@@ -5,7 +5,8 @@
  *   [{sheet: the text that it is about, folder: below ComfyUI's output folder,
  *     segments: [{from: key id, state: "made" | "at work" | "failed" | "", take: the one shown,
  *                 takes: [{name, frames}], frames: those shown, begin, span: where it is rendered}],
- *     rendered: {version, frames, movie, peaks, rate}}]
+ *     rendered: {version, frames, movie, peaks, rate},
+ *     pictures: {images, sketches}: of drawings that are numbers, by the number, temporary files}]
  *
  * It belongs to the session, not to the sheet. A made segment is stale once its keys' pictures, its
  * sketches or what the model is told have changed; timing alone does not make it so.
@@ -16,7 +17,7 @@ import { endOf, exposureOf, indexOf, read, segmentOf } from "./sheet.js";
 const TIMING = ["exposure", "slow_out", "slow_in", "chart", "lock", "takes"];
 
 /** What is remembered of a node of which nothing was told. */
-export const nothingKnown = () => ({ states: {}, viewed: {}, folder: "", rendered: null });
+export const nothingKnown = () => ({ states: {}, viewed: {}, folder: "", rendered: null, pictures: {} });
 
 /** Takes in what a node has told. True where there was something. */
 export function learn(timeline, output) {
@@ -27,6 +28,7 @@ export function learn(timeline, output) {
   const sheet = (told.sheet && read(told.sheet).sheet) || timeline.sheet;
   if (told.folder) memory.folder = told.folder;
   if (told.rendered) memory.rendered = told.rendered;
+  if (told.pictures) memory.pictures = told.pictures;
   for (const { from, ...news } of told.segments) {
     const { take, takes } = memory.states[from] ?? {};
     const about = { of: makers(sheet, from), timed: timing(sheet, from) };

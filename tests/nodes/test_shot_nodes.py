@@ -47,6 +47,25 @@ def test_the_timeline_gives_keys_and_numbers(comfy: Any, sheet: dict[str, Any]) 
     assert (done.value("n", 2), done.value("n", 3)) == (12, 12)
 
 
+def test_drawings_by_number_are_shown_on_the_timeline(comfy: Any) -> None:
+    """As files that the page can ask for, once each."""
+    keys = [{"frame": 0, "image": 2}, {"frame": 4, "image": 0}, {"frame": 8, "image": 2}]
+    sketches = [{"frame": 2, "image": 1}]
+    sheet = {"version": 1, "length": 12, "prompt": "x", "keys": keys, "sketches": sketches}
+    drawings = {name: picture(n, (64, 96), 3) for n, name in enumerate(("images", "sketches"))}
+    done = run(comfy, "ToonEditTimeline", sheet=json.dumps(sheet), **drawings)
+    [shown] = done.outputs["n"]["toon_timeline"]
+    pictures = shown["pictures"]
+    assert {name: set(found) for name, found in pictures.items()} == {
+        "images": {0, 2},
+        "sketches": {1},
+    }
+    assert len({*pictures["images"].values(), *pictures["sketches"].values()}) == 3
+    for name in pictures["images"].values():
+        with Image.open(comfy.base / "temp" / name) as thumbnail:
+            assert max(thumbnail.size) <= 128
+
+
 def expose(comfy: Any, images: torch.Tensor, **changes: Any) -> torch.Tensor:
     values = {
         "length": 9,
