@@ -1,4 +1,4 @@
-/** Copy, cut and paste of a key or sketch with its picture, and pictures that are dropped or pasted. */
+/** Copy, cut and paste of a key or sketch with its picture; pictures dropped and pasted. */
 
 import { addKeys, addSketches } from "./adding.js";
 import { addPictures, put } from "./intake.js";

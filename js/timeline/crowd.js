@@ -1,4 +1,4 @@
-/** Keys that stand too close to be told apart are shown as stacks: else many would be a grey wall. */
+/** Keys too close to be told apart are shown as stacks: else many would be a grey wall. */
 
 const CLOSE = 8; // pixels to the next one, below which there is a crowd
 const STACK = 40; // that a stack takes at least
@@ -16,7 +16,8 @@ export function groups(items, begin, end, whole = false) {
     if (joins) crowds.at(-1).push(item);
     else crowds.push([item]);
   }
-  return crowds.flatMap((crowd) => (crowd.length < FEW ? crowd.map((one) => [one]) : stacks(crowd, begin)));
+  const single = (crowd) => crowd.map((one) => [one]);
+  return crowds.flatMap((crowd) => (crowd.length < FEW ? single(crowd) : stacks(crowd, begin)));
 }
 
 function stacks(crowd, begin) {

@@ -57,7 +57,8 @@ export function seenAt(timeline, frame) {
   const number = known.takes.indexOf(take) + 1;
   const shown = asRendered && name === known.take ? known.frames?.[drawing - 1] : undefined;
   const place = places(sheet, index)[drawing - 1] ?? drawing / starts.length;
-  const cell = shown ?? Math.min(take.frames - 2, Math.max(1, Math.round(place * (take.frames - 1))));
+  const last = take.frames - 1;
+  const cell = shown ?? Math.min(last - 1, Math.max(1, Math.round(place * last)));
   const about = `take ${number} of ${known.takes.length}${state === "stale" ? ", now stale" : ""}`;
   return { ...shared, url: takeUrl(timeline, name), cell, cells: take.frames, about };
 }

@@ -30,7 +30,8 @@ export function listenToPointer(timeline) {
     if (!element.contains(event.relatedTarget)) delete element.dataset.captureWheel;
   });
   parts.scroll.addEventListener("scroll", () => {
-    if (!parts.scroll.clientWidth || timeline.scrolls) return; // on its way out of the page, or back
+    // On its way out of the page, or to where it was told to go.
+    if (!parts.scroll.clientWidth || timeline.scrolls) return;
     timeline.memory.scroll = parts.scroll.scrollLeft;
     timeline.draw();
   });

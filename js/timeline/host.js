@@ -31,17 +31,22 @@ export function addWidget(node, name, type, element, { get, set, minHeight }) {
 export function checkpoint() {
   app.canvas?.emitBeforeChange?.();
   app.canvas?.emitAfterChange?.();
-  settled = performance.now() + SETTLING;
+  clearTimeout(settling);
+  // Not by the clock: a busy page's timers are late, but they come one after the other.
+  settling = setTimeout(() => {
+    settling = 0;
+    for (const then of waiting.splice(0)) then();
+  }, SETTLING);
 }
 
 // 1.49 to 1.58: 50 ms after a state the page makes whatever has changed since a part of it.
 const SETTLING = 80;
-let settled = 0;
+const waiting = [];
+let settling = 0;
 
 /** Calls `then` at once, or when a state for undo is closed. */
 export function onceSettled(then) {
-  const wait = settled - performance.now();
-  if (wait > 0) setTimeout(then, wait);
+  if (settling) waiting.push(then);
   else then();
 }
 

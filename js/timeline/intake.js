@@ -24,7 +24,8 @@ export async function addPictures(timeline, files, row, frame) {
   const names = await send(timeline, files);
   if (!names?.length) return;
   const add = row === "sketches" ? addSketches : addKeys;
-  put(timeline, add, names.map((image) => ({ image })), frame);
+  const items = names.map((image) => ({ image }));
+  put(timeline, add, items, frame);
 }
 
 /** Keys or sketches on a frame; without one where the ruler was clicked, or else keys behind the
@@ -36,7 +37,7 @@ export function put(timeline, add, items, frame) {
   const index = key ? indexOf(sheet, key.id) : 0;
   const middle = Math.floor(((sheet.keys[index]?.frame ?? 0) + endOf(sheet, index)) / 2);
   const at = frame ?? memory.cursor ?? (add === addKeys ? last + apart : middle);
-  const next = add(sheet, items, Math.min(Math.max(0, at), add === addKeys ? Infinity : sheet.length - 1), apart);
+  const next = add(sheet, items, Math.max(0, at), apart);
   memory.cursor = null;
   timeline.edit(next);
   if (add === addKeys) {
@@ -47,7 +48,9 @@ export function put(timeline, add, items, frame) {
   const before = new Set(sheet.sketches);
   const added = (next.sketches ?? []).filter((one) => !before.has(one));
   if (added.length) timeline.select("sketch", String(added[0].frame), true);
-  if (added.length < items.length) timeline.say("There is no drawing between keys that a sketch could lead.");
+  if (added.length < items.length) {
+    timeline.say("There is no drawing between keys that a sketch could lead.");
+  }
 }
 
 /** Another picture for the selected key or sketch. */
@@ -71,14 +74,15 @@ export async function relink(timeline, files) {
   if (!found.size) timeline.say(`None of these files is called as ${baseName(lost[0])}.`);
 }
 
-/** The rendered frame that is looked at becomes a breakdown; its picture goes to the input folder. */
+/** The rendered frame that is looked at becomes a breakdown, its picture an input file. */
 export async function makeKey(timeline) {
   const { sheet, player } = timeline;
   player.stop();
   const frame = player.at;
   const seen = seenAt(timeline, frame);
   if (!timeline.editable || !seen.file || seen.drawing === 0) {
-    timeline.say(`Frame ${frame + 1} shows a key, or was not rendered as the sheet stands: press Run.`);
+    const why = "shows a key, or was not rendered as the sheet stands: press Run.";
+    timeline.say(`Frame ${frame + 1} ${why}`);
     return;
   }
   const names = await send(timeline, [seen], async () => {

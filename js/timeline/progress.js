@@ -31,6 +31,7 @@ export function learn(timeline, output) {
   if (told.pictures) memory.pictures = told.pictures;
   for (const { from, ...news } of told.segments) {
     const { take, takes } = memory.states[from] ?? {};
+    if (news.take && news.take !== take) delete memory.viewed[from]; // a new one is there
     const about = { of: makers(sheet, from), timed: timing(sheet, from) };
     memory.states[from] = { take, takes, ...news, ...about };
   }

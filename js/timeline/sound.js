@@ -39,7 +39,9 @@ async function listen(file) {
  * {name, peaks, rate: of them a second, offset}; null for a shot without. */
 function soundOf({ sheet, memory, draw }) {
   const { file, offset = 0 } = sheet.audio ?? {};
-  if (typeof file === "string") return { name: file, peaks: peaksOf(file, draw) ?? [], rate: PEAKS, offset };
+  if (typeof file === "string") {
+    return { name: file, peaks: peaksOf(file, draw) ?? [], rate: PEAKS, offset };
+  }
   const { peaks, rate } = memory.rendered ?? {};
   if (!Array.isArray(peaks) || !(rate > 0)) return null;
   if (!linked.has(peaks)) linked.set(peaks, peaks.map((most) => most / 255));

@@ -29,7 +29,8 @@ export function toggleLock(timeline) {
   const name = viewedTake(timeline, key.id);
   const { lock } = segmentOf(sheet, key.id);
   if (!name && !lock) return;
-  timeline.edit(setSegment(sheet, key.id, { lock: lock && (lock === name || !name) ? undefined : name }));
+  const opens = lock && (lock === name || !name);
+  timeline.edit(setSegment(sheet, key.id, { lock: opens ? undefined : name }));
 }
 
 /** The row in the panel: it is filled by `drawTakes`. */
@@ -40,9 +41,11 @@ export function takesRow(timeline) {
   row.setAttribute("aria-label", "Takes that are made");
   row.innerHTML = `
     <div class="flip">
-      <button type="button" data-take-by="-1" title="Previous take ([)" aria-label="Previous take">◀</button>
+      <button type="button" data-take-by="-1" title="Previous take ([)"
+              aria-label="Previous take">◀</button>
       <span class="which" role="status"></span>
-      <button type="button" data-take-by="1" title="Next take (])" aria-label="Next take">▶</button>
+      <button type="button" data-take-by="1" title="Next take (])"
+              aria-label="Next take">▶</button>
       <button type="button" class="lock"></button>
     </div>
     <div class="strip"></div>`;
@@ -68,7 +71,8 @@ export function drawTakes(timeline) {
   const used = lock || known?.take;
   row.toggleAttribute("hidden", !takes.length && !lock);
   const which = row.querySelector(".which");
-  const text = number ? `Take ${number} of ${takes.length}${name === used ? ", used" : ""}` : "Take";
+  const isUsed = name === used ? ", used" : "";
+  const text = number ? `Take ${number} of ${takes.length}${isUsed}` : "Take";
   if (which.textContent !== text) which.textContent = text;
   which.title = name;
   for (const button of row.querySelectorAll("[data-take-by]")) button.disabled = takes.length < 2;

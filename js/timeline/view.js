@@ -41,12 +41,14 @@ const TEMPLATE = `
   <div class="player" role="group" aria-label="Player" hidden>
     <div class="screen"><div class="stage"></div></div>
     <div class="controls">
-      <button type="button" data-do="back" title="A frame back" aria-label="A frame back">◀❙</button>
+      <button type="button" data-do="back" title="A frame back"
+              aria-label="A frame back">◀❙</button>
       <button type="button" data-do="play"></button>
       <button type="button" data-do="on" title="A frame on" aria-label="A frame on">❙▶</button>
       <span class="tells"></span>
       <button type="button" data-do="key" class="promote">Make key</button>
-      <button type="button" data-do="close" title="Hide the player" aria-label="Hide the player">×</button>
+      <button type="button" data-do="close" title="Hide the player"
+              aria-label="Hide the player">×</button>
     </div>
   </div>
   <div class="panel"></div>

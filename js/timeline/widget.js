@@ -51,8 +51,8 @@ export class Timeline {
 
   /** What belongs to the node but not into its sheet: it outlives the element. */
   get memory() {
-    const view = { selected: null, cursor: null, row: "keys", scale: null, scroll: 0, player: false };
-    return host.memoryOf(this.node, () => ({ ...view, ...nothingKnown() }));
+    const view = { selected: null, cursor: null, row: "keys", scale: null, scroll: 0 };
+    return host.memoryOf(this.node, () => ({ ...view, player: false, ...nothingKnown() }));
   }
 
   /** Whether the sheet can be edited here. */
@@ -70,6 +70,7 @@ export class Timeline {
   edit(sheet, done = true) {
     if (!this.editable || sheet === this.sheet) return;
     this.before ??= this.told;
+    this.message = "";
     this.take(sheet);
     if (done) this.finish();
     // The page would take what is under way for a part of the state before.
@@ -98,6 +99,7 @@ export class Timeline {
   }
 
   select(part, id, inSight = false) {
+    this.message = "";
     this.memory.selected = part ? { part, id } : null;
     this.memory.row = part === "sketch" ? "sketches" : "keys";
     if (part) this.memory.cursor = null;

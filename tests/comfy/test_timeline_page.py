@@ -73,18 +73,15 @@ def test_wheel_and_middle_button_are_the_graphs_until_the_timeline_has_the_keybo
     hand.browser.evaluate(FIT)
     hand.click("[data-key=b]")
     hand.browser.do(lambda page: page.locator(f"{CSS} [data-do=closer]").click(click_count=3))
+    scrolled = f"() => document.querySelector('{CSS} .scroll').scrollLeft"
+    hand.until(f"() => ({scrolled})() > 50")
     hand.browser.do(lambda page: page.locator(f"{CSS} .scroll").focus())
     hand.press("Home")
-    hand.until(f"() => document.querySelector('{CSS} .scroll').scrollLeft === 0")
-    scrolled = f"() => document.querySelector('{CSS} .scroll').scrollLeft"
-    before = hand.browser.evaluate(view), hand.browser.evaluate(scrolled)
-    for _ in range(5):  # a busy browser may lose one
-        hand.browser.do(wheel)
-        hand.browser.evaluate(DRAWN)
-        if hand.browser.evaluate(scrolled) > before[1] + 50:
-            break
-    assert hand.browser.evaluate(scrolled) > before[1] + 50
-    assert hand.browser.evaluate(view) == before[0]
+    hand.until(f"() => ({scrolled})() === 0")
+    before = hand.browser.evaluate(view)
+    hand.browser.do(wheel)
+    hand.until(f"() => ({scrolled})() > 50")
+    assert hand.browser.evaluate(view) == before
 
 
 def test_save_load_and_prompt_carry_the_sheet(hand: Hand) -> None:
