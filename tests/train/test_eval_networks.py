@@ -9,11 +9,10 @@ import pytest
 import torch
 from discs import disc
 from PIL import Image
-from tiny_networks import save_alexnet, save_clip, save_i3d, save_mobilenet
+from tiny_networks import save_alexnet, save_clip, save_i3d
 
 from train.eval.clips import Clip, read_clip
 from train.eval.columns import Measure
-from train.eval.metric import NO_MODEL
 from train.eval.networks import Networks, find_networks
 from train.eval.report import summarise
 from train.eval.scores import Scorer
@@ -39,7 +38,7 @@ def testset(tmp_path: Path) -> Path:
 def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    for save in (save_alexnet, save_i3d, save_clip, save_mobilenet):
+    for save in (save_alexnet, save_i3d, save_clip):
         save(models)
     options = ["--models", str(models), "--kvd-kernel", "gaussian", "--size", "64"]
     out = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--workers", "1"]
@@ -47,8 +46,7 @@ def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Pat
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["systems"]
     fade, same = rows["crossfade"], rows["same"]
     assert {"fvd", "kvd_gaussian", "lpips_alex", "clip_img", "clip_txt"} <= set(fade)
-    standins = {"kvd_transnet", "fvd_transnet", "lpips_hed", "clip_img_mobilenet"}
-    assert not standins & set(fade)
+    assert not {"kvd_transnet", "fvd_transnet", "lpips_hed"} & set(fade)
     assert "too few clips: 2 of 401 needed" in fade["fvd"]["model"]
     assert fade["kvd_gaussian"]["mean"] > same["kvd_gaussian"]["mean"]
     assert fade["lpips_alex"]["mean"] > same["lpips_alex"]["mean"] == 0
@@ -79,26 +77,6 @@ def test_clips_too_short_for_i3d_have_no_features(testset: Path, tmp_path: Path)
         assert row["kvd"]["mean"] is None and row["kvd"]["model"].endswith(said)
         table = Table(title="", metrics=measure.columns()[:2], summary={"truth": row}, clips=2)
         assert f"| {said} |" in markdown(table)
-
-
-def test_mobilenet_stands_in_for_clip_under_a_name_of_its_own(
-    testset: Path, tmp_path: Path
-) -> None:
-    assert find_networks(tmp_path).images is None
-    save_mobilenet(tmp_path)
-    assert find_networks(tmp_path).images == "mobilenet"
-    measure = Measure(networks=Networks(models=tmp_path, images="mobilenet"))
-    columns = {metric.key: metric for metric in measure.columns()}
-    assert "clip_img" not in columns
-    column = columns["clip_img_mobilenet"]
-    assert (column.title, columns["clip_txt"].model) == ("CLIP_img-MobileNet", NO_MODEL)
-    assert "nsfwjs 4.4.0" in column.model and "sha256 " in column.model
-    clip = read_clip(testset / "slow")
-    back = Scorer(measure).score(clip, clip.frames.flip(0)).values
-    same = Scorer(measure).score(clip, clip.frames).values
-    assert not {"clip_img", "clip_txt"} & set(back)
-    assert back["clip_img_mobilenet"] < 1
-    assert same["clip_img_mobilenet"] == pytest.approx(1)
 
 
 def test_each_clip_goes_through_hed_once(tmp_path: Path) -> None:

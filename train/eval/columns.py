@@ -30,11 +30,6 @@ class Measure:
         return perceptual_key(self.networks.perceptual)
 
     @property
-    def image_likeness(self) -> str:
-        """Key of the CLIP_img column."""
-        return "clip_img_mobilenet" if self.networks.images == "mobilenet" else "clip_img"
-
-    @property
     def kvd(self) -> str:
         """Key of the KVD column, which names kernel and network where not the published ones."""
         kernel = "_gaussian" if self.kernel == "gaussian" else ""
@@ -152,16 +147,10 @@ def _frames_by_networks(measure: Measure) -> Iterator[Metric]:
 
 def _likeness(measure: Measure) -> Iterator[Metric]:
     """CLIP_img and CLIP_txt."""
-    nets, found = measure.networks, measure.networks.labels
+    found = measure.networks.labels
     model, meaning = found.get("images", NO_MODEL), "cosine of the frame and the true frame."
-    standin = "-MobileNet" if nets.images == "mobilenet" else ""
-    if standin:
-        meaning += (
-            " Pooled features of MobileNetV2 in place of CLIP's: never compare it with published "
-            "values."
-        )
     meaning = or_advice(meaning, model, "images")
-    yield _sampled(measure.image_likeness, f"CLIP_img{standin}", HIGHER, meaning, model)
+    yield _sampled("clip_img", "CLIP_img", HIGHER, meaning, model)
     model = found.get("words", NO_MODEL)
     meaning = or_advice("cosine of the frame and the prompt, where one is.", model, "words")
     yield _sampled("clip_txt", "CLIP_txt", HIGHER, meaning, model)

@@ -69,7 +69,7 @@ class Networks:
             distance = self.nets.lpips.compare(look.maps, truth.maps)
             scores[self.measure.perceptual] = distance.mean().item()
         if look.images is not None:
-            scores[self.measure.image_likeness] = cosine(look.images, truth.images).mean().item()
+            scores["clip_img"] = cosine(look.images, truth.images).mean().item()
         return scores
 
     def judge(self, clip: Clip, frames: Tensor, look: Look) -> dict[str, float]:

