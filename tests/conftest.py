@@ -20,7 +20,7 @@ LONG = (
     "test_nano.py",
     "test_decoder.py",
     "test_eval_processes.py",
-    "test_ablate.py",
+    "test_ablation.py",
 )
 
 

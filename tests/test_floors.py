@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution"}
-OURS = {"toon_core", "nodes", "train", "tests", "scripts", "cast"}
+OURS = {"toon_core", "nodes", "train", "tests", "scripts", "cast", "benchmarks"}
 
 # Package -> absolute import roots it must not use.
 FORBIDDEN = {

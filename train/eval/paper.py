@@ -10,12 +10,12 @@ from .tables import Table
 
 COMPARED = (
     "By these figures the paper compares the variants of its rectification, which `python -m "
-    "train.ablate` trains. Here they are of the systems given."
+    "benchmarks.ablation` trains. Here they are of the systems given."
 )
 DECODED = (
     "True clips, encoded and decoded by the autoencoder of each system that is a checkpoint, all "
     "frames counted; a decoder with references gets the two keys. By these figures the paper "
-    "compares its decoder variants, which `python -m train.ablate` trains."
+    "compares its decoder variants, which `python -m benchmarks.ablation` trains."
 )
 
 

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from train import natural
+from benchmarks.ablation import photographs
+from benchmarks.ablation.photographs import (
+    MotionConfig,
+    RenderConfig,
+    clip_name,
+    load_pictures,
+    render,
+    render_clip,
+)
 from train.data.folder import FolderStore
-from train.data.natural import NaturalConfig, load_pictures, render_clip
-from train.natural import RenderConfig, clip_name, render
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +23,7 @@ def pictures():
 
 def test_clips_move_smoothly_and_depend_on_the_seed_alone(pictures):
     clips = [
-        render_clip(pictures, np.random.default_rng(seed), 12, 48, NaturalConfig())
+        render_clip(pictures, np.random.default_rng(seed), 12, 48, MotionConfig())
         for seed in (1, 1, 2)
     ]
     (clip, prompt), (again, _), (other, _) = clips
@@ -32,7 +38,7 @@ def test_clips_move_smoothly_and_depend_on_the_seed_alone(pictures):
 def test_nearer_fragments_hide_the_ones_behind():
     """Flat pictures: at the crossing only the nearer colour is left."""
     flat = {n: torch.full((3, 320, 320), v) for n, v in (("a", 0.0), ("b", 0.5), ("c", 1.0))}
-    still = NaturalConfig(fragments=2, fragment=(2.0, 2.0), travel=0, turn=0, light=0, elastic=0)
+    still = MotionConfig(fragments=2, fragment=(2.0, 2.0), travel=0, turn=0, light=0, elastic=0)
     for seed in range(20):
         clip, prompt = render_clip(flat, np.random.default_rng(seed), 2, 32, still)
         names = [n for n in "abc" if f" {n}" in prompt.replace("a photograph", "")]
@@ -44,9 +50,9 @@ def test_nearer_fragments_hide_the_ones_behind():
 
 
 def test_a_stopped_rendering_goes_on_to_the_same_clips(tmp_path, monkeypatch, pictures):
-    monkeypatch.setattr(natural, "load_pictures", lambda: pictures)
+    monkeypatch.setattr(photographs, "load_pictures", lambda: pictures)
     config = RenderConfig(out=str(tmp_path / "a"), clips=3, frames=4, size=32)
-    write, count = natural.write_frames, []
+    write, count = photographs.write_frames, []
 
     def killed(frames, folder):
         write(frames[:2] if len(count) == 1 else frames, folder)
@@ -54,10 +60,10 @@ def test_a_stopped_rendering_goes_on_to_the_same_clips(tmp_path, monkeypatch, pi
         if len(count) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(natural, "write_frames", killed)
+    monkeypatch.setattr(photographs, "write_frames", killed)
     with pytest.raises(KeyboardInterrupt):
         render(config)
-    monkeypatch.setattr(natural, "write_frames", write)
+    monkeypatch.setattr(photographs, "write_frames", write)
     render(config)
     whole = render(RenderConfig(out=str(tmp_path / "b"), clips=3, frames=4, size=32))
     for i in range(3):

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.ablation.plan import RECTIFIED, AblationConfig, Folders, Run
+from benchmarks.ablation.tables import Values, column, write_table
 from train import evaluate
-from train.ablation.plan import RECTIFIED, AblateConfig, Places, Run
-from train.ablation.tables import Values, column, write_table
 from train.eval.clips import read_clip, read_testset
 from train.eval.settings import Settings
 from train.eval.sheets import draw_sheet, stack
 from train.eval.store import Store
 from train.eval.systems import Sampling, read_sampling
 
-log = logging.getLogger("toon.ablate")
+log = logging.getLogger("toon.ablation")
 
 ROWS = {
     "I": "I: the base as it is",
@@ -34,22 +34,22 @@ PAPER = {
 SEED = 123
 
 
-def sampling(config: AblateConfig) -> Sampling:
+def sampling(config: AblationConfig) -> Sampling:
     """How clips are sampled: by the models' own recipe but for `config.sampling`."""
     return read_sampling([f"{k}={v}" for k, v in config.sampling.items()], SEED)
 
 
-def systems(places: Places, done: list[Run]) -> dict[str, Path]:
+def systems(folders: Folders, done: list[Run]) -> dict[str, Path]:
     """Name -> model, of the variants whose runs are done; the base is variant I."""
-    found = {"I_0": places.base}
+    found = {"I_0": folders.base}
     for run in done:
         if run.recipe == "rectify":
-            found[f"{run.variant}_{run.seed}"] = places.result(run)
+            found[f"{run.variant}_{run.seed}"] = folders.result(run)
     order = ("I", *RECTIFIED)
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].rsplit("_", 1)[0])))
 
 
-def settings(config: AblateConfig, out: Path) -> Settings:
+def settings(config: AblationConfig, out: Path) -> Settings:
     return Settings(
         out=out,
         sampling=sampling(config),
@@ -60,8 +60,8 @@ def settings(config: AblateConfig, out: Path) -> Settings:
 
 
 def score(
-    config: AblateConfig,
-    places: Places,
+    config: AblationConfig,
+    folders: Folders,
     models: Mapping[str, Path],
     out: Path,
     limit: int | None = None,
@@ -69,23 +69,23 @@ def score(
     """`train.evaluate` of the models on the test set: {system: {metric: {mean, ...}}}."""
     words = [f"{name}={path}" for name, path in models.items()]
     how = settings(config, out)
-    found = evaluate.evaluate(words, places.testset, how, limit=limit, workers=config.jobs)
+    found = evaluate.evaluate(words, folders.testset, how, limit=limit)
     return found["systems"]
 
 
-def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
+def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     """Score, write table_3 and both figures, and return the section in Markdown."""
-    out, models = places.out / "rectification", systems(places, done)
-    summary = score(config, places, models, out)
+    out, models = folders.out / "rectification", systems(folders, done)
+    summary = score(config, folders, models, out)
     found = by_variant(summary)
     measured = settings(config, out).measure().columns()
     shown = [column(metric, PAPER) for metric in measured if metric.key in found]
-    table = write_table(places.out / "table_3", ROWS, shown, found)
-    clips = read_testset(places.testset)
+    table = write_table(folders.out / "table_3", ROWS, shown, found)
+    clips = read_testset(folders.testset)
     for number, first in ((6, 0), (7, config.figure_clips)):
         chosen = clips[first : first + config.figure_clips] or clips[: config.figure_clips]
         picture = figure(config, out, chosen, list(models))
-        picture.save(places.out / f"figure_{number}.png", optimize=True)
+        picture.save(folders.out / f"figure_{number}.png", optimize=True)
     changed = ", ".join(f"{k}={v}" for k, v in config.sampling.items()) or "nothing changed"
     drawn = (
         f"{len(clips)} held-out clips at {config.size}x{config.size}, sampled by the recipe "
@@ -106,7 +106,7 @@ def by_variant(summary: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Values
     return found
 
 
-def figure(config: AblateConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:
+def figure(config: AblationConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:
     """The truth and one row a variant, of the first seed."""
     store, sheets = Store(out, sampling(config)), []
     for folder in clips:

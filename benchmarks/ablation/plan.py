@@ -18,8 +18,8 @@ Options = dict[str, Any]
 
 
 @dataclass(kw_only=True)
-class AblateConfig:
-    """Options of `train.ablate`. The last five are options of the recipes: steps, batch, lr ..."""
+class AblationConfig:
+    """Options of the ablation. The last five are options of the recipes: steps, batch, lr ..."""
 
     data: str = MISSING  # cartoon clips, shards or a folder
     out: str = MISSING
@@ -31,12 +31,9 @@ class AblateConfig:
     frames: int = 16
     seeds: int = 3  # of II to IV and of the decoders; V and the sketch encoders have one
     device: str = "cpu"  # of everything, or cuda
-    jobs: int = 1  # runs at a time, and processes that score; small models do not fill two cores
-    core_hours: float = 12.0  # the most it may cost (hours of the GPU, where device is one)
-    trial_steps: int = 3  # steps that are timed
-    dry_run: bool = False  # measure and write the budget, but run nothing
+    dry_run: bool = False  # check every option and list the runs, but run nothing
     report_only: bool = False  # tables and figures of the runs that are done
-    natural: Options = field(default_factory=dict)  # of train.natural: clips ...
+    photographs: Options = field(default_factory=dict)  # of the base's clips: clips, frames ...
     sampling: Options = field(default_factory=dict)  # of the clips that are scored: steps ...
     perceptual: str = "auto"  # LPIPS of the decoder's tables, and folder of its file
     models: str = "models"
@@ -61,12 +58,12 @@ class Run:
     seed: int = 0
 
 
-class Places:
-    """Where everything of an ablation lies."""
+class Folders:
+    """Where the parts of an ablation lie."""
 
-    def __init__(self, config: AblateConfig, out: Path | None = None) -> None:
+    def __init__(self, config: AblationConfig, out: Path | None = None) -> None:
         self.out = out or Path(config.out)
-        self.natural = self.out / "natural"
+        self.photographs = self.out / "photographs"
         self.testset = Path(config.testset or Path(config.out) / "testset")
         self.autoencoder = self.out / "base/autoencoder/autoencoder.safetensors"
         self.base = self.out / BASE / "model.safetensors"
@@ -75,50 +72,50 @@ class Places:
         return self.out / run.name / run.result
 
 
-def plan(config: AblateConfig, places: Places) -> list[Run]:
+def plan(config: AblationConfig, folders: Folders) -> list[Run]:
     """All runs in an order in which each finds what it needs; the first seed of every variant
     comes before any second one."""
-    runs = base_runs(config, places)
+    runs = base_runs(config, folders)
     for seed in range(config.seeds):
         runs += [
-            *(rectify_run(config, places, v, seed) for v in RECTIFIED if _wanted(v, seed)),
-            *(decoder_run(config, places, v, seed) for v in DECODERS),
-            *(sketch_run(config, places, v, seed) for v in SKETCHES if _wanted(v, seed)),
+            *(rectify_run(config, folders, v, seed) for v in RECTIFIED if _trained(v, seed)),
+            *(decoder_run(config, folders, v, seed) for v in DECODERS),
+            *(sketch_run(config, folders, v, seed) for v in SKETCHES if _trained(v, seed)),
         ]
     return runs
 
 
-def _wanted(variant: str, seed: int) -> bool:
+def _trained(variant: str, seed: int) -> bool:
     return seed == 0 or variant not in ONE_SEED
 
 
-def base_runs(config: AblateConfig, places: Places) -> list[Run]:
+def base_runs(config: AblationConfig, folders: Folders) -> list[Run]:
     """The base that has never seen a cartoon: its autoencoder, then the rest of it."""
-    data = f"data={places.natural}"
+    data = f"data={folders.photographs}"
     coded = Run(
         name="base/autoencoder",
         recipe="autoencoder",
         words=(data, *_words(config, config.autoencoder)),
         result="autoencoder.safetensors",
     )
-    start = f"autoencoder={places.autoencoder}"
+    start = f"autoencoder={folders.autoencoder}"
     words = (data, start, *_words(config, config.pretrain))
     return [coded, Run(name=BASE, recipe="pretrain", words=words, needs=coded.name)]
 
 
-def rectify_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
-    words = (f"base={places.base}", f"variant={variant}", *_words(config, config.rectify))
+def rectify_run(config: AblationConfig, folders: Folders, variant: str, seed: int) -> Run:
+    words = (f"base={folders.base}", f"variant={variant}", *_words(config, config.rectify))
     return _run(config, "rectify", variant, seed, words, BASE)
 
 
-def decoder_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
-    words = (f"base={places.base}", f"variant={variant}", *_words(config, config.decoder))
+def decoder_run(config: AblationConfig, folders: Folders, variant: str, seed: int) -> Run:
+    words = (f"base={folders.base}", f"variant={variant}", *_words(config, config.decoder))
     return _run(config, "decoder", variant, seed, words, BASE)
 
 
-def sketch_run(config: AblateConfig, places: Places, variant: str, seed: int) -> Run:
+def sketch_run(config: AblationConfig, folders: Folders, variant: str, seed: int) -> Run:
     """On the rectified model of the first seed."""
-    base = places.out / RECTIFIED_BASE / "model.safetensors"
+    base = folders.out / RECTIFIED_BASE / "model.safetensors"
     gate = f"gate={str(SKETCHES[variant]).lower()}"
     words = (f"base={base}", gate, *_words(config, config.sketch))
     return _run(
@@ -127,7 +124,7 @@ def sketch_run(config: AblateConfig, places: Places, variant: str, seed: int) ->
 
 
 def _run(
-    config: AblateConfig,
+    config: AblationConfig,
     recipe: str,
     variant: str,
     seed: int,
@@ -146,7 +143,7 @@ def _run(
     )
 
 
-def _words(config: AblateConfig, own: Mapping[str, Any]) -> tuple[str, ...]:
+def _words(config: AblationConfig, own: Mapping[str, Any]) -> tuple[str, ...]:
     size = {"height": config.size, "width": config.size, "frames": config.frames}
     words = {"device": config.device, **size, **config.common, **own}
     return tuple(f"{k}={_text(v)}" for k, v in words.items())

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 import toon_core
+from benchmarks.ablation import rectification
+from benchmarks.ablation.plan import RECTIFIED_BASE, SKETCHES, AblationConfig, Folders, Run
+from benchmarks.ablation.reconstruction import measure_on
+from benchmarks.ablation.tables import Column, Values, write_table
 from toon_core.metrics.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate
 from toon_core.sketch.control import SketchControl, place
 from toon_core.sketch.encoder import SketchEncoder
-from train.ablation import rectification
-from train.ablation.plan import RECTIFIED_BASE, SKETCHES, AblateConfig, Places, Run
-from train.ablation.reconstruction import measure_on
-from train.ablation.tables import Column, Values, write_table
 from train.data.sketch import xdog
 from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
 from train.eval.columns import LPIPS_TITLES
@@ -36,20 +36,20 @@ ROWS = {
 Systems = dict[str, SketchControl | None]
 
 
-def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
+def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     """Sample, measure, write table_sketch and figure_9, and return the section in Markdown."""
     runs = [run for run in done if run.recipe == "sketch"]
     measure = measure_on(config)
     found: dict[str, dict[str, list[float]]] = {}
-    for clip, systems in sampled(config, places, runs):
+    for clip, systems in sampled(config, folders, runs):
         for name, frames in systems.items():
             for key, value in scores(clip, frames, measure).items():
                 found.setdefault(key, {}).setdefault(name, []).append(value)
     means: dict[str, Values] = {
         key: {name: [sum(v) / len(v)] for name, v in row.items()} for key, row in found.items()
     }
-    table = write_table(places.out / "table_sketch", ROWS, columns(measure), means)
-    _draw(config, places, runs)
+    table = write_table(folders.out / "table_sketch", ROWS, columns(measure), means)
+    _draw(config, folders, runs)
     told = (
         "One sketch, of the middle frame. Lines F: agreement of a frame's edges with the true "
         "frame's lines. Jump: change into and out of the sketched frame over that of the other "
@@ -72,31 +72,31 @@ def columns(measure: Perceptual | None) -> tuple[Column, ...]:
 
 
 def sampled(
-    config: AblateConfig, places: Places, runs: list[Run], limit: int | None = None
+    config: AblationConfig, folders: Folders, runs: list[Run], limit: int | None = None
 ) -> Iterator[tuple[Clip, dict[str, Tensor]]]:
     """Clips of the test set and what each system makes of them; kept under sketches/."""
     model, encoders = None, {}
     names = [*(run.variant for run in runs), "none"]
-    for folder in read_testset(places.testset, limit or config.sketch_clips):
+    for folder in read_testset(folders.testset, limit or config.sketch_clips):
         clip = read_clip(folder, config.size)
-        where = {name: places.out / "sketches" / name / clip.name for name in names}
+        where = {name: folders.out / "sketches" / name / clip.name for name in names}
         if model is None and not all(path.is_dir() for path in where.values()):
-            model, encoders = _load(config, places, runs)
+            model, encoders = _load(config, folders, runs)
         for name, path in where.items():
             if not path.is_dir():
                 _keep(_made(config, clip, model, encoders.get(name), name), path)
         yield clip, {name: _kept(path, clip) for name, path in where.items()}
 
 
-def _load(config: AblateConfig, places: Places, runs: list[Run]) -> tuple[ToonModel, dict]:
+def _load(config: AblationConfig, folders: Folders, runs: list[Run]) -> tuple[ToonModel, dict]:
     def load(path: Path, kind: str) -> ToonModel | SketchEncoder:
         return toon_core.load(path, device=config.device, dtype=torch.float32, expect=kind)
 
-    encoders = {run.variant: load(places.result(run), "sketch") for run in runs}
-    return load(places.out / RECTIFIED_BASE / "model.safetensors", "toon"), encoders
+    encoders = {run.variant: load(folders.result(run), "sketch") for run in runs}
+    return load(folders.out / RECTIFIED_BASE / "model.safetensors", "toon"), encoders
 
 
-def _made(config: AblateConfig, clip: Clip, model: ToonModel, encoder, name: str) -> Tensor:
+def _made(config: AblationConfig, clip: Clip, model: ToonModel, encoder, name: str) -> Tensor:
     """The clip from its keys, and the middle frame's sketch where there is an encoder."""
     control = None
     if encoder is not None:
@@ -161,13 +161,13 @@ def _jump(frames: Tensor, middle: int) -> float:
     return float(change[at].mean() / change[~at].mean().clamp(min=1e-6))
 
 
-def _draw(config: AblateConfig, places: Places, runs: list[Run]) -> None:
+def _draw(config: AblationConfig, folders: Folders, runs: list[Run]) -> None:
     """The truth, its sketch where one was given, and every system."""
     sheets = []
-    for clip, systems in sampled(config, places, runs, config.figure_clips):
+    for clip, systems in sampled(config, folders, runs, config.figure_clips):
         given = torch.ones_like(clip.frames)
         middle = len(given) // 2
         given[middle] = 1 - lines(clip)[middle]
         rows = {"truth": clip.frames, "sketch": given, **systems}
         sheets.append(draw_sheet(f'{clip.name} "{clip.prompt}"', rows))
-    stack(sheets).save(places.out / "figure_9.png", optimize=True)
+    stack(sheets).save(folders.out / "figure_9.png", optimize=True)

@@ -1,24 +1,43 @@
-"""Motion that is not cartoon: photographs under a moving camera, with fragments of others before.
+"""Render clips of motion that is not cartoon, to train a base that has never seen a cartoon.
 
-The pictures are those inside the wheel of scikit-image (photographs of people, animals, things,
-textures, and two from a microscope); nothing is drawn and nothing is downloaded. Coordinates are
+    python -m benchmarks.ablation.photographs out=DIR [clips=600 size=128 frames=48 seed=0 ...]
+
+Photographs that come inside the wheel of scikit-image (of people, animals, things, textures, and
+two from a microscope), under a smoothly moving camera, with fragments of other ones that glide,
+turn, bend and cover each other; nothing is drawn and nothing is downloaded. The result is a folder
+of clips, `<clip>/frame_000.png ...` with prompt.txt and fps.txt, as every recipe reads it. Clip i
+depends on (seed, i) alone; a run that was stopped goes on with the same command. Coordinates are
 -1..1 over the square frame, x right and y down.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import shutil
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from omegaconf import MISSING
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from tqdm import tqdm
 
 from train.data.frames import open_image
+from train.engine.claim import claimed
+from train.engine.command import GO_ON, errors_told
+from train.engine.config import at_least, parse
+from train.engine.files import write_text
+from train.eval.clips import write_frames
+
+log = logging.getLogger("toon.photographs")
 
 Rng = np.random.Generator
 PICTURES = {
@@ -44,7 +63,7 @@ OVERSAMPLING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class NaturalConfig:
+class MotionConfig:
     """How far things go, in half frames where not said otherwise, over 48 frames."""
 
     fragments: int = 3  # at most; 1 at least
@@ -59,6 +78,54 @@ class NaturalConfig:
     tilt: float = 0.12  # perspective: how much nearer the edge comes
     light: float = 0.12  # share that the brightness wanders
     recolour: float = 0.4  # share of pictures whose red, green and blue change places
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderConfig:
+    """What is rendered, and where it goes."""
+
+    out: str = MISSING
+    clips: int = 600
+    frames: int = 48
+    size: int = 128  # pixels of a side
+    fps: int = 24
+    seed: int = 0
+    motion: MotionConfig = field(default_factory=MotionConfig)
+
+
+def render(config: RenderConfig) -> Path:
+    """Write all clips that are not there yet; ValueError where the folder has others."""
+    at_least(config, 1, "clips", "frames", "size", "fps")
+    at_least(config, 0, "seed")
+    out = Path(config.out)
+    with claimed(out):
+        _check_options(config, out / "photographs.json")
+        missing = [i for i in range(config.clips) if not (out / clip_name(i)).is_dir()]
+        pictures = load_pictures() if missing else {}
+        for number in tqdm(missing, "clips", config.clips, initial=config.clips - len(missing)):
+            rng = np.random.default_rng([config.seed, number])
+            clip, prompt = render_clip(pictures, rng, config.frames, config.size, config.motion)
+            unfinished = out / "unfinished" / clip_name(number)  # no clip of the folder above it
+            write_frames(clip, unfinished)
+            (unfinished / "prompt.txt").write_text(prompt + "\n", encoding="utf-8")
+            (unfinished / "fps.txt").write_text(f"{config.fps}\n", encoding="utf-8")
+            os.replace(unfinished, out / clip_name(number))
+        shutil.rmtree(out / "unfinished", ignore_errors=True)
+    return out
+
+
+def clip_name(number: int) -> str:
+    return f"photographs_{number:05d}"
+
+
+def _check_options(config: RenderConfig, manifest: Path) -> None:
+    """The folder's options, but for the number of clips, are these, or it is new."""
+    wanted = asdict(config)
+    del wanted["out"], wanted["clips"]
+    wanted = json.loads(json.dumps(wanted))
+    if manifest.is_file() and json.loads(manifest.read_text()) != wanted:
+        raise ValueError(f"out={manifest.parent}: holds clips of other options; give a new folder")
+    write_text(manifest, json.dumps(wanted, indent=1) + "\n")
 
 
 def load_pictures() -> dict[str, Tensor]:
@@ -88,7 +155,7 @@ def _file(name: str) -> Path:
 
 
 def render_clip(
-    pictures: Mapping[str, Tensor], rng: Rng, frames: int, size: int, config: NaturalConfig
+    pictures: Mapping[str, Tensor], rng: Rng, frames: int, size: int, config: MotionConfig
 ) -> tuple[Tensor, str]:
     """A clip (t 3 size size) in [0, 1] and what is in it. Fragments that come later in the
     sentence are nearer and cover the others."""
@@ -124,7 +191,7 @@ def _path(rng: Rng, frames: int, amplitude: float) -> Tensor:
     return torch.from_numpy(amplitude * (glide + swings)).float()
 
 
-def _camera(rng: Rng, frames: int, base: Tensor, c: NaturalConfig) -> Tensor:
+def _camera(rng: Rng, frames: int, base: Tensor, c: MotionConfig) -> Tensor:
     """Where in the picture every pixel looks, (t s s 2): pan, zoom, roll and perspective."""
     tilt = torch.stack([_path(rng, frames, c.tilt), _path(rng, frames, c.tilt)], -1)
     depth = 1 + (base * tilt.view(-1, 1, 1, 2)).sum(-1, keepdim=True)
@@ -135,7 +202,7 @@ def _camera(rng: Rng, frames: int, base: Tensor, c: NaturalConfig) -> Tensor:
 
 
 def _fragment(
-    texture: Tensor, rng: Rng, frames: int, base: Tensor, c: NaturalConfig
+    texture: Tensor, rng: Rng, frames: int, base: Tensor, c: MotionConfig
 ) -> tuple[Tensor, Tensor]:
     """Colours (t 3 s s) and cover (t 1 s s) of a piece with a ragged round edge that glides,
     turns, grows and bends."""
@@ -178,7 +245,7 @@ def _blob(rng: Rng) -> Tensor:
     return ((radius - torch.hypot(x, y)) * MASK / 4 + 0.5).clamp(0, 1)[None, None]
 
 
-def _square(picture: Tensor, rng: Rng, c: NaturalConfig) -> Tensor:
+def _square(picture: Tensor, rng: Rng, c: MotionConfig) -> Tensor:
     """A random square of a picture, sometimes mirrored or in other colours: few of the pictures
     have blue or green."""
     height, width = picture.shape[-2:]
@@ -194,3 +261,10 @@ def _sampled(texture: Tensor, grid: Tensor) -> Tensor:
     """(3 h w) seen through a grid (t s s 2); beyond its edges it is mirrored."""
     layers = texture.expand(len(grid), -1, -1, -1)
     return functional.grid_sample(layers, grid, padding_mode="reflection", align_corners=False)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    with errors_told(GO_ON):
+        folder = render(parse(RenderConfig, sys.argv[1:], __doc__))
+    log.info("%s: done", folder)

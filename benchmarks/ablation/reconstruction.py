@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from train.ablation.curves import draw_curves
-from train.ablation.plan import DECODERS, AblateConfig, Places, Run
-from train.ablation.tables import Values, column, write_csv, write_table
+from benchmarks.ablation.figures import draw_curves
+from benchmarks.ablation.plan import DECODERS, AblationConfig, Folders, Run
+from benchmarks.ablation.tables import Values, column, write_csv, write_table
 from train.eval.clips import read_clip, read_testset
 from train.eval.columns import perceptual_key
 from train.eval.frame_curves import frame_means
@@ -28,7 +28,7 @@ from train.eval.store import write_json
 from train.eval.systems import load_autoencoder
 from train.losses.perceptual import Perceptual, perceptual
 
-log = logging.getLogger("toon.ablate")
+log = logging.getLogger("toon.ablation")
 
 ROWS = {
     "full": "full decoder",
@@ -46,17 +46,17 @@ PAPER = {
 }
 
 
-def report(config: AblateConfig, places: Places, done: list[Run]) -> str:
+def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     """Measure, write table_4, figure_8 and figure_10, and return the section in Markdown."""
     judge = measure_on(config)
     columns = [column(metric, PAPER) for metric in measured_by(judge)]
     runs = [run for run in done if run.recipe == "decoder"]
-    curves = {run.name: measured(config, places, run, judge) for run in runs}
+    curves = {run.name: measured(config, folders, run, judge) for run in runs}
     found = {c.key: _over_clips(runs, curves, c.key) for c in columns}
-    table = write_table(places.out / "table_4", ROWS, columns, found)
-    write_csv(places.out / "figure_10.csv", _records(runs, curves))
-    draw_curves(places.out / "figure_10.png", _by_frame(runs, curves), ROWS, columns)
-    figure(config, places, runs).save(places.out / "figure_8.png", optimize=True)
+    table = write_table(folders.out / "table_4", ROWS, columns, found)
+    write_csv(folders.out / "figure_10.csv", _records(runs, curves))
+    draw_curves(folders.out / "figure_10.png", _by_frame(runs, curves), ROWS, columns)
+    figure(config, folders, runs).save(folders.out / "figure_8.png", optimize=True)
     network = judge.label if judge else "none"
     told = f"Held-out clips at {config.size}x{config.size}, encoded and decoded; LPIPS: {network}."
     return (
@@ -70,20 +70,22 @@ def measured_by(judge: Perceptual | None) -> tuple[Metric, ...]:
     return metrics(judge.net, judge.label) if judge else metrics(None, NO_MODEL)
 
 
-def measured(config: AblateConfig, places: Places, run: Run, judge: Perceptual | None) -> Curves:
+def measured(
+    config: AblationConfig, folders: Folders, run: Run, judge: Perceptual | None
+) -> Curves:
     """Of every clip and frame, kept beside the run for the networks that measured it."""
-    file = places.out / run.name / "reconstruction.json"
+    file = folders.out / run.name / "reconstruction.json"
     wanted = {metric.key for metric in measured_by(judge) if metric.model != NO_MODEL}
     if file.is_file() and (kept := json.loads(file.read_text())).keys() == wanted:
         return kept
-    vae = load_autoencoder(places.result(run), config.device)
-    clips = (read_clip(folder, config.size) for folder in read_testset(places.testset))
+    vae = load_autoencoder(folders.result(run), config.device)
+    clips = (read_clip(folder, config.size) for folder in read_testset(folders.testset))
     curves = over_clips(scores(reconstructed(vae, clip), clip.frames, judge) for clip in clips)
     write_json(file, curves)
     return curves
 
 
-def measure_on(config: AblateConfig) -> Perceptual | None:
+def measure_on(config: AblationConfig) -> Perceptual | None:
     """LPIPS on the ablation's device; None for perceptual=none."""
     measure = perceptual(config.perceptual, config.models)
     return measure and measure.to(config.device)
@@ -121,13 +123,13 @@ def _records(runs: list[Run], curves: Mapping[str, Curves]) -> list[dict[str, ob
     return records
 
 
-def figure(config: AblateConfig, places: Places, runs: list[Run]) -> Image.Image:
+def figure(config: AblationConfig, folders: Folders, runs: list[Run]) -> Image.Image:
     """The truth and what each variant gives back, of the first seed."""
-    first = {run.variant: places.result(run) for run in runs if run.seed == 0}
+    first = {run.variant: folders.result(run) for run in runs if run.seed == 0}
     files = {v: first[v] for v in DECODERS if v in first}
     vaes = {v: load_autoencoder(f, config.device) for v, f in files.items()}
     sheets = []
-    for folder in read_testset(places.testset, config.figure_clips):
+    for folder in read_testset(folders.testset, config.figure_clips):
         clip = read_clip(folder, config.size)
         rows = {"truth": clip.frames, **{v: reconstructed(vae, clip) for v, vae in vaes.items()}}
         sheets.append(draw_sheet(clip.name, rows))

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from train.ablation.tables import Column
+from benchmarks.ablation.tables import Column
 
 matplotlib.use("Agg")  # no window
 from matplotlib import pyplot  # noqa: E402 (after the choice of what draws)
