@@ -19,7 +19,7 @@ LONG = (
     "test_engine_processes.py",
     "test_nano.py",
     "test_decoder.py",
-    "test_eval_processes.py",
+    "test_processes.py",
     "test_ablation.py",
 )
 

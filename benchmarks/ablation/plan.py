@@ -35,8 +35,8 @@ class AblationConfig:
     report_only: bool = False  # tables and figures of the runs that are done
     photographs: Options = field(default_factory=dict)  # of the base's clips: clips, frames ...
     sampling: Options = field(default_factory=dict)  # of the clips that are scored: steps ...
-    perceptual: str = "auto"  # LPIPS of the decoder's tables, and folder of its file
-    models: str = "models"
+    models: str = "models"  # folder of the networks that measure
+    networks: bool = True  # false: measure without any
     common: Options = field(default_factory=dict)  # of every recipe
     autoencoder: Options = field(default_factory=dict)
     pretrain: Options = field(default_factory=dict)

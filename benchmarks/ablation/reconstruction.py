@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 
 from PIL import Image
 
 from benchmarks.ablation.figures import draw_curves
 from benchmarks.ablation.plan import DECODERS, AblationConfig, Folders, Run
 from benchmarks.ablation.tables import Values, column, write_csv, write_table
+from toon_core.metrics.metric import NO_MODEL
+from toon_core.metrics.networks.network import Loaded
+from train.eval.cache import write_json
 from train.eval.clips import read_clip, read_testset
-from train.eval.columns import perceptual_key
-from train.eval.frame_curves import frame_means
-from train.eval.metric import NO_MODEL, Metric
 from train.eval.reconstruction import (
     Curves,
-    metrics,
+    Reconstructor,
+    frame_means,
     over_clips,
-    reconstructed,
-    scores,
+    reconstruct,
 )
 from train.eval.sheets import draw_sheet, stack
-from train.eval.store import write_json
 from train.eval.systems import load_autoencoder
-from train.losses.perceptual import Perceptual, perceptual
-
-log = logging.getLogger("toon.ablation")
 
 ROWS = {
     "full": "full decoder",
@@ -41,23 +37,23 @@ LPIPS = {"full": 0.0204, "no_pseudo3d": 0.0326, "plain": 0.0426}
 PAPER = {
     "psnr": {"full": 33.83, "no_pseudo3d": 32.51, "plain": 29.49},
     "ssim": {"full": 0.9450, "no_pseudo3d": 0.9270, "plain": 0.8670},
-    perceptual_key("alex"): LPIPS,
-    perceptual_key(None): LPIPS,
+    "lpips_alex": LPIPS,
+    "lpips": LPIPS,
 }
 
 
 def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     """Measure, write table_4, figure_8 and figure_10, and return the section in Markdown."""
-    judge = measure_on(config)
-    columns = [column(metric, PAPER) for metric in measured_by(judge)]
+    measure = Reconstructor(networks(config))
+    columns = [column(metric, PAPER) for metric in measure.columns]
     runs = [run for run in done if run.recipe == "decoder"]
-    curves = {run.name: measured(config, folders, run, judge) for run in runs}
+    curves = {run.name: curves_of(config, folders, run, measure) for run in runs}
     found = {c.key: _over_clips(runs, curves, c.key) for c in columns}
     table = write_table(folders.out / "table_4", ROWS, columns, found)
     write_csv(folders.out / "figure_10.csv", _records(runs, curves))
     draw_curves(folders.out / "figure_10.png", _by_frame(runs, curves), ROWS, columns)
     figure(config, folders, runs).save(folders.out / "figure_8.png", optimize=True)
-    network = judge.label if judge else "none"
+    network = measure.columns[-1].model
     told = f"Held-out clips at {config.size}x{config.size}, encoded and decoded; LPIPS: {network}."
     return (
         f"## Table 4: the decoder\n\n{told}\n\n{table}\n"
@@ -66,29 +62,22 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     )
 
 
-def measured_by(judge: Perceptual | None) -> tuple[Metric, ...]:
-    return metrics(judge.net, judge.label) if judge else metrics(None, NO_MODEL)
+def networks(config: AblationConfig) -> Loaded:
+    """The networks that measure, none with networks=false."""
+    return Loaded(Path(config.models), config.device, None if config.networks else ())
 
 
-def measured(
-    config: AblationConfig, folders: Folders, run: Run, judge: Perceptual | None
-) -> Curves:
+def curves_of(config: AblationConfig, folders: Folders, run: Run, measure: Reconstructor) -> Curves:
     """Of every clip and frame, kept beside the run for the networks that measured it."""
     file = folders.out / run.name / "reconstruction.json"
-    wanted = {metric.key for metric in measured_by(judge) if metric.model != NO_MODEL}
+    wanted = {metric.key for metric in measure.columns if metric.model != NO_MODEL}
     if file.is_file() and (kept := json.loads(file.read_text())).keys() == wanted:
         return kept
     vae = load_autoencoder(folders.result(run), config.device)
     clips = (read_clip(folder, config.size) for folder in read_testset(folders.testset))
-    curves = over_clips(scores(reconstructed(vae, clip), clip.frames, judge) for clip in clips)
+    curves = over_clips(measure.measure(vae, clip) for clip in clips)
     write_json(file, curves)
     return curves
-
-
-def measure_on(config: AblationConfig) -> Perceptual | None:
-    """LPIPS on the ablation's device; None for perceptual=none."""
-    measure = perceptual(config.perceptual, config.models)
-    return measure and measure.to(config.device)
 
 
 def _over_clips(runs: list[Run], curves: Mapping[str, Curves], key: str) -> Values:
@@ -131,6 +120,6 @@ def figure(config: AblationConfig, folders: Folders, runs: list[Run]) -> Image.I
     sheets = []
     for folder in read_testset(folders.testset, config.figure_clips):
         clip = read_clip(folder, config.size)
-        rows = {"truth": clip.frames, **{v: reconstructed(vae, clip) for v, vae in vaes.items()}}
+        rows = {"truth": clip.frames, **{v: reconstruct(vae, clip) for v, vae in vaes.items()}}
         sheets.append(draw_sheet(clip.name, rows))
     return stack(sheets)

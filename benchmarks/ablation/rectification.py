@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
 from benchmarks.ablation.plan import RECTIFIED, AblationConfig, Folders, Run
+from benchmarks.ablation.reconstruction import networks
 from benchmarks.ablation.tables import Values, column, write_table
-from train import evaluate
+from toon_core.metrics.registry import columns
+from train.eval.cache import Cache
 from train.eval.clips import read_clip, read_testset
-from train.eval.settings import Settings
+from train.eval.options import Settings
+from train.eval.run import evaluate
 from train.eval.sheets import draw_sheet, stack
-from train.eval.store import Store
 from train.eval.systems import Sampling, read_sampling
-
-log = logging.getLogger("toon.ablation")
 
 ROWS = {
     "I": "I: the base as it is",
@@ -64,12 +63,10 @@ def score(
     folders: Folders,
     models: Mapping[str, Path],
     out: Path,
-    limit: int | None = None,
 ) -> dict[str, dict]:
     """`train.evaluate` of the models on the test set: {system: {metric: {mean, ...}}}."""
     words = [f"{name}={path}" for name, path in models.items()]
-    how = settings(config, out)
-    found = evaluate.evaluate(words, folders.testset, how, limit=limit)
+    found = evaluate(words, folders.testset, settings(config, out))
     return found["systems"]
 
 
@@ -78,7 +75,7 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     out, models = folders.out / "rectification", systems(folders, done)
     summary = score(config, folders, models, out)
     found = by_variant(summary)
-    measured = settings(config, out).measure().columns()
+    measured = columns(networks(config).labels)
     shown = [column(metric, PAPER) for metric in measured if metric.key in found]
     table = write_table(folders.out / "table_3", ROWS, shown, found)
     clips = read_testset(folders.testset)
@@ -108,14 +105,14 @@ def by_variant(summary: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Values
 
 def figure(config: AblationConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:
     """The truth and one row a variant, of the first seed."""
-    store, sheets = Store(out, sampling(config)), []
+    cache, sheets = Cache(out, sampling(config)), []
     for folder in clips:
         clip = read_clip(folder, config.size)
         rows = {"truth": clip.frames}
         for name in names:
             variant, seed = name.rsplit("_", 1)
             if seed == "0":
-                rows[variant] = store.frames(clip, name)
+                rows[variant] = cache.frames(clip, name)
         sheets.append(draw_sheet(f'{clip.name} "{clip.prompt}"', rows))
     return stack(sheets)
 

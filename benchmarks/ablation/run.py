@@ -20,7 +20,7 @@ from train.engine.claim import claimed
 from train.engine.config import RunConfig, load_yaml, read
 from train.engine.files import write_text
 from train.engine.result import finished, manifest_of
-from train.heldout import HeldoutConfig, write_heldout
+from train.eval.heldout import HeldoutConfig, write_heldout
 
 log = logging.getLogger("toon.ablation")
 

@@ -14,32 +14,28 @@ from torch import Tensor
 import toon_core
 from benchmarks.ablation import rectification
 from benchmarks.ablation.plan import RECTIFIED_BASE, SKETCHES, AblationConfig, Folders, Run
-from benchmarks.ablation.reconstruction import measure_on
+from benchmarks.ablation.reconstruction import networks
 from benchmarks.ablation.tables import Column, Values, write_table
-from toon_core.metrics.sketch_agreement import sketch_agreement
+from toon_core.metrics.plain.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
-from toon_core.pipeline import interpolate
-from toon_core.sketch.control import SketchControl, place
 from toon_core.sketch.encoder import SketchEncoder
 from train.data.sketch import xdog
 from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
-from train.eval.columns import LPIPS_TITLES
-from train.eval.reconstruction import distances
+from train.eval.reconstruction import Reconstructor
 from train.eval.sheets import draw_sheet, stack
-from train.losses.perceptual import Perceptual
+from train.eval.systems import sample
 
 ROWS = {
     "independent": "frame-independent encoder",
     "zero_gate": "ZeroGate",
     "none": "no sketch",
 }
-Systems = dict[str, SketchControl | None]
 
 
 def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     """Sample, measure, write table_sketch and figure_9, and return the section in Markdown."""
     runs = [run for run in done if run.recipe == "sketch"]
-    measure = measure_on(config)
+    measure = Reconstructor(networks(config))
     found: dict[str, dict[str, list[float]]] = {}
     for clip, systems in sampled(config, folders, runs):
         for name, frames in systems.items():
@@ -59,9 +55,9 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     return f"{title}\n\n{told}\n\n{table}\n![Figure 9: sketch encoders](figure_9.png)\n"
 
 
-def columns(measure: Perceptual | None) -> tuple[Column, ...]:
+def columns(measure: Reconstructor) -> tuple[Column, ...]:
     """LPIPS by the name of the network that measures it."""
-    lpips = LPIPS_TITLES[measure and measure.net]
+    lpips = measure.columns[-1].title
     return (
         Column(key="lines_at", title="lines F, frame with the sketch", digits=3, better=1),
         Column(key="lines_else", title="lines F, the others", digits=3, better=1),
@@ -84,7 +80,7 @@ def sampled(
             model, encoders = _load(config, folders, runs)
         for name, path in where.items():
             if not path.is_dir():
-                _keep(_made(config, clip, model, encoders.get(name), name), path)
+                _keep(_make(config, clip, model, encoders.get(name), name), path)
         yield clip, {name: _kept(path, clip) for name, path in where.items()}
 
 
@@ -96,19 +92,17 @@ def _load(config: AblationConfig, folders: Folders, runs: list[Run]) -> tuple[To
     return load(folders.out / RECTIFIED_BASE / "model.safetensors", "toon"), encoders
 
 
-def _made(config: AblationConfig, clip: Clip, model: ToonModel, encoder, name: str) -> Tensor:
+def _make(
+    config: AblationConfig, clip: Clip, model: ToonModel, encoder: SketchEncoder | None, name: str
+) -> Tensor:
     """The clip from its keys, and the middle frame's sketch where there is an encoder."""
-    control = None
-    if encoder is not None:
-        middle = len(clip.frames) // 2
-        drawn = place({middle: lines(clip)[middle]}, len(clip.frames), *clip.size)
-        scale = float(config.sketch.get("scale", 1.0))
-        control = SketchControl(encoder, drawn.to(config.device), scale, zero_gate=SKETCHES[name])
-    recipe = rectification.sampling(config).of(model.config)
-    recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
-    first, last = (key[None].to(config.device) * 2 - 1 for key in (clip.first, clip.last))
-    out = interpolate(model, first, last, clip.prompt, recipe=recipe, control=control)
-    return ((out[0].transpose(0, 1).float().cpu() + 1) / 2).clamp(0, 1)
+    middle = len(clip.frames) // 2
+    drawn = 1 - lines(clip)[middle].expand(3, -1, -1)
+    how = rectification.sampling(config)
+    scale = float(config.sketch.get("scale", 1.0))
+    how = replace(how, changes=(*how.changes, ("sketch_scale", scale)))
+    clip = replace(clip, sketches={middle: drawn})
+    return sample(model, clip, how, encoder, zero_gate=SKETCHES.get(name, False))
 
 
 def lines(clip: Clip) -> Tensor:
@@ -127,7 +121,7 @@ def _kept(path: Path, clip: Clip) -> Tensor:
     return read_frames([path / f"frame_{i:03d}.png" for i in range(len(clip.frames))], clip.size)
 
 
-def scores(clip: Clip, frames: Tensor, measure: Perceptual | None) -> dict[str, float]:
+def scores(clip: Clip, frames: Tensor, measure: Reconstructor) -> dict[str, float]:
     """On the frame with the sketch and on the other inner ones; NaN-free: frames whose truth has
     no lines are left out."""
     middle, drawn = len(frames) // 2, lines(clip)
@@ -137,8 +131,8 @@ def scores(clip: Clip, frames: Tensor, measure: Perceptual | None) -> dict[str, 
         "lines_else": _agreement(frames, drawn, others),
         "jump": _jump(frames, middle) / max(_jump(clip.frames, middle), 1e-6),
     }
-    if measure is not None:
-        distance = distances(measure, frames, clip.frames)
+    if measure.lpips is not None:
+        distance = measure.distances(frames, clip.frames)
         found |= {
             "lpips_at": float(distance[middle]),
             "lpips_else": float(distance[others].mean()),

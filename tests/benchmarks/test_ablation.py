@@ -8,15 +8,12 @@ from dataclasses import replace
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from tiny_networks import save_i3d
 
 from benchmarks.ablation import reconstruction as decoders
 from benchmarks.ablation import rectification, run, tables
 from benchmarks.ablation.plan import AblationConfig, Folders, plan
 from toon_core.config import CLIPConfig, ResamplerConfig, ToonConfig, UNetConfig, VAEConfig
-from train.eval import reconstruction
-from train.eval.columns import Measure
-from train.eval.networks import Networks
+from toon_core.metrics import registry
 
 FRAMES = 4
 RECTIFIED = ("II", "III", "IV")  # of several seeds
@@ -69,7 +66,7 @@ def config(clip_folders, tmp_path_factory) -> AblationConfig:
         frames=FRAMES,
         photographs={"clips": 9, "frames": 6},
         sampling={"steps": 2, "cfg_scale": 1.0},
-        perceptual="none",
+        networks=False,
         common=short,
         autoencoder=shape,
         pretrain={**shape, "sheet_steps": 1},
@@ -95,8 +92,6 @@ def done(config, request):
     patch = pytest.MonkeyPatch()
     request.addfinalizer(patch.undo)
     patch.setattr(run, "train", train)
-    find = "train.eval.settings.find_networks"
-    patch.setattr(find, lambda models: Networks(models=models))  # none: quicker
     with pytest.raises(KeyboardInterrupt):
         run.ablate(config)
     stopped = True
@@ -197,23 +192,26 @@ def test_the_plan_has_every_variant_and_seed():
 
 
 def test_published_values_stand_beside_the_published_measures_only(tmp_path):
-    def columns(models, **networks):
-        measure = Measure(networks=Networks(models=models, **networks))
-        found = [tables.column(metric, rectification.PAPER) for metric in measure.columns()]
+    def columns(*names):
+        found = [
+            tables.column(m, rectification.PAPER)
+            for m in registry.columns(dict.fromkeys(names, "x"))
+        ]
         return {column.key: column for column in found}
 
-    standin = columns(tmp_path, video="transnet")
+    standin = columns("transnet")
     assert standin["fvd_transnet"].paper is None
     assert standin["clip_img"].paper["IV"] == 0.9096
-    save_i3d(tmp_path)
-    assert columns(tmp_path, video="i3d")["fvd"].paper["I"] == 86.62
+    assert columns("i3d", "transnet")["fvd"].paper["I"] == 86.62
 
-    def lpips(net):
-        return tables.column(reconstruction.metrics(net, net)[-1], decoders.PAPER)
+    def lpips(*names):
+        [found] = [m for m in registry.columns(dict.fromkeys(names, "x")) if m.family == "lpips"]
+        return tables.column(found, decoders.PAPER)
 
-    assert (lpips("hed").title, lpips("hed").paper) == ("LPIPS-HED", None)
-    assert (lpips("vgg").title, lpips("vgg").paper) == ("LPIPS (VGG)", None)
-    assert lpips("alex").paper["full"] == 0.0204
+    standin = lpips("hed", "vgg_heads")
+    assert (standin.title, standin.paper) == ("LPIPS-HED", None)
+    assert (lpips("lpips_vgg").title, lpips("lpips_vgg").paper) == ("LPIPS (VGG)", None)
+    assert lpips("lpips_alex", "lpips_vgg").paper["full"] == 0.0204
 
 
 def test_tables_show_mean_spread_and_both_orders(tmp_path):

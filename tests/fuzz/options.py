@@ -20,8 +20,8 @@ from train.cache import CacheConfig, build
 from train.data.options import PrepareConfig
 from train.engine.config import read
 from train.engine.launch import start
+from train.eval.heldout import HeldoutConfig, write_heldout
 from train.eval.systems import read_sampling
-from train.heldout import HeldoutConfig, write_heldout
 from train.prepare import prepare
 from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig, RectifyRecipe

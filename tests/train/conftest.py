@@ -1,6 +1,7 @@
 """What several files begin with: tiny clips made on the spot, random networks, an evaluation."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from nano_decoder import PLAIN
 from torch import nn
 
 from toon_core import presets
+from toon_core.metrics.networks.network import Loaded
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
-from train.eval.networks import Networks
-from train.eval.settings import Settings
+from train.eval.options import Settings
 
 
 def _animated(start, end, frames: int) -> dict:
@@ -112,5 +113,4 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the networks do not matter, that they are absent saves their time."""
-    find = "train.eval.settings.find_networks"
-    monkeypatch.setattr(find, lambda models: Networks(models=models))
+    monkeypatch.setattr("train.eval.options.Loaded", partial(Loaded, only=()))

@@ -4,8 +4,8 @@ layout in what they are given would move them."""
 import pytest
 from torch import Tensor
 
-from toon_core.metrics.hed import load_hed, load_lpips_hed
-from toon_core.metrics.transnet import load_transnet
+from toon_core.metrics.networks.hed import load_hed, load_lpips_hed
+from toon_core.metrics.networks.transnet import load_transnet
 
 NEAR = {"rel": 2e-3, "abs": 1e-6}
 

@@ -13,22 +13,22 @@ from tiny_networks import save_clip
 from torch import Tensor
 from torch.nn import functional as F
 
-from toon_core.metrics.clip_similarity import ClipSimilarity, cosine, load_clip
-from toon_core.metrics.colour_drift import colour_drift
-from toon_core.metrics.cpbd import cpbd
-from toon_core.metrics.crossfade_residual import crossfade_residual
-from toon_core.metrics.end_frame_error import end_frame_error
-from toon_core.metrics.flicker import warping_error
-from toon_core.metrics.fvd import frechet_distance
 from toon_core.metrics.grey import luma
-from toon_core.metrics.hed import load_lpips_hed
-from toon_core.metrics.kvd import kernel_distance
-from toon_core.metrics.line_sharpness import line_sharpness_kept
-from toon_core.metrics.lpips import LPIPS
-from toon_core.metrics.motion_ratio import motion_ratio
-from toon_core.metrics.psnr import CEILING_DB, psnr
-from toon_core.metrics.sketch_agreement import canny_edges, sketch_agreement
-from toon_core.metrics.ssim import ssim
+from toon_core.metrics.networks.clip_similarity import ClipSimilarity, cosine, load_clip
+from toon_core.metrics.networks.flicker import warping_error
+from toon_core.metrics.networks.fvd import frechet_distance
+from toon_core.metrics.networks.hed import load_lpips_hed
+from toon_core.metrics.networks.kvd import kernel_distance
+from toon_core.metrics.networks.lpips import LPIPS
+from toon_core.metrics.plain.colour_drift import colour_drift
+from toon_core.metrics.plain.cpbd import cpbd
+from toon_core.metrics.plain.crossfade_residual import crossfade_residual
+from toon_core.metrics.plain.end_frame_error import end_frame_error
+from toon_core.metrics.plain.line_sharpness import line_sharpness_kept
+from toon_core.metrics.plain.motion_ratio import motion_ratio
+from toon_core.metrics.plain.psnr import CEILING_DB, psnr
+from toon_core.metrics.plain.sketch_agreement import canny_edges, sketch_agreement
+from toon_core.metrics.plain.ssim import ssim
 
 RISES, FALLS = "rises at each step", "falls at each step"
 BOTTOMS = "falls and stays at the least value"
