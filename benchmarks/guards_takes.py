@@ -26,8 +26,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from guards import FIGURES, named, regression  # noqa: E402
 from guards_windows import Window, windows  # noqa: E402
 
-from toon_core.metrics.hed import load_lpips_hed  # noqa: E402
-from toon_core.metrics.psnr import psnr  # noqa: E402
+from toon_core.metrics.networks.hed import load_lpips_hed  # noqa: E402
+from toon_core.metrics.plain.psnr import psnr  # noqa: E402
 from toon_core.shots import guards  # noqa: E402
 from toon_core.shots.guards import judge  # noqa: E402
 from toon_core.shots.pairs import HARD, HARDNESS, PairFeatures, compare, logistic  # noqa: E402

@@ -22,10 +22,10 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from toon_core.metrics.networks.network import Loaded  # noqa: E402
+from toon_core.metrics.registry import columns  # noqa: E402
 from train.data.sketch import xdog  # noqa: E402
 from train.eval.clips import Clip  # noqa: E402
-from train.eval.columns import Measure  # noqa: E402
-from train.eval.networks import Networks  # noqa: E402
 from train.eval.scores import Scored, Scorer  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling, System, run_system  # noqa: E402
 
@@ -34,7 +34,8 @@ SEEDS = (123, 124, 125)
 CLIPS, SIDE = 8, 128
 DRAWN = 7  # the frame whose true lines nano's are compared with
 # From packages alone, so that the figures do not change with what lies in a models folder.
-MEASURE = Measure(networks=Networks(models=ROOT, perceptual="hed", flow=True, lines=True))
+NETWORKS = Loaded(ROOT, only=("hed", "vgg_heads", "rife"))
+COLUMNS = columns(NETWORKS.labels)
 
 
 def cast() -> list[Clip]:
@@ -71,7 +72,7 @@ def _square(picture: Image.Image) -> np.ndarray:
 
 def measure(system: System, clips: list[Clip], seed: int) -> dict[str, float]:
     """Mean of each figure over the clips, by the keys of train.evaluate."""
-    scorer, sampling = Scorer(MEASURE), Sampling(seed=seed)
+    scorer, sampling = Scorer(COLUMNS, NETWORKS), Sampling(seed=seed)
     return _means([scorer.score(clip, run_system(system, clip, sampling)) for clip in clips])
 
 
@@ -84,7 +85,7 @@ def _means(scored: list[Scored]) -> dict[str, float]:
 def main() -> None:
     system, clips = Checkpoint("nano", NANO), cast()
     runs = [measure(system, clips, seed) for seed in SEEDS]
-    scorer = Scorer(MEASURE)
+    scorer = Scorer(COLUMNS, NETWORKS)
     truth = _means([scorer.score_truth(clip) for clip in clips])
     figures = {
         name: {

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import toon_core  # noqa: E402
 from benchmarks import nano_cast  # noqa: E402
-from toon_core.metrics.sketch_agreement import sketch_agreement  # noqa: E402
+from toon_core.metrics.plain.sketch_agreement import sketch_agreement  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
 from toon_core.pipeline import interpolate  # noqa: E402
 from toon_core.presets import SMALL  # noqa: E402

@@ -35,9 +35,10 @@ from nano_cast import cast  # noqa: E402
 from PIL import Image  # noqa: E402
 
 import toon_core  # noqa: E402
-from toon_core.metrics.colour_drift import colour_drift  # noqa: E402
-from toon_core.metrics.fade_score import fade_score  # noqa: E402
-from toon_core.metrics.jump import jump  # noqa: E402
+from toon_core.metrics.networks.rife import Rife  # noqa: E402
+from toon_core.metrics.plain.colour_drift import colour_drift  # noqa: E402
+from toon_core.metrics.plain.fade_score import fade_score  # noqa: E402
+from toon_core.metrics.plain.jump import jump  # noqa: E402
 from toon_core.shots.drawings import Drawings, digest  # noqa: E402
 from toon_core.shots.identity import file_digest  # noqa: E402
 from toon_core.shots.making import Job, Picture  # noqa: E402
@@ -48,7 +49,6 @@ from toon_core.shots.shot import Shot  # noqa: E402
 from toon_core.shots.takes import Takes  # noqa: E402
 from train.data.puppets.clip import clip  # noqa: E402
 from train.engine.config import parse  # noqa: E402
-from train.eval.rife import Rife  # noqa: E402
 from train.losses.perceptual import perceptual  # noqa: E402
 
 NANO = ROOT / "weights" / "nano.safetensors"

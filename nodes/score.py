@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 
 import torch
 from comfy_api.latest import io, ui
 from einops import rearrange
 from torch import Tensor
 
-from ..toon_core.metrics.end_frame_error import end_frame_error
-from ..toon_core.metrics.plain import against_truth, without_truth
-from ..toon_core.metrics.sketch_agreement import sketch_agreement
+from ..toon_core.metrics.metric import Comparison, measure
+from ..toon_core.metrics.registry import metrics
 from .schema import schema
 from .tensors import checked, resized
-
-# Name -> digits, and what a good value is.
-MEANING = {
-    "psnr": (2, "dB, higher is nearer; a blur can win it"),
-    "ssim": (3, "higher is nearer, at most 1"),
-    "motion_ratio": (2, "movement over the true movement: 1 is right, below it fades or rests"),
-    "line_sharpness": (3, "steepness of edges over the true one: 1 is right, below it is blurred"),
-    "colour_drift": (2, "CIE delta E of the mean colour, lower is nearer"),
-    "end_frame_error": (4, "difference of the end frames from the keys, 0 is exact"),
-    "crossfade_residual": (3, "distance to the best blend of the keys: 0 is a pure cross-fade"),
-    "cpbd": (3, "share of edges that look sharp, higher is sharper"),
-    "sketch_f": (3, "lines that agree with the sketch, at most 1"),
-}
 
 
 class ToonScoreClip(io.ComfyNode):
@@ -90,22 +75,25 @@ class ToonScoreClip(io.ComfyNode):
         held = frames if true is None else true
         first = held[0] if first_image is None else _clip(first_image, "first_image", size)[0]
         last = held[-1] if last_image is None else _clip(last_image, "last_image", size)[0]
-        scores = {"end_frame_error": end_frame_error(frames, first, last)}
-        scores |= without_truth(frames, first, last)
-        if true is not None:
-            found = against_truth(frames, true)
-            scores |= {name: value for name, value in found.items() if not math.isnan(value)}
+        sketches = {}
         if sketch is not None:
-            scores |= {"sketch_f": _lines(frames, _clip(sketch, "sketch", size)[0], sketch_frame)}
+            if sketch_frame >= len(frames):
+                raise ValueError(
+                    f"sketch_frame {sketch_frame}: the clip has the frames 0 to {len(frames) - 1}."
+                )
+            sketches = {sketch_frame: _clip(sketch, "sketch", size)[0]}
+        clip = Comparison(frames=frames, first=first, last=last, truth=true, sketches=sketches)
+        scores = measure(metrics("plain"), clip)
         report = markdown(scores)
         return io.NodeOutput(report, json.dumps(scores), ui=ui.PreviewText(report))
 
 
 def markdown(scores: dict[str, float]) -> str:
     lines = ["| measure | value | meaning |", "| --- | ---: | --- |"]
-    for name, (digits, meaning) in MEANING.items():
-        if name in scores:
-            lines.append(f"| {name} | {scores[name]:.{digits}f} | {meaning} |")
+    for metric in metrics("plain"):
+        if metric.key in scores:
+            value = f"{scores[metric.key]:.{metric.digits}f}"
+            lines.append(f"| {metric.key} | {value} | {metric.better}: {metric.meaning} |")
     return "\n".join(lines)
 
 
@@ -123,9 +111,3 @@ def _true_frames(truth: Tensor, frames: Tensor) -> Tensor:
             f"truth has {len(true)} frames and images {len(frames)}: give clips of one length."
         )
     return true
-
-
-def _lines(frames: Tensor, sketch: Tensor, number: int) -> float:
-    if number >= len(frames):
-        raise ValueError(f"sketch_frame {number}: the clip has the frames 0 to {len(frames) - 1}.")
-    return sketch_agreement(frames[number], sketch).f_score

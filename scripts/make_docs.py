@@ -1,5 +1,5 @@
-"""Write what is generated in the docs: the file tree of docs/architecture.md, and the schema of
-exposure sheets, docs/sheet.schema.json.
+"""Write what is generated in the docs: the file tree of docs/architecture.md, the metrics and
+networks of docs/evaluation.md, and the schema of exposure sheets, docs/sheet.schema.json.
 
     .venv/bin/python scripts/make_docs.py [--check]      (or: make docs)
 
@@ -18,11 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from toon_core.metrics.metric import SetMetric  # noqa: E402
+from toon_core.metrics.registry import metrics, networks  # noqa: E402
 from toon_core.shots.schema import schema  # noqa: E402
 
 PAGE = ROOT / "docs" / "architecture.md"
+EVALUATION = ROOT / "docs" / "evaluation.md"
 SCHEMA = ROOT / "docs" / "sheet.schema.json"
-BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
+BEGIN, END = "<!-- generated -->\n", "<!-- /generated -->\n"
 PACKAGES = ("toon_core", "nodes", "train")
 FOLDERS = {
     "js/docs/": "Help pages of the nodes, which ComfyUI shows.",
@@ -70,15 +73,30 @@ def tree() -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(text: str) -> str:
-    """The page with the tree of now."""
+def measures() -> str:
+    """A row for each metric, by the registry."""
+    rows = ["| Column | Key | Better | Needs | What it is |", "| --- | --- | --- | --- | --- |"]
+    for metric in metrics():
+        needs = ", ".join(metric.needs) or "the clip alone"
+        scope = "of all clips together; " if isinstance(metric, SetMetric) else ""
+        meaning = metric.meaning.split(" Option: ")[0]
+        better = metric.better.removesuffix(" is better")
+        rows.append(f"| {metric.title} | `{metric.key}` | {better} | {needs} | {scope}{meaning} |")
+    rows += ["", "| Network | How to get it |", "| --- | --- |"]
+    rows += [f"| {name} | {network.advice} |" for name, network in sorted(networks().items())]
+    return "\n".join(rows) + "\n"
+
+
+def page(text: str, made: str | None = None) -> str:
+    """The page with what is generated between its marks, by default the tree of now."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{tree()}\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n{tree() if made is None else made}\n{END}{rest.split(END)[1]}"
 
 
 def main(arguments: list[str]) -> None:
     made = {
         PAGE: page(PAGE.read_text(encoding="utf-8")),
+        EVALUATION: page(EVALUATION.read_text(encoding="utf-8"), measures()),
         SCHEMA: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
     }
     for file, text in made.items():

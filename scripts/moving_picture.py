@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from contact_sheet import ACCENT, INK, PALE, PAPER  # noqa: E402
 from nano_cast import frames  # noqa: E402
 
+from train.eval.baselines import baseline  # noqa: E402
 from train.eval.clips import Clip  # noqa: E402
-from train.eval.rivals import baseline  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling, run_system  # noqa: E402
 
 CLIPS = ("girl_wave", "cat_stretch", "owl_turn")

@@ -19,8 +19,8 @@ LONG = (
     "test_engine_processes.py",
     "test_nano.py",
     "test_decoder.py",
-    "test_eval_processes.py",
-    "test_ablate.py",
+    "test_processes.py",
+    "test_ablation.py",
 )
 
 

@@ -32,7 +32,7 @@ MADE_LATER = (".venv/", ".comfyui/", "output/", "data/", "runs/")  # by set-up a
 OTHERS = ("ComfyUI/", "models/")  # folders of the user's ComfyUI
 PYTHON = ".venv/bin/python"
 MACHINE = r"/home/|/root/|/tmp/|/work/|localhost"
-HOSTS = ("creativecommons.org", "github.com", "huggingface.co", "semver.org")
+HOSTS = ("127.0.0.1", "creativecommons.org", "github.com", "huggingface.co", "semver.org")
 BIG = 2**64 - 1
 FLAGS = ("train.evaluate", "train.study")  # entries with flags in place of key=value words
 SHOWN = ("required", "optional")  # an output node has hidden inputs too

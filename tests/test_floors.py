@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = {"comfy", "comfy_api", "comfy_extras", "folder_paths", "server", "execution"}
-OURS = {"toon_core", "nodes", "train", "tests", "scripts", "cast"}
+OURS = {"toon_core", "nodes", "train", "tests", "scripts", "cast", "benchmarks"}
 
 # Package -> absolute import roots it must not use.
 FORBIDDEN = {
@@ -102,6 +103,32 @@ def test_floors_of_the_core(part: str) -> None:
     assert files
     for path in files:
         assert _parts_used(path) <= FLOORS[part], path.relative_to(ROOT)
+
+
+def test_plain_metrics_know_no_network() -> None:
+    files = sorted((ROOT / "toon_core" / "metrics" / "plain").glob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        assert not any("networks" in name for _, name in imports(path)), path.name
+
+
+DOORS = ("evaluate", "heldout", "study")  # commands of train/: parse, call, report
+
+
+def imports_door(source: str, door: str) -> bool:
+    ways = rf"from train\.{door}\b|import train\.{door}\b|from train import .*\b{door}\b"
+    return bool(re.search(rf"^\s*(?:{ways})", source, re.MULTILINE))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_doors_are_short_and_imported_by_nobody(door: str) -> None:
+    lines = (ROOT / "train" / f"{door}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 40 and 'if __name__ == "__main__":' in lines
+    assert imports_door(f"from train import {door}", door) and not imports_door("import re", door)
+    for folder in ("train", "benchmarks", "scripts"):
+        for path in (ROOT / folder).rglob("*.py"):
+            source = path.read_text(encoding="utf-8")
+            assert not imports_door(source, door), path.relative_to(ROOT)
 
 
 def platform_bound(path: Path) -> list[str]:

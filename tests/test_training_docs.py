@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from place import ROOT
 
-from toon_core.metrics.clip_similarity import FOLDER as CLIP_FOLDER
-from toon_core.metrics.i3d import FILE as I3D_FILE
-from toon_core.metrics.imagenet import FILES
+from toon_core.metrics.networks.clip_similarity import FOLDER as CLIP_FOLDER
+from toon_core.metrics.networks.i3d import FILE as I3D_FILE
+from toon_core.metrics.networks.imagenet import FILES
 from train.data import drawers
 from train.data.filters import agreement, captions, shots, text
 from train.engine.config import RunConfig, read

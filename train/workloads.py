@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from toon_core.conditioning.encode import encode_keys, join
 from toon_core.config import ToonConfig
-from toon_core.metrics.imagenet import ImagenetTrunk
-from toon_core.metrics.lpips import LPIPS
+from toon_core.metrics.networks.imagenet import ImagenetTrunk
+from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
 from toon_core.presets import official_512, sketch_for
 from toon_core.sketch.encoder import SketchEncoder

@@ -5,18 +5,28 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.eval.frame_curves import Curve
-from train.eval.metric import HIGHER, LOWER, TRUTH, Metric
-from train.eval.page import Page, write_page
-from train.eval.tables import Table
+from toon_core.metrics.metric import HIGHER, LOWER, TRUTH, Metric
+from train.eval.output import Page, write_page
+from train.eval.tables import Curve, Table
+
+
+def metric(key, title, better, digits=1, meaning="-", model=None):
+    return Metric(
+        key=key,
+        title=title,
+        better=better,
+        digits=digits,
+        meaning=meaning,
+        model=model,
+        compute=float,
+    )
+
 
 METRICS = [
-    Metric(key="psnr", title="PSNR", better=HIGHER, digits=1, meaning="pixel error."),
-    Metric(key="motion", title="motion ratio", better=TRUTH, digits=2, meaning="movement."),
-    Metric(key="fvd", title="FVD", better=LOWER, digits=1, meaning="-", model="I3D", of_set="fvd"),
-    Metric(
-        key="clip_txt", title="CLIP_txt", better=HIGHER, digits=2, meaning="-", model="no model"
-    ),
+    metric("psnr", "PSNR", HIGHER, meaning="pixel error."),
+    metric("motion", "motion ratio", TRUTH, digits=2, meaning="movement."),
+    metric("fvd", "FVD", LOWER, model="I3D"),
+    metric("clip_txt", "CLIP_txt", HIGHER, digits=2, model="no model"),
 ]
 # "nano" is best in motion, "fade" in PSNR; "one" is nano's best clip and "two" its worst.
 CLIPS = {
@@ -117,6 +127,15 @@ def test_plots_show_every_measured_metric_and_the_curve(page):
     names = [svg.get_attribute("aria-label") for svg in page.locator("#plots svg").all()]
     assert names == ["PSNR over the frames", "PSNR", "motion ratio"]
     assert page.locator("#plots polyline").count() == 2
+
+
+def test_keys_are_dots_apart_from_the_line_of_the_inner_frames(page):
+    plot = page.locator("#plots svg").first
+    assert plot.locator("circle.key").count() == 4, "two of each system"
+    points = plot.locator("polyline").first.get_attribute("points").split()
+    assert len(points) == 1, "of three frames one is no key"
+    told = [text.inner_text() for text in plot.locator("text").all()]
+    assert told.count("key") == 2 and "30.0" in told, "a key off the scale says its value"
 
 
 def test_clips_are_sorted_by_best_and_worst(page):

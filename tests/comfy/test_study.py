@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from train import study
-from train.eval import study_tally
+from train.eval import study as studies
 from train.eval.clips import write_frames
 
 ONE_PIXEL = "i => document.querySelectorAll('#choices canvas')[i].getContext('2d')"
@@ -49,7 +49,15 @@ def visit(chrome, made, rater, address=None):
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.goto((address or (made / "page" / "index.html").as_uri()) + f"?rater={rater}")
+    if page.locator("#start").is_visible():
+        page.locator("#start").click()
     return page
+
+
+def press(page, key):
+    """As soon as an answer counts."""
+    page.wait_for_function("ready()")
+    page.keyboard.press(key)
 
 
 def prefer(page, made, system, count):
@@ -58,7 +66,7 @@ def prefer(page, made, system, count):
     for _ in range(count):
         shown = page.evaluate("questions[at].media")
         [wanted] = [i for i, name in enumerate(shown) if media[name]["system"] == system]
-        page.keyboard.press(str(wanted + 1))
+        press(page, str(wanted + 1))
 
 
 def save(page, file: Path) -> Path:
@@ -97,9 +105,11 @@ def test_three_raters_by_keyboard_make_table_2(made, chrome, tmp_path):
     assert [round(p["mean"], 2) for p in motion["preference"]] == [66.67, 33.33]
     assert motion["preference"][0]["lo"] == 0.0 and motion["preference"][0]["hi"] == 100.0
     assert motion["votes"] == 9
-    assert "**66.67**" in (made / "table2.md").read_text()
+    assert motion["tie"]["mean"] == 0 and motion["seconds"] > 0.4
+    table = (made / "table2.md").read_text()
+    assert "| 66.67 [0.0, 100.0] |" in table and "**" not in table, "the intervals overlap"
     with pytest.raises(ValueError, match="both of rater ann"):
-        study_tally.tally(made, [files[0], files[0]])
+        studies.tally(made, [files[0], files[0]])
 
 
 def test_answers_survive_a_reload_and_can_be_changed(made, chrome, tmp_path):
@@ -125,6 +135,7 @@ def test_raters_of_one_browser_answer_apart(made, chrome, tmp_path):
     prefer(page, made, "bad", 9)
     page.locator("#other").click()
     page.wait_for_function("typeof state === 'object' && state.rater !== 'ida'")
+    page.locator("#start").click()
     assert page.locator("#question").inner_text().startswith("1 of 9")
     prefer(page, made, "bad", 9)
     page.reload()
@@ -140,10 +151,56 @@ def test_raters_of_one_browser_answer_apart(made, chrome, tmp_path):
 def test_a_held_key_answers_one_question(made, chrome):
     page = visit(chrome, made, "gil")
     for key in ("1", "Enter"):
+        page.wait_for_function("ready()")
         for _ in range(3):  # after the first, the browser says that the key repeats
             page.keyboard.down(key)
         page.keyboard.up(key)
     assert page.locator("#question").inner_text().startswith("3 of 9")
+
+
+def test_the_introduction_says_what_is_asked_before_anything_counts(made, chrome):
+    page = chrome.new_context().new_page()
+    page.goto((made / "page" / "index.html").as_uri() + "?rater=jon")
+    text = page.locator("#intro").inner_text()
+    assert "9 questions on 3 groups" in text and "Motion quality" in text
+    assert not page.locator("#asking").is_visible()
+    page.keyboard.press("1")
+    assert page.evaluate("Object.keys(state.answers).length") == 0
+    page.locator("#start").click()
+    assert page.locator("#question").inner_text().startswith("1 of 9")
+    page.reload()
+    assert page.locator("#asking").is_visible(), "a rater reads it once"
+
+
+def test_an_answer_counts_when_the_clips_have_played_to_their_end(made, chrome):
+    page = visit(chrome, made, "kim")
+    page.evaluate("playing = false; frame = 0; setWatched(false)")
+    for key in ("1", "0"):
+        page.keyboard.press(key)
+    assert (
+        page.locator("#choices button").first.is_disabled() and page.locator("#tie").is_disabled()
+    )
+    assert page.locator("#question").inner_text().startswith("1 of 9")
+    assert "watch" in page.locator("#wait").inner_text()
+    page.evaluate("playing = true")
+    press(page, "1")
+    page.keyboard.press("1")  # at once: the same press, or no look at the question
+    assert page.locator("#question").inner_text().startswith("2 of 9")
+    assert page.locator("#wait").inner_text() == ""
+
+
+def test_no_difference_is_an_answer(made, chrome, tmp_path):
+    files = []
+    for rater, keys in (("lea", "0" * 9), ("max", "0" * 9)):
+        page = visit(chrome, made, rater)
+        for key in keys:
+            press(page, key)
+        files.append(save(page, tmp_path / f"{rater}.json"))
+    study.main(["--tally", str(made), "--answers", *map(str, files)])
+    motion = json.loads((made / "table2.json").read_text())["criteria"]["motion_quality"]
+    assert motion["tie"]["mean"] == 100 and [p["mean"] for p in motion["preference"]] == [0, 0]
+    table = (made / "table2.md").read_text()
+    assert "| **100.00** [100.0, 100.0] |" in table and "| no difference |" in table
 
 
 def test_the_clips_play_together_and_pause_on_a_web_server(made, chrome, served):
@@ -178,8 +235,8 @@ def test_agreement_equals_the_published_example():
         rater: {str(i): int(v) for i, v in enumerate(values.split()) if v != "*"}
         for rater, values in observed.items()
     }
-    assert study_tally.agreement(choices) == pytest.approx(0.743, abs=5e-4)
-    assert study_tally.agreement({"A": choices["A"]}) is None
+    assert studies.agreement(choices) == pytest.approx(0.743, abs=5e-4)
+    assert studies.agreement({"A": choices["A"]}) is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +255,7 @@ def test_answers_of_something_else_are_refused(made, tmp_path, change, reason):
     file = tmp_path / "answers.json"
     file.write_text(json.dumps({"study": key["study"], "rater": "x", "answers": []} | change))
     with pytest.raises(ValueError, match=reason):
-        study_tally.tally(made, [file])
+        studies.tally(made, [file])
 
 
 def test_a_study_needs_two_systems(made, tmp_path):

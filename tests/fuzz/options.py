@@ -11,17 +11,17 @@ import torch
 from case import Case
 from PIL import Image
 
+from benchmarks.ablation.photographs import RenderConfig, render
+from benchmarks.ablation.plan import AblationConfig
+from benchmarks.ablation.run import ablate
 from train import scale
-from train.ablate import ablate
-from train.ablation.plan import AblateConfig
 from train.assemble import AssembleConfig, assemble
 from train.cache import CacheConfig, build
 from train.data.options import PrepareConfig
 from train.engine.config import read
 from train.engine.launch import start
+from train.eval.heldout import HeldoutConfig, write_heldout
 from train.eval.systems import read_sampling
-from train.heldout import HeldoutConfig, write_heldout
-from train.natural import RenderConfig, render
 from train.prepare import prepare
 from train.pretrain import PretrainConfig
 from train.rectify import RectifyConfig, RectifyRecipe
@@ -130,7 +130,7 @@ def _begun(data: bytes) -> Attempt:
     def attempt(folder: Path) -> None:
         (folder / "out").mkdir()
         (folder / "out" / "ablation.yaml").write_bytes(data)
-        ablate(read(AblateConfig, None, ["data=clips", f"out={folder / 'out'}"]))
+        ablate(read(AblationConfig, None, ["data=clips", f"out={folder / 'out'}"]))
 
     return attempt
 
@@ -280,7 +280,7 @@ def _assembled(words: list[str]) -> object:
 
 
 def _ablated(words: list[str]) -> object:
-    return ablate(read(AblateConfig, None, words))
+    return ablate(read(AblationConfig, None, words))
 
 
 # command -> what runs it, and words that it refuses
@@ -303,10 +303,10 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], object], tuple[str, ...]]] = {
             *("autoencoder=x",),
         ),
     ),
-    "natural": (_rendered, ("clips=-1", "frames=0", "size=0", "fps=0", "seed=-1")),
+    "photographs": (_rendered, ("clips=-1", "frames=0", "size=0", "fps=0", "seed=-1")),
     "heldout": (_heldout, ("count=0", "per_clip=0", "stride=0", "height=-1", "data=nowhere")),
     "assemble": (_assembled, ("dtype=fp8", "recipe.steps=x", "recipe.stepz=1", "recipe.eta=nan")),
-    "ablate": (_ablated, ("jobs=0", "rectify.stepz=1", "natural.clps=9", "sampling=5")),
+    "ablate": (_ablated, ("rectify.stepz=1", "photographs.clps=9", "sampling=5")),
 }
 BEGUN = [(name, BROKEN[name]) for name in ("bracket", "list", "bytes", "deep", "python_object")]
 ACCEPTED = [

@@ -10,16 +10,13 @@ from pathlib import Path
 import torch
 from case import Case
 
+from toon_core.metrics.metric import HIGHER, Metric
 from train.eval.clips import write_frames
-from train.eval.frame_curves import Curve, write_curves
-from train.eval.intervals import interval
-from train.eval.metric import HIGHER, Metric
-from train.eval.page import TEMPLATE, Page, write_page
-from train.eval.study_page import TEMPLATE as STUDY
-from train.eval.study_page import Study, make
-from train.eval.study_tally import tally
+from train.eval.output import TEMPLATES, Page, write_page
+from train.eval.statistics import interval
+from train.eval.study import Study, make, tally
 from train.eval.systems import read_spec
-from train.eval.tables import Table, write_table
+from train.eval.tables import Curve, Table, write_curves, write_table
 
 TEXTS = {
     "script": "</script><script>window.PWN=1</script>",
@@ -60,9 +57,12 @@ ANSWERS = {
     "criterion": b'{"study": "@", "rater": "a", "answers": [{"criterion": "x"}]}',
     "chosen": b'{"study": "@", "rater": "a", "answers": [{"chosen": {"a": 1}}]}',
     "prototype": b'{"study": "@", "rater": "a", "answers": [{"chosen": "__proto__"}]}',
+    "tie": b'{"study": "@", "rater": "a", "answers": [{"chosen": "tie", "clip": {"a": 1}}]}',
     "nan": b'{"study": NaN, "rater": "a", "answers": []}',
 }
-METRIC = Metric(key="psnr", title="PSNR", better=HIGHER, digits=2, meaning="of the frames")
+METRIC = Metric(
+    key="psnr", title="PSNR", better=HIGHER, digits=2, meaning="of the frames", compute=float
+)
 
 
 def cases() -> list[Case]:
@@ -127,7 +127,7 @@ def report(text: str, folder: Path) -> None:
         fps={text: None},
     )
     write_page(folder / "report.html", page, [(text, {"truth": clip, text: clip})])
-    facts = _facts(folder / "report.html", TEMPLATE)
+    facts = _facts(folder / "report.html", TEMPLATES / "report.html")
     shown = facts["title"], facts["notes"], facts["prompts"], list(facts["clips"])
     if shown != (text, [text], {text: text}, [text]):
         raise RuntimeError(f"the page shows {shown}")
@@ -147,7 +147,7 @@ def study(text: str, folder: Path) -> None:
             size=16,
         )
     )
-    [shown] = _facts(page, STUDY)["clips"]
+    [shown] = _facts(page, TEMPLATES / "study.html")["clips"]
     if shown["prompt"] != text.replace("\r", "\n").strip():
         raise RuntimeError(f"the page shows {shown['prompt']!r}")
 

@@ -1,22 +1,21 @@
 """What several files begin with: tiny clips made on the spot, random networks, an evaluation."""
 
 import json
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from discs import make_testset
+from discs import make_clip_folders, make_testset
 from nano_decoder import PLAIN
-from PIL import Image
 from torch import nn
 
 from toon_core import presets
+from toon_core.metrics.networks.network import Loaded
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
-from train.eval.networks import Networks
-from train.eval.settings import Settings
+from train.eval.options import Settings
 
 
 def _animated(start, end, frames: int) -> dict:
@@ -72,19 +71,7 @@ def lottie_folder(tmp_path_factory, write_lottie) -> Path:
 
 @pytest.fixture(scope="session")
 def clip_folders(tmp_path_factory) -> Path:
-    """Three clips as folders of frames: a square that moves over a gradient."""
-    root = tmp_path_factory.mktemp("folders")
-    for number, way in enumerate(("right", "down", "up")):
-        folder = root / way
-        folder.mkdir()
-        for i in range(20):
-            image = np.zeros((64, 64, 3), np.uint8)
-            image[..., 2] = np.linspace(0, 255, 64)[:, None] if number else 90
-            x, y = {"right": (2 * i, 20), "down": (20, 2 * i), "up": (8, 40 - 2 * i)}[way]
-            image[y : y + 20, x : x + 20] = (255, 80 * number, 0)
-            Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
-        (folder / "prompt.txt").write_text(f"a box goes {way}")
-    return root
+    return make_clip_folders(tmp_path_factory.mktemp("folders"))
 
 
 @pytest.fixture(scope="session")
@@ -126,5 +113,4 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the networks do not matter, that they are absent saves their time."""
-    find = "train.eval.settings.find_networks"
-    monkeypatch.setattr(find, lambda models: Networks(models=models))
+    monkeypatch.setattr("train.eval.options.Loaded", partial(Loaded, only=()))

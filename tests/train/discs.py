@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from train.eval.clips import write_frames
@@ -25,3 +27,18 @@ def make_testset(folder: Path) -> Path:
     (folder / "fast" / "prompt.txt").write_text("a disc\n")
     (folder / "fast" / "fps.txt").write_text("24\n")
     return folder
+
+
+def make_clip_folders(root: Path) -> Path:
+    """Three clips as folders of frames: a square that moves over a gradient."""
+    for number, way in enumerate(("right", "down", "up")):
+        folder = root / way
+        folder.mkdir()
+        for i in range(20):
+            image = np.zeros((64, 64, 3), np.uint8)
+            image[..., 2] = np.linspace(0, 255, 64)[:, None] if number else 90
+            x, y = {"right": (2 * i, 20), "down": (20, 2 * i), "up": (8, 40 - 2 * i)}[way]
+            image[y : y + 20, x : x + 20] = (255, 80 * number, 0)
+            Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
+        (folder / "prompt.txt").write_text(f"a box goes {way}")
+    return root

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from toon_core.metrics.packages import package_file
+from toon_core.metrics.networks.packages import package_file
 from train.data.anime2sketch import Generator
 from train.data.drawers import find_drawer
 from train.data.filters import agreement, captions, chain, pictures, shots, sketches, text

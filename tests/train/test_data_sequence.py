@@ -11,8 +11,8 @@ from train.data.folder import FolderStore
 from train.data.lottie import part_length
 from train.data.names import own_text, printable
 from train.data.picking import NoWindow, PickConfig, Picker
+from train.eval.baselines import Folder
 from train.eval.clips import read_clip, read_testset
-from train.eval.rivals import Folder
 
 
 def write(folder: Path, names: list[str], size=(32, 32)) -> Path:

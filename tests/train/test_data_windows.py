@@ -17,7 +17,7 @@ from train.data.sketch import xdog
 from train.data.splits import SplitConfig
 from train.data.store import Store, stable_hash
 from train.data.windows import ClipWindows, WindowConfig
-from train.heldout import HeldoutConfig, write_heldout
+from train.eval.heldout import HeldoutConfig, write_heldout
 from train.prepare import prepare
 
 

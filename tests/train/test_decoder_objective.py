@@ -8,7 +8,7 @@ from nano_decoder import decoded, objectives
 from PIL import Image
 from torch import nn
 
-from toon_core.metrics.lpips import LPIPS
+from toon_core.metrics.networks.lpips import LPIPS
 from train.engine.draws import Draws
 from train.losses.perceptual import Perceptual
 from train.vae_start import VARIANTS, last_layer

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from toon_core.metrics.imagenet import FILES
+from toon_core.metrics.networks.imagenet import FILES
 from train.losses import adversarial, gradients
 from train.losses.adversarial import PatchDiscriminator
 from train.losses.perceptual import perceptual, style_distance
@@ -122,7 +122,7 @@ def test_a_missing_or_wrong_file_is_named(tmp_path, monkeypatch):
         perceptual("squeeze", tmp_path)
     assert perceptual("none", tmp_path) is None
     (tmp_path / FILES["vgg"]).unlink()
-    monkeypatch.setattr("toon_core.metrics.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("toon_core.metrics.networks.packages.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="perceptual=none"):
         perceptual("auto", tmp_path)
 

@@ -6,10 +6,10 @@ from statistics import fmean
 import pytest
 
 from benchmarks import nano_cast, nano_sketch
-from train.eval.metric import LOWER, TRUTH
+from toon_core.metrics.metric import LOWER, TRUTH
 from train.eval.systems import NANO, Checkpoint
 
-COLUMNS = {metric.key: metric for metric in nano_cast.MEASURE.columns()}
+COLUMNS = {metric.key: metric for metric in nano_cast.COLUMNS}
 
 
 def badness(name: str, value: float, entry: dict) -> float:
@@ -27,7 +27,7 @@ def test_nano_is_no_worse_than_recorded(clips):
     assert record["clips"] == [clip.name for clip in clips]
     found = nano_cast.measure(Checkpoint("nano", NANO), clips, record["seed"])
     worse = {}
-    assert found.keys() == record["figures"].keys()
+    assert record["figures"].keys() <= found.keys()
     for name, entry in record["figures"].items():
         # Three times the noise of another seed; a hundredth for another machine's arithmetic.
         allowed = 3 * entry["noise"] + 0.01 * abs(entry["value"])

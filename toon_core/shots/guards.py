@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..metrics.double_edges import double_edges
-from ..metrics.fade_score import fade_score
 from ..metrics.frames import check_frames, check_keys, scaled_down
-from ..metrics.jump import jump, largest_step
-from ..metrics.key_drift import key_drift
-from ..metrics.temporal_flicker import temporal_flicker
+from ..metrics.plain.double_edges import double_edges
+from ..metrics.plain.fade_score import fade_score
+from ..metrics.plain.jump import jump, largest_step
+from ..metrics.plain.key_drift import key_drift
+from ..metrics.plain.temporal_flicker import temporal_flicker
 
 ROWS = 128  # shorter side at which frames are judged, as the thresholds were made
 # From benchmarks/guards.py: docs/guards.md has the share of true and of broken clips above each.

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..metrics.jump import largest_step
+from ..metrics.plain.jump import largest_step
 from .drawings import find
 from .guards import judge
 from .making import Maker

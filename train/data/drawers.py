@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from toon_core.metrics.hed import load_hed
+from toon_core.metrics.networks.hed import load_hed
 from train.data.anime2sketch import load_anime2sketch
 from train.data.filters.base import ModelError, described, model_path
 from train.data.sketch import xdog

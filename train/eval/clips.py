@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from toon_core.metrics.sketch_agreement import sketch_lines
+from toon_core.metrics.plain.sketch_agreement import sketch_lines
 from train.data.frames import open_image
 from train.data.names import own_text
 from train.data.sequence import one_size
@@ -95,29 +95,29 @@ def _shown_side(clip: Path) -> tuple[int, str]:
 
 def frame_paths(clip: Path) -> list[Path]:
     """The frames of a clip folder in order; ValueError if one is missing or they are too few."""
-    found = numbered(clip)
-    missing = [i for i in range(len(found)) if i not in found]
+    frames = numbered(clip)
+    missing = [i for i in range(len(frames)) if i not in frames]
     if missing:
         raise ValueError(
-            f"{clip} has {len(found)} frames but no frame_{missing[0]:03d}.png; number them 000.."
+            f"{clip} has {len(frames)} frames but no frame_{missing[0]:03d}.png; number them 000.."
         )
-    if len(found) < 4:
-        raise ValueError(f"{clip} has {len(found)} frames; a clip needs 2 keys and 2 inner frames")
-    return list(found.values())
+    if len(frames) < 4:
+        raise ValueError(f"{clip} has {len(frames)} frames; a clip needs 2 keys and 2 inner frames")
+    return list(frames.values())
 
 
 def numbered(folder: Path, kind: str = "frame") -> dict[int, Path]:
     """frame_000.png ... of a folder by number, with leading zeros or not; ValueError for two of
     one number, and what is no number."""
-    found: dict[int, Path] = {}
+    paths: dict[int, Path] = {}
     for path in folder.glob(f"{kind}_*.png"):
         number = path.stem.removeprefix(f"{kind}_")
         if not number.isdecimal():
             raise ValueError(f"{path}: expected a number behind {kind}_, as {kind}_007.png")
-        if int(number) in found:
-            raise ValueError(f"{path} and {found[int(number)].name} have one number")
-        found[int(number)] = path
-    return dict(sorted(found.items()))
+        if int(number) in paths:
+            raise ValueError(f"{path} and {paths[int(number)].name} have one number")
+        paths[int(number)] = path
+    return dict(sorted(paths.items()))
 
 
 def read_clip(folder: Path, size: int | None = None) -> Clip:
@@ -160,9 +160,9 @@ def image_size(path: Path) -> Size:
         return image.height, image.width
 
 
-def check_aspect(path: Path, size: Size, wanted: Size) -> None:
-    """ValueError where an image of `size` is not `wanted` but for a scale and whole pixels."""
-    (height, width), (rows, columns) = size, wanted
+def check_aspect(path: Path, size: Size, expected: Size) -> None:
+    """ValueError where an image of `size` is not `expected` but for a scale and whole pixels."""
+    (height, width), (rows, columns) = size, expected
     if abs(width * rows - columns * height) > max(width + height, columns + rows) / 2:
         raise ValueError(
             f"{path} is {width}x{height} pixels and should have the shape of the test set's frames "
@@ -204,7 +204,7 @@ def _fps(folder: Path) -> int | None:
 
 def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
     """The sketches of a clip at their own size; ValueError for one that cannot be used."""
-    found, size, count = {}, image_size(frames[0]), len(frames)
+    sketches, size, count = {}, image_size(frames[0]), len(frames)
     for number, path in numbered(folder, "sketch").items():
         if number >= count:
             raise ValueError(f"{path} names no frame; the clip has frames 000 to {count - 1:03d}")
@@ -212,5 +212,5 @@ def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
         check_aspect(path, tuple(sketch.shape[-2:]), size)
         if not sketch_lines(sketch, sketch.shape[-2:]).any():
             raise ValueError(f"{path} holds no line; draw dark lines on white or light on black")
-        found[number] = sketch
-    return found
+        sketches[number] = sketch
+    return sketches

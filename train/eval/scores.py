@@ -1,82 +1,123 @@
-"""One clip's scores by one system, and the values of the truth itself."""
+"""One clip's scores by a system, those of the truth itself, and what a report needs beside them."""
 
 import hashlib
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from toon_core import metrics
-from toon_core.metrics.end_frame_error import end_frame_error
-from toon_core.metrics.plain import against_truth, without_truth
-from toon_core.metrics.sketch_agreement import sketch_agreement
+from toon_core.metrics.metric import Comparison, Metric, SetMetric, measure
+from toon_core.metrics.networks.network import Loaded, View
+from toon_core.metrics.plain.colour_drift import colour_drift
+from toon_core.metrics.plain.psnr import psnr
 
-from .clips import Clip
-from .columns import Measure
-from .looks import Look, Networks
+from .clips import Clip, pixels
+
+OVER_TIME = {"psnr": psnr, "colour_drift": colour_drift}  # plotted over the frame index
+
+# Clips in which something enters or leaves the picture, the paper's admitted failure.
+BAND = 3  # pixels of the border that are watched
+CHANGE = 0.1  # of [0, 1]: a changed pixel
+SHARE = 0.06  # of the border: about an object's width
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Metric -> value, without those that have no meaning for the clip; features of the video."""
+    """{metric: value}, without those that have no meaning for the clip; {network: features} of the
+    networks of FVD and KVD."""
 
     values: dict[str, float]
-    features: list[float]
+    features: dict[str, list[float]]
 
 
 class Scorer:
-    """Scores frames against a clip; keeps the networks and what they saw in the last clip's truth.
+    """Scores frames (f 3 h w) in [0, 1] with both ends against a clip; keeps what the networks saw
+    in the last clip's truth."""
 
-    Frames are (f 3 h w) in [0, 1] with both ends; only `end_frame_error` looks at the ends. Where a
-    metric needs neighbours (video features, flicker), the keys stand in their place.
-    """
-
-    def __init__(self, measure: Measure, device: str = "cpu") -> None:
-        self.measure, self.device = measure, device
-        self._truth: tuple[Tensor, Look] | None = None
-
-    @cached_property
-    def networks(self) -> Networks:
-        """Loaded when first needed: never where everything is kept from an earlier run."""
-        return Networks(self.measure, self.device)
+    def __init__(
+        self, columns: Sequence[Metric], networks: Loaded, every_frame: bool = False
+    ) -> None:
+        self.columns = columns
+        self.networks, self.every_frame = networks, every_frame
+        self._truth: tuple[Tensor, View] | None = None
 
     def score(self, clip: Clip, frames: Tensor) -> Scored:
-        scores = against_truth(frames, clip.frames)
-        scores["end_frame_error"] = end_frame_error(frames, clip.first, clip.last)
-        look = self.networks.look(clip, frames)
-        scores |= self.networks.compare(look, self._look_at_truth(clip))
-        return self._finish(clip, frames, look, scores)
+        return self._scored(clip, frames, self.columns)
 
     def score_truth(self, clip: Clip) -> Scored:
         """The marks of the table: what the true frames themselves get."""
-        marks = {"motion_ratio": 1.0, "line_sharpness": 1.0}
-        return self._finish(clip, clip.frames, self._look_at_truth(clip), marks)
+        return self._scored(clip, clip.frames, [m for m in self.columns if m.of_truth])
 
-    def _finish(self, clip: Clip, frames: Tensor, look: Look, scores: dict[str, float]) -> Scored:
-        """Adds what can be said without the true frames."""
-        scores |= _alone(clip, frames) | self.networks.judge(clip, frames, look)
-        kept = {key: value for key, value in scores.items() if math.isfinite(value)}
-        return Scored(values=kept, features=self.networks.features(clip, frames))
+    def _scored(self, clip: Clip, frames: Tensor, metrics: Sequence[Metric]) -> Scored:
+        kept = self._truth[1] if self._truth and self._truth[0] is clip.frames else None
+        compared = Comparison(
+            frames=frames,
+            first=clip.first,
+            last=clip.last,
+            truth=clip.frames,
+            sketches=clip.sketches,
+            prompt=clip.prompt,
+            networks=self.networks,
+            every_frame=self.every_frame,
+            view_of_truth=kept,
+        )
+        view = compared.true_view
+        if frames is clip.frames:
+            compared.view = view
+        self._truth = clip.frames, view
+        values = measure(metrics, compared)
+        features = {}
+        for name in {n for m in metrics if isinstance(m, SetMetric) for n in m.networks}:
+            if name in self.networks and (found := compared.view(name)) is not None:
+                features[name] = [float(f"{value:.7g}") for value in found.tolist()]
+        return Scored(values=values, features=features)
 
-    def _look_at_truth(self, clip: Clip) -> Look:
-        if self._truth is None or self._truth[0] is not clip.frames:
-            self._truth = (clip.frames, self.networks.look(clip, clip.frames))
-        return self._truth[1]
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSummary:
+    """What a report says of a clip beside its scores; no picture stays in memory. frames: {system:
+    sha256 of its frames}; curves: {metric: {system: one value a frame}}; passing: whether something
+    enters or leaves the picture."""
+
+    folder: Path
+    digest: str
+    size: tuple[int, int]
+    prompt: str
+    fps: int | None
+    passing: bool
+    frames: Mapping[str, str]
+    curves: Mapping[str, Mapping[str, list[float]]]
 
 
-def _alone(clip: Clip, frames: Tensor) -> dict[str, float]:
-    scores = without_truth(frames, clip.first, clip.last)
-    found = [sketch_agreement(frames[i], s).f_score for i, s in clip.sketches.items()]
-    return scores | ({"sketch_f": sum(found) / len(found)} if found else {})
+def summarise_clip(folder: Path, clip: Clip, made: Mapping[str, Tensor]) -> ClipSummary:
+    """made: {system: its frames (f 3 h w) in [0, 1]}."""
+    return ClipSummary(
+        folder=folder,
+        digest=clip.digest(),
+        size=clip.size,
+        prompt=clip.prompt,
+        fps=clip.fps,
+        passing=crosses_border(clip.frames),
+        frames={s: hashlib.sha256(pixels(x).tobytes()).hexdigest() for s, x in made.items()},
+        curves={
+            key: {s: of(x, clip.frames).tolist() for s, x in made.items()}
+            for key, of in OVER_TIME.items()
+        },
+    )
 
 
-def scores_digest(measure: Measure) -> str:
-    """Hash of the code and the networks that score, part of the cache key."""
-    folder = Path(__file__).parent
-    sources = [*sorted(Path(metrics.__file__).parent.glob("*.py"))]
-    sources += [folder / name for name in ("looks.py", "rife.py", "scores.py")]
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
-    code.update(f"{sorted(measure.networks.labels.items())} {measure.every_frame}".encode())
-    return code.hexdigest()
+def crosses_border(frames: Tensor) -> bool:
+    """Whether the border of (f 3 h w) in [0, 1] changes between frames while it also rests.
+
+    An object that enters or leaves passes the border: part of it changes, and changes back or
+    stays. Where most of the border changes, the camera moves, and nothing is said of objects.
+    """
+    height, width = frames.shape[-2:]
+    inside = torch.zeros(height, width, dtype=torch.bool)
+    inside[BAND:-BAND, BAND:-BAND] = True
+    border = frames[:, :, ~inside]
+    changed = (border - border[:1]).abs().amax(dim=1) > CHANGE
+    most = changed.float().mean(dim=1).max().item()
+    return SHARE <= most <= 0.5

@@ -1,6 +1,9 @@
-"""Contact sheets: the truth and every system below it, frame by frame, keys marked."""
+"""Contact sheets (the truth and every system below it, frame by frame, keys marked), and strips: a
+clip as one picture that a page can play."""
 
-import numpy as np
+import base64
+import io
+
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -11,6 +14,7 @@ GAP = 4
 LABEL = 132
 HEADER = 22
 INK, PAPER, KEY = (30, 30, 30), (255, 255, 255), (214, 60, 40)
+COLUMNS = 4  # frames of a strip side by side: WebP ends at 16383 pixels
 
 
 def pick(distances: dict[str, float], count: int = 3) -> dict[str, list[str]]:
@@ -47,7 +51,15 @@ def draw_sheet(title: str, rows: dict[str, Tensor]) -> Image.Image:
         x = LABEL + column * (width + GAP)
         draw.text((x + 2, HEADER + 4), text, colour, font=ImageFont.load_default(13))
     for row, (label, images) in enumerate(rows.items()):
-        _draw_row(sheet, draw, 2 * HEADER + row * (height + GAP), label, images)
+        y = 2 * HEADER + row * (height + GAP)
+        draw.multiline_text((GAP, y + GAP), label, INK, font=ImageFont.load_default(13))
+        for column, image in enumerate(pixels(images)):
+            x, picture = LABEL + column * (width + GAP), Image.fromarray(image)
+            if picture.size != (width, height):
+                picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (x, y))
+            if column in (0, count - 1):
+                draw.rectangle((x, y, x + width - 1, y + height - 1), outline=KEY, width=2)
     return sheet
 
 
@@ -62,24 +74,26 @@ def stack(sheets: list[Image.Image]) -> Image.Image:
     return tall
 
 
-def _draw_row(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, label: str, frames: Tensor
-) -> None:
-    width, height = _cell(frames)
-    draw.multiline_text((GAP, y + GAP), label, INK, font=ImageFont.load_default(13))
-    for column, image in enumerate(pixels(frames)):
-        x = LABEL + column * (width + GAP)
-        sheet.paste(_thumbnail(image, (width, height)), (x, y))
-        if column in (0, len(frames) - 1):
-            draw.rectangle((x, y, x + width - 1, y + height - 1), outline=KEY, width=2)
-
-
-def _thumbnail(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    picture = Image.fromarray(image)
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
-
-
 def _cell(frames: Tensor) -> tuple[int, int]:
     """Width and height of a thumbnail: the frames' aspect, CELL pixels high."""
     height, width = frames.shape[-2:]
     return round(width * CELL / height), CELL
+
+
+def strip(frames: Tensor) -> Image.Image:
+    """Frames (f 3 h w) in [0, 1] in rows of `COLUMNS`."""
+    levels = pixels(frames)
+    height, width = levels.shape[1:3]
+    columns, rows = min(COLUMNS, len(levels)), -(-len(levels) // COLUMNS)
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for i, frame in enumerate(levels):
+        row, column = divmod(i, COLUMNS)
+        sheet.paste(Image.fromarray(frame), (column * width, row * height))
+    return sheet
+
+
+def embedded(frames: Tensor, quality: int = 80) -> str:
+    """The strip as a data URL, lossy."""
+    file = io.BytesIO()
+    strip(frames).save(file, "WEBP", quality=quality)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")

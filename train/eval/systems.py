@@ -1,6 +1,8 @@
-"""What can be scored: checkpoints of ours, baselines, and folders of frames made elsewhere."""
+"""What can be scored: checkpoints of ours, baselines, ComfyUI workflows, and folders of frames made
+elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,24 +15,30 @@ import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
-from toon_core.model import build_part
+from toon_core.model import ToonModel, build_part
 from toon_core.presets import RELEASED
 from toon_core.recipe import Recipe
 from toon_core.sketch.control import SketchControl, bright_lines, place
-from toon_core.sketch.encoder import misfit
+from toon_core.sketch.encoder import SketchEncoder, misfit
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.checkpoint import read
 from train.engine.config import merge, read_words
 from train.engine.files import file_digest
 
+from .baselines import BASELINES, Folder, baseline
 from .clips import Clip, pixels
-from .digests import source_digest
-from .rivals import BASELINES, Folder, baseline
+from .comfy import ComfySystem, Server, read_workflow, started
 
 ROOT = Path(toon_core.__file__).resolve().parent.parent
 NANO = ROOT / "weights" / "nano.safetensors"
 NANO_SKETCH = ROOT / "weights" / "nano_sketch.safetensors"
 BUNDLED = {"nano": NANO, "nano_sketch": NANO_SKETCH}
+COMFY = "comfy:"
+FORMS = (
+    "nano, crossfade, nearest, rife, a checkpoint file, CHECKPOINT+ENCODER (a sketch encoder, "
+    "which shows it the sketches), comfy:WORKFLOW.json[@URL or @FOLDER of a ComfyUI], or a folder "
+    "of frames made elsewhere"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +100,7 @@ class Checkpoint:
         self.model.vae = load_autoencoder(path, device)
         self.encoder = self._load_encoder(path, sketch) if sketch else None
         self.weights = file_digest(path)
-        files = " ".join([self.weights, *([file_digest(sketch)] if sketch else [])])
-        place = f"{torch.device(device).type} {self.model.dtype}"
-        self.version = f"{files} {source_digest()} {file_digest(Path(__file__))} {place}"
+        self.files = [self.weights, *([file_digest(sketch)] if sketch else [])]
 
     def _load_encoder(self, path: Path, sketch: Path) -> torch.nn.Module:
         dtype = self.model.dtype
@@ -107,50 +113,65 @@ class Checkpoint:
         return encoder
 
     def fingerprint(self, clip: Clip, sampling: Sampling) -> str:
-        return f"checkpoint {self.version} {sampling.of(self.model.config)}"
+        place = f"{torch.device(self.device).type} {self.model.dtype}"
+        return f"checkpoint {' '.join(self.files)} {place} {sampling.of(self.model.config)}"
 
     def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
-        # Here, because it loads the text and image towers' library, which no baseline needs.
-        from toon_core.pipeline import interpolate
-
-        fit = Fit.nearest(clip.size, "pad")
-        keys = (key[None].to(self.device) * 2 - 1 for key in (clip.first, clip.last))
-        first, last = (fit.apply(key) for key in keys)
-        recipe = sampling.of(self.model.config)
-        given = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
-        control = self._control(clip, fit, given.sketch_scale)
-        made = interpolate(self.model, first, last, clip.prompt, recipe=given, control=control)
-        frames = fit.undo(made[0].transpose(0, 1)).float().cpu()
-        return ((frames + 1) / 2).clamp(0, 1)
-
-    def _control(self, clip: Clip, fit: Fit, scale: float) -> SketchControl | None:
-        if self.encoder is None or not clip.sketches:
-            return None
-        drawn = {number: _fitted(sketch, fit) for number, sketch in clip.sketches.items()}
-        placed = place(drawn, len(clip.frames), *fit.target)
-        return SketchControl(self.encoder, placed.to(self.device, self.encoder.dtype), scale)
+        return sample(self.model, clip, sampling, self.encoder)
 
 
-def _fitted(sketch: Tensor, fit: Fit) -> Tensor:
-    """A drawing (3 h w) in [0, 1] -> bright lines (1 h' w') as the keys are fitted, bars black."""
-    # The brightest of the pixels that become one, since thin lines must survive shrinking.
-    lines = F.adaptive_max_pool2d(bright_lines(sketch[None]), fit.source)
-    return fit.apply(lines)[0]
+def sample(
+    model: ToonModel,
+    clip: Clip,
+    sampling: Sampling,
+    encoder: SketchEncoder | None = None,
+    zero_gate: bool = False,
+) -> Tensor:
+    """The clip that a model makes of the keys, ends included: (f 3 h w) in [0, 1].
+
+    The keys get bars where their size is no multiple of 64, which are cut off again. With an
+    encoder the clip's sketches guide the model.
+    """
+    # Here, because it loads the text and image towers' library, which no baseline needs.
+    from toon_core.pipeline import interpolate
+
+    fit = Fit.nearest(clip.size, "pad")
+    device = next(model.unet.parameters()).device
+    first, last = (fit.apply(key[None].to(device) * 2 - 1) for key in (clip.first, clip.last))
+    recipe = sampling.of(model.config)
+    recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
+    control = None
+    if encoder is not None and clip.sketches:
+        # The brightest of the pixels that become one, since thin lines must survive shrinking.
+        lines = {
+            number: fit.apply(F.adaptive_max_pool2d(bright_lines(drawing[None]), fit.source))[0]
+            for number, drawing in clip.sketches.items()
+        }
+        drawn = place(lines, len(clip.frames), *fit.target)
+        drawn = drawn.to(device, next(encoder.parameters()).dtype)
+        control = SketchControl(encoder, drawn, recipe.sketch_scale, zero_gate=zero_gate)
+    made = interpolate(model, first, last, clip.prompt, recipe=recipe, control=control)
+    frames = fit.undo(made[0].transpose(0, 1)).float().cpu()
+    return ((frames + 1) / 2).clamp(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """A system as named on the command line: what it is, the sketch encoder that guides it, and
-    under which name it is reported."""
+    under which name it is reported. `comfyui`: of a workflow, a server's URL or the folder of a
+    ComfyUI."""
 
     name: str
     what: str | Path
     sketch: Path | None = None
+    comfyui: str | None = None
 
     def open(self, device: str = "cpu") -> System:
         """Load it; ValueError if its weights are wrong or a package is absent."""
         if isinstance(self.what, str):
             return baseline(self.name, self.what, device)
+        if self.comfyui is not None:
+            return ComfySystem(self.name, read_workflow(self.what), self.comfyui)
         if self.what.is_dir():
             return Folder(self.name, self.what)
         return Checkpoint(self.name, self.what, device, self.sketch)
@@ -167,10 +188,10 @@ class Spec:
 
 
 def read_spec(spec: str) -> Spec:
-    """`nano`, a baseline, a checkpoint file or a folder of frames, optionally as LABEL=SYSTEM; a
-    checkpoint guided by the test set's sketches as CHECKPOINT+ENCODER.
+    """`nano`, a baseline, a checkpoint file, a folder of frames or a workflow, optionally as
+    LABEL=SYSTEM; a checkpoint guided by the test set's sketches as CHECKPOINT+ENCODER.
 
-    Loads nothing. ValueError if it is none of these.
+    Loads nothing but a workflow. ValueError if it is none of these.
     """
     # The whole first, then by each "=": a path may hold some too.
     cuts = [i for i, letter in enumerate(spec) if letter == "="]
@@ -179,8 +200,7 @@ def read_spec(spec: str) -> Spec:
             return found
     raise ValueError(
         f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no such file or "
-        "folder; give nano, a baseline, a checkpoint file, a folder of frames, or a checkpoint "
-        "with its sketch encoder as nano+nano_sketch or CHECKPOINT+ENCODER"
+        f"folder; give {FORMS}"
     )
 
 
@@ -188,6 +208,8 @@ def _named(label: str, what: str) -> Spec | None:
     """That system, under a name of its own where there is no label; None where it is none."""
     if what in BASELINES:
         return Spec(name=label or what, what=what)
+    if what.startswith(COMFY):
+        return _workflow(label, what.removeprefix(COMFY))
     if path := _found(what):
         return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
     model, encoder = (_found(part) for part in what.rpartition("+")[::2])
@@ -196,10 +218,42 @@ def _named(label: str, what: str) -> Spec | None:
     return None
 
 
+def _workflow(label: str, what: str) -> Spec:
+    """FILE, FILE@URL or FILE@FOLDER."""
+    file, _, where = ("", "", "") if Path(what).is_file() else what.rpartition("@")
+    path = Path(file or what)
+    read_workflow(path)
+    if not where:
+        # The ComfyUI that this pack lies in, or that of set-up.
+        folders = [ROOT.resolve().parents[1], ROOT / ".comfyui" / "ComfyUI"]
+        where = next((str(f) for f in folders if (f / "main.py").is_file()), "")
+    if not where.startswith(("http://", "https://")) and not (Path(where) / "main.py").is_file():
+        raise ValueError(
+            f"comfy:{what}: {where or 'nothing'} is neither a server's address nor the folder of a "
+            "ComfyUI; write comfy:WORKFLOW.json@http://127.0.0.1:8188 or comfy:WORKFLOW.json@FOLDER"
+        )
+    return Spec(name=label or path.stem, what=path.resolve(), comfyui=where)
+
+
 def _found(name: str) -> Path | None:
     """A file or folder, also of the bundled weights."""
     path = BUNDLED.get(name, Path(name))
     return path.resolve() if name and path.exists() else None
+
+
+@contextmanager
+def opened(specs: Sequence[Spec], out: Path, device: str) -> Iterator[list[Spec]]:
+    """The same systems, with a server running for each workflow until the block ends: one for all
+    that name the same folder, with its log in `out`. OSError where one does not answer."""
+    with ExitStack() as stack:
+        urls: dict[str, str] = {}
+        for number, where in enumerate(dict.fromkeys(s.comfyui for s in specs if s.comfyui)):
+            urls[where] = where
+            if not where.startswith(("http://", "https://")):
+                log = out / f"comfyui_{number}.log"
+                urls[where] = stack.enter_context(started(Path(where), log, device))
+            Server(urls[where]).check()
+        yield [replace(s, comfyui=urls[s.comfyui]) if s.comfyui else s for s in specs]
 
 
 def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from toon_core.metrics.hed import load_lpips_hed, lpips_hed_label
-from toon_core.metrics.imagenet import FILES, find_trunk, load_lpips
-from toon_core.metrics.lpips import LPIPS, unit_maps
+from toon_core.metrics.networks.hed import load_lpips_hed, lpips_hed_label
+from toon_core.metrics.networks.imagenet import FILES, find_trunk, load_lpips
+from toon_core.metrics.networks.lpips import LPIPS, unit_maps
 
 log = logging.getLogger("toon.train")
 

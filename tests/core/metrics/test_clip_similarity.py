@@ -7,7 +7,7 @@ from PIL import Image
 from tiny_networks import save_clip
 from torch import Tensor
 
-from toon_core.metrics.clip_similarity import ClipSimilarity, cosine, find_clip, load_clip
+from toon_core.metrics.networks.clip_similarity import ClipSimilarity, cosine, find_clip, load_clip
 
 
 @pytest.fixture(scope="module")

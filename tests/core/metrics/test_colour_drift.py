@@ -4,7 +4,7 @@ import torch
 from skimage.color import deltaE_cie76, rgb2lab
 from torch import Tensor
 
-from toon_core.metrics.colour_drift import colour_drift, mean_lab
+from toon_core.metrics.plain.colour_drift import colour_drift, mean_lab
 
 
 def test_equals_scikit_image(clip: Tensor) -> None:

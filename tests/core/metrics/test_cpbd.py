@@ -8,7 +8,7 @@ from skimage.data import camera
 from torch import Tensor
 from torch.nn import functional as F
 
-from toon_core.metrics.cpbd import cpbd
+from toon_core.metrics.plain.cpbd import cpbd
 
 
 def published(frame: Tensor) -> float:

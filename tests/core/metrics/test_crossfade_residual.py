@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.crossfade_residual import crossfade_residual
+from toon_core.metrics.plain.crossfade_residual import crossfade_residual
 
 
 def test_a_crossfade_and_the_keys_have_none(clip: Tensor) -> None:

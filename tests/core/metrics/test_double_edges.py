@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.double_edges import double_edges
+from toon_core.metrics.plain.double_edges import double_edges
 
 
 def hatched(clip: Tensor) -> Tensor:

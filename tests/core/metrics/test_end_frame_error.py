@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.end_frame_error import end_frame_error
+from toon_core.metrics.plain.end_frame_error import end_frame_error
 
 
 def test_only_the_ends_count() -> None:

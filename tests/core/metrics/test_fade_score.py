@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.fade_score import blend_blocks, fade_score
+from toon_core.metrics.plain.fade_score import blend_blocks, fade_score
 
 
 def test_a_cross_fade_is_found_and_motion_is_not(clip: Tensor) -> None:

@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from toon_core.metrics.flicker import visible, warp, warping_error
+from toon_core.metrics.networks.flicker import visible, warp, warping_error
 
 
 def still(now: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:

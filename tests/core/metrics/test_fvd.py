@@ -5,7 +5,7 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 from torchmetrics.image.fid import _compute_fid
 
-from toon_core.metrics.fvd import clips_needed, frechet_distance, gaussian_distance
+from toon_core.metrics.networks.fvd import clips_needed, frechet_distance, gaussian_distance
 
 
 def features(n: int, seed: int, width: int = 6) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.jump import jump, largest_step
+from toon_core.metrics.plain.jump import jump, largest_step
 
 
 def brightening(*levels: float) -> Tensor:

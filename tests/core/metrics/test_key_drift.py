@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.colour_drift import mean_lab
-from toon_core.metrics.key_drift import key_drift
+from toon_core.metrics.plain.colour_drift import mean_lab
+from toon_core.metrics.plain.key_drift import key_drift
 
 
 def test_motion_has_none(clip: Tensor) -> None:

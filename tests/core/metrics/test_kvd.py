@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist, pdist
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
-from toon_core.metrics.kvd import (
+from toon_core.metrics.networks.kvd import (
     kernel_distance,
     kernel_matrices,
     median_distance,

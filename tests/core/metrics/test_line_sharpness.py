@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.line_sharpness import edge_steepness, line_sharpness_kept
+from toon_core.metrics.plain.line_sharpness import edge_steepness, line_sharpness_kept
 
 
 def step(height: float, width: int) -> Tensor:

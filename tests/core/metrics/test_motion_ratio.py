@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.motion_ratio import mean_change, motion_ratio
+from toon_core.metrics.plain.motion_ratio import mean_change, motion_ratio
 
 
 def ramp(step: float, frames: int = 5) -> Tensor:

@@ -3,7 +3,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
-from toon_core.metrics.psnr import psnr
+from toon_core.metrics.plain.psnr import psnr
 
 
 def test_equals_scikit_image(worsening: list[Tensor]) -> None:

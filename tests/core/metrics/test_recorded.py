@@ -1,14 +1,11 @@
 """Recorded values of the networks on one picture: another size, range, mean, order of channels or
-layout in what they are given would move them. MobileNet's weights are random, the others' real."""
+layout in what they are given would move them."""
 
 import pytest
-import torch
-from tiny_networks import save_mobilenet
 from torch import Tensor
 
-from toon_core.metrics.hed import load_hed, load_lpips_hed
-from toon_core.metrics.mobilenet import load_mobilenet
-from toon_core.metrics.transnet import load_transnet
+from toon_core.metrics.networks.hed import load_hed, load_lpips_hed
+from toon_core.metrics.networks.transnet import load_transnet
 
 NEAR = {"rel": 2e-3, "abs": 1e-6}
 
@@ -33,11 +30,3 @@ def test_transnet(clip: Tensor) -> None:
     assert found.norm().item() == pytest.approx(11.4341, **NEAR)
     expected = [0.69363, 0.74838, 0.82567, 0.42870]
     assert found[[0, 70, 140, 255]].tolist() == pytest.approx(expected, **NEAR)
-
-
-def test_mobilenet(clip: Tensor, tmp_path) -> None:
-    expected = [0.01771, 0.03970, 0.56180, 0.64718, 0.02513, -0.01745, 0.01667, 0.51228]
-    found = load_mobilenet(save_mobilenet(tmp_path)).image_features(clip[:1])[0]
-    assert found.tolist() == pytest.approx(expected, abs=2e-5)
-    swapped = load_mobilenet(save_mobilenet(tmp_path)).image_features(clip[:1].flip(1))[0]
-    assert not torch.allclose(found, swapped, atol=1e-2)

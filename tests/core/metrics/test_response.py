@@ -9,27 +9,26 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import torch
-from tiny_networks import save_clip, save_mobilenet
+from tiny_networks import save_clip
 from torch import Tensor
 from torch.nn import functional as F
 
-from toon_core.metrics.clip_similarity import ClipSimilarity, cosine, load_clip
-from toon_core.metrics.colour_drift import colour_drift
-from toon_core.metrics.cpbd import cpbd
-from toon_core.metrics.crossfade_residual import crossfade_residual
-from toon_core.metrics.end_frame_error import end_frame_error
-from toon_core.metrics.flicker import warping_error
-from toon_core.metrics.fvd import frechet_distance
 from toon_core.metrics.grey import luma
-from toon_core.metrics.hed import load_lpips_hed
-from toon_core.metrics.kvd import kernel_distance
-from toon_core.metrics.line_sharpness import line_sharpness_kept
-from toon_core.metrics.lpips import LPIPS
-from toon_core.metrics.mobilenet import MobileNet, load_mobilenet
-from toon_core.metrics.motion_ratio import motion_ratio
-from toon_core.metrics.psnr import CEILING_DB, psnr
-from toon_core.metrics.sketch_agreement import canny_edges, sketch_agreement
-from toon_core.metrics.ssim import ssim
+from toon_core.metrics.networks.clip_similarity import ClipSimilarity, cosine, load_clip
+from toon_core.metrics.networks.flicker import warping_error
+from toon_core.metrics.networks.fvd import frechet_distance
+from toon_core.metrics.networks.hed import load_lpips_hed
+from toon_core.metrics.networks.kvd import kernel_distance
+from toon_core.metrics.networks.lpips import LPIPS
+from toon_core.metrics.plain.colour_drift import colour_drift
+from toon_core.metrics.plain.cpbd import cpbd
+from toon_core.metrics.plain.crossfade_residual import crossfade_residual
+from toon_core.metrics.plain.end_frame_error import end_frame_error
+from toon_core.metrics.plain.line_sharpness import line_sharpness_kept
+from toon_core.metrics.plain.motion_ratio import motion_ratio
+from toon_core.metrics.plain.psnr import CEILING_DB, psnr
+from toon_core.metrics.plain.sketch_agreement import canny_edges, sketch_agreement
+from toon_core.metrics.plain.ssim import ssim
 
 RISES, FALLS = "rises at each step", "falls at each step"
 BOTTOMS = "falls and stays at the least value"
@@ -70,13 +69,7 @@ def clip_net() -> ClipSimilarity:
         return load_clip(save_clip(Path(folder)))
 
 
-@cache
-def mobilenet() -> MobileNet:
-    with TemporaryDirectory() as folder:
-        return load_mobilenet(save_mobilenet(Path(folder)))
-
-
-def likeness(net: Callable[[], ClipSimilarity | MobileNet], a: Tensor, b: Tensor) -> Tensor:
+def likeness(net: Callable[[], ClipSimilarity], a: Tensor, b: Tensor) -> Tensor:
     return cosine(net().image_features(a), net().image_features(b))
 
 
@@ -142,12 +135,6 @@ TABLE = {
         measure=per_clip(partial(likeness, clip_net)), identity=1, **FIDELITY, symmetric=True
     ),
     # Its pooling leaves it nearly blind for place, which alone a shift or a shuffle changes here.
-    "clip_img_mobilenet": Row(
-        measure=per_clip(partial(likeness, mobilenet)),
-        identity=1,
-        **FIDELITY | {"shift": DIFFERS, "shuffle": DIFFERS},
-        symmetric=True,
-    ),
     "clip_txt": Row(
         measure=per_clip(to_words),
         identity=None,

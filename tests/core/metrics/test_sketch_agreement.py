@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.sketch_agreement import (
+from toon_core.metrics.plain.sketch_agreement import (
     canny_edges,
     nearest,
     sketch_agreement,

@@ -3,7 +3,7 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from toon_core.metrics.ssim import ssim
+from toon_core.metrics.plain.ssim import ssim
 
 
 def reference(frame: Tensor, truth: Tensor) -> float:

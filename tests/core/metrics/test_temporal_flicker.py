@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.metrics.temporal_flicker import temporal_flicker
+from toon_core.metrics.plain.temporal_flicker import temporal_flicker
 
 
 def test_closed_form() -> None:

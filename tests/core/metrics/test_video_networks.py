@@ -8,10 +8,10 @@ import torch
 from tiny_networks import TinyI3D, save_i3d
 from torch import Tensor
 
-from toon_core.metrics.fvd import frechet_distance
-from toon_core.metrics.i3d import find_i3d, load_i3d
-from toon_core.metrics.kvd import kernel_distance
-from toon_core.metrics.transnet import FEATURES, load_transnet, transnet_label
+from toon_core.metrics.networks.fvd import frechet_distance
+from toon_core.metrics.networks.i3d import find_i3d, load_i3d
+from toon_core.metrics.networks.kvd import kernel_distance
+from toon_core.metrics.networks.transnet import FEATURES, load_transnet, transnet_label
 from train.data.filters import shots
 
 

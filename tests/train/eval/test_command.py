@@ -1,0 +1,46 @@
+"""The command line of `train.evaluate`: told as it was typed, and refused in one clear line."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from train.evaluate import main
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_command_is_told_as_it_is_typed(testset: Path, tmp_path: Path) -> None:
+    words = ["--testset", str(testset), "--system", "nearest", "--size", "64", "--limit", "1"]
+    words += ["--models", str(tmp_path), "--workers", "1", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "train.evaluate", *words]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["command"] == shlex.join(["python", "-m", "train.evaluate", *words])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--system", "film"], "no baseline"),
+        (["--system", "crossfade", "--system", "crossfade"], "one name"),
+        (["--system", "a b=crossfade", "--system", "A_b=nearest"], r"\['a b', 'A_b'\]"),
+        (["--system", "..=nearest"], r"named '\.\.'"),
+        (["--system", "{testset}/slow"], r"lacks .*frame_000\.png"),
+        (["--testset", "{testset}/slow"], "holds no clip"),
+        (["--testset", "{testset}/none"], "train.heldout"),
+        (["--system", "nearest", "--recipe", "stepz=3"], "stepz"),
+        (["--system", "nearest", "--recipe", "fps=12"], "cannot be set"),
+    ],
+)
+def test_bad_requests_are_one_clear_error(
+    testset: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    given = [text.format(testset=testset) for text in arguments]
+    base = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--size", "64"]
+    system = [] if "--system" in given else ["--system", "nearest"]
+    with pytest.raises(SystemExit, match=f"error: .*{words}"):
+        main([*base, *system, *given, "--workers", "1"])

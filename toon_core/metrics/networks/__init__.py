@@ -1,0 +1,1 @@
+"""Measures by networks, and the networks that they need."""

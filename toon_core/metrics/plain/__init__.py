@@ -1,0 +1,1 @@
+"""Measures that need no network, one file a measure."""

@@ -1,0 +1,336 @@
+"""Any ComfyUI workflow as a system: a clip's keys go in, its frames come out.
+
+A workflow is a file in ComfyUI's API format (Export (API) in its menu) whose nodes are found by
+their titles: Load Image nodes `first` and `last`, a Save Image or Preview Image node `frames`, and
+where there are any a text `prompt` and whole numbers `length` (frames of the clip, keys included)
+and `intervals` (one less). Nothing but the server's address is contacted.
+"""
+
+import io
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from train.data.frames import open_image
+
+from .clips import Clip, pixels
+
+Json = dict[str, Any]
+TEXTS = {"prompt": str}
+NUMBERS = {"length": 0, "intervals": -1}  # title -> what is added to the clip's frames
+IMAGES = ("SaveImage", "PreviewImage")  # what may be titled `frames`
+MOST_BYTES = 256 * 2**20  # of one answer of the server
+PATIENCE = 180  # seconds in which a server must start
+WAIT = 120  # seconds for one answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """A workflow's nodes by id, and which of them have a title that counts."""
+
+    file: Path
+    nodes: Json
+    titles: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        return sha256(json.dumps(self.nodes, sort_keys=True).encode()).hexdigest()
+
+    def filled(self, first: str, last: str, prompt: str, frames: int) -> Json:
+        """The nodes to run with the keys' names on the server, the prompt and the clip's length."""
+        given: Json = {"first": first, "last": last, "prompt": prompt}
+        given |= {title: frames + more for title, more in NUMBERS.items()}
+        nodes = json.loads(json.dumps(self.nodes))
+        for title, id_ in self.titles.items():
+            if title in given:
+                nodes[id_]["inputs"][_input(self, title)] = given[title]
+        return nodes
+
+
+def read_workflow(file: Path) -> Workflow:
+    """ValueError names the file and what it lacks."""
+    try:
+        nodes = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(nodes, dict) or not nodes or not all(map(_is_node, nodes.values())):
+        raise ValueError(
+            f"{file} is no workflow in ComfyUI's API format; save it by Export (API) in the menu"
+        )
+    by_title: dict[str, list[str]] = {}
+    for id_, node in nodes.items():
+        title = node["_meta"].get("title") if isinstance(node.get("_meta"), dict) else None
+        by_title.setdefault(str(title), []).append(id_)
+    titles = {}
+    for title in ("first", "last", "frames", *TEXTS, *NUMBERS):
+        ids = by_title.get(title, [])
+        if len(ids) > 1 or (not ids and title in ("first", "last", "frames")):
+            raise ValueError(f"{file}: {len(ids)} nodes are titled {title!r}, expected one")
+        if ids:
+            titles[title] = ids[0]
+    workflow = Workflow(file=file, nodes=nodes, titles=titles)
+    for title in titles:
+        _input(workflow, title)
+    return workflow
+
+
+def _is_node(node: object) -> bool:
+    return (
+        isinstance(node, dict)
+        and isinstance(node.get("class_type"), str)
+        and isinstance(node.get("inputs"), dict)
+    )
+
+
+def _input(workflow: Workflow, title: str) -> str:
+    """Which input of a titled node is filled; ValueError where that is not clear."""
+    node = workflow.nodes[workflow.titles[title]]
+    kind, inputs = node["class_type"], node["inputs"]
+    if title == "frames":
+        if kind not in IMAGES:
+            raise ValueError(
+                f"{workflow.file}: the node titled 'frames' is {kind}; expected one of {IMAGES}"
+            )
+        return ""
+    if title in ("first", "last"):
+        names, expected = [n for n in inputs if n == "image" and kind == "LoadImage"], "LoadImage"
+    elif title in TEXTS:
+        names, expected = [n for n, v in inputs.items() if isinstance(v, str)], "one text"
+    else:
+        whole = [n for n, v in inputs.items() if type(v) is int]
+        names, expected = whole, "one whole number"
+    if len(names) != 1:
+        raise ValueError(
+            f"{workflow.file}: the node titled {title!r} is {kind} with inputs "
+            f"{', '.join(inputs) or 'none'}; expected {expected}"
+        )
+    return names[0]
+
+
+class ComfySystem:
+    """What a workflow makes on a running server."""
+
+    def __init__(self, name: str, workflow: Workflow, url: str) -> None:
+        self.name, self.workflow, self.server = name, workflow, Server(url)
+
+    def fingerprint(self, clip: Clip, sampling: object) -> str:
+        return f"comfy {self.workflow.digest}"
+
+    def frames(self, clip: Clip, sampling: object) -> Tensor:
+        """ValueError where it gives another number of frames than the clip's, or another size."""
+        first, last = (self.server.upload(key) for key in (clip.first, clip.last))
+        nodes = self.workflow.filled(first, last, clip.prompt, len(clip.frames))
+        outputs = self.server.run(nodes, self.workflow.file)
+        items = outputs.get(self.workflow.titles["frames"], {}).get("images", [])
+        if len(items) != len(clip.frames):
+            raise ValueError(
+                f"{self.workflow.file} gave {len(items)} frames of {clip.name}, which has "
+                f"{len(clip.frames)}, keys included"
+            )
+        made = torch.stack([self.server.picture(item) for item in items])
+        if tuple(made.shape[-2:]) != clip.size:
+            (height, width), (rows, columns) = made.shape[-2:], clip.size
+            raise ValueError(
+                f"{self.workflow.file} gave frames of {width}x{height} pixels of {clip.name}, "
+                f"which has {columns}x{rows}; scale them back in the workflow"
+            )
+        return made
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would contact another address."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+class Server:
+    """A running ComfyUI at a URL; OSError where it does not answer, or answers with an error."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        # Nor would a proxy be this address.
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open
+
+    def check(self) -> None:
+        """OSError where no ComfyUI answers."""
+        if "system" not in (answer := self._json("/system_stats")):
+            raise OSError(f"{self.url} is no ComfyUI: it answers {str(answer)[:80]}")
+
+    def upload(self, key: Tensor) -> str:
+        """A key (3 h w) in [0, 1] into the server's temporary folder -> its name for Load Image."""
+        file = io.BytesIO()
+        Image.fromarray(pixels(key[None])[0]).save(file, "PNG")
+        name, edge = f"{sha256(file.getvalue()).hexdigest()[:24]}.png", uuid.uuid4().hex
+        fields = "".join(
+            f'--{edge}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+            for field, value in (("type", "temp"), ("overwrite", "true"))
+        )
+        head = (
+            f'{fields}--{edge}\r\nContent-Disposition: form-data; name="image"; '
+            f'filename="{name}"\r\nContent-Type: image/png\r\n\r\n'
+        )
+        body = head.encode() + file.getvalue() + f"\r\n--{edge}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={edge}"
+        return f"{self._json('/upload/image', body, kind)['name']} [temp]"
+
+    def run(self, nodes: Json, file: Path) -> Json:
+        """Queue the nodes and wait for what they show: {node: outputs}. ValueError where the server
+        refuses them or a node fails; what still runs when this is stopped is cancelled."""
+        id_ = self._json("/prompt", json.dumps({"prompt": nodes}).encode())["prompt_id"]
+        pause = 0.05
+        try:
+            while True:
+                if record := self._json(f"/history/{id_}").get(id_):
+                    return _outputs(record, file)
+                if not self._queued(id_) and id_ not in self._json(f"/history/{id_}"):
+                    raise OSError(f"{self.url} has lost the run of {file}; was it restarted?")
+                time.sleep(pause)
+                pause = min(1.0, pause * 1.3)
+        except BaseException:
+            for path, body in (("/queue", {"delete": [id_]}), ("/interrupt", {"prompt_id": id_})):
+                self._cancel(path, body)
+            raise
+
+    def picture(self, item: Json) -> Tensor:
+        """One of a run's pictures, (3 h w) in [0, 1]."""
+        words = {key: str(item.get(key, "")) for key in ("filename", "subfolder", "type")}
+        data = self._fetch("/view?" + urllib.parse.urlencode(words))
+        with open_image(io.BytesIO(data)) as image:
+            levels = np.array(image.convert("RGB"))
+        return torch.from_numpy(levels).permute(2, 0, 1).float() / 255
+
+    def _queued(self, id_: str) -> bool:
+        queue = self._json("/queue")
+        return any(
+            item[1] == id_ for name in ("queue_running", "queue_pending") for item in queue[name]
+        )
+
+    def _cancel(self, path: str, body: Json) -> None:
+        try:
+            self._fetch(path, json.dumps(body).encode())
+        except (OSError, ValueError):
+            return  # there is nobody left to tell
+
+    def _json(self, path: str, body: bytes | None = None, kind: str = "application/json") -> Json:
+        try:
+            answer = json.loads(self._fetch(path, body, kind))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise OSError(f"{self.url}{path} gives no JSON; is it a ComfyUI?") from error
+        if not isinstance(answer, dict):
+            raise OSError(f"{self.url}{path} answers {str(answer)[:80]}; is it a ComfyUI?")
+        return answer
+
+    def _fetch(self, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": kind})
+        try:
+            with self._open(request, timeout=WAIT) as reply:
+                return _read(reply, self.url + path)
+        except urllib.error.HTTPError as refusal:
+            said = _read(refusal, self.url + path).decode(errors="replace")
+            message = f"{self.url}{path} refuses ({refusal.code}): {_reason(said)}"
+            raise (ValueError if refusal.code == 400 else OSError)(message) from refusal
+        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise OSError(f"{self.url} does not answer ({reason}); is ComfyUI running?") from error
+
+
+def _read(reply: IO[bytes], address: str) -> bytes:
+    data = reply.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(f"{address} answers with more than {MOST_BYTES // 2**20} MB")
+    return data
+
+
+def _reason(said: str) -> str:
+    """What ComfyUI says of nodes that it refuses, in a line."""
+    try:
+        answer = json.loads(said)
+        parts = [answer["error"]["message"], answer["error"].get("details", "")]
+        for node in answer.get("node_errors", {}).values():
+            parts += [
+                f"{node.get('class_type')}: {e['message']} {e['details']}" for e in node["errors"]
+            ]
+        return "; ".join(part for part in parts if part)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return said[:200]
+
+
+def _outputs(record: Json, file: Path) -> Json:
+    status = record.get("status") or {}
+    if status.get("status_str") == "error":
+        errors = [m[1] for m in status.get("messages", []) if m[0].startswith("execution_err")]
+        error = errors[-1] if errors else {}
+        raise ValueError(
+            f"{file}: the node {error.get('node_type', '?')} fails: "
+            f"{error.get('exception_message', 'the run was interrupted')}"
+        )
+    return record["outputs"]
+
+
+@contextmanager
+def started(comfyui: Path, log: Path, device: str) -> Iterator[str]:
+    """The URL of a server that runs from a folder with ComfyUI's main.py until the block ends; what
+    it says is in `log`. OSError with the end of that where it does not start."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    where = ["--listen", "127.0.0.1", "--port", str(port), "--disable-auto-launch"]
+    kind, _, number = device.partition(":")
+    where += ["--cpu"] if kind == "cpu" else ["--cuda-device", number] if number else []
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [_python(comfyui), str(comfyui / "main.py"), *where],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _await(Server(f"http://127.0.0.1:{port}"), process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _python(comfyui: Path) -> str:
+    """The Python of the folder's own environment, else this one."""
+    beside = [
+        comfyui / e / p for e in (".venv", "venv") for p in ("bin/python", "Scripts/python.exe")
+    ]
+    beside.append(comfyui.parent / "python_embeded" / "python.exe")
+    return str(next((path for path in beside if path.is_file()), sys.executable))
+
+
+def _await(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return server.check()
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > end:
+                tail = " | ".join(log.read_text(errors="replace").splitlines()[-3:])
+                raise OSError(f"ComfyUI does not start: {tail} (all of it: {log})") from error
+            time.sleep(0.2)

@@ -1,0 +1,213 @@
+"""An evaluation: the systems run over the clips, in this process or several, and are scored."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from train.data.pool import Lost, run_jobs
+from train.data.store import INDEX
+from train.engine.claim import claimed
+from train.engine.files import file_digest
+
+from .cache import Cache, folder_name
+from .clips import read_clip, read_testset, shorter_side
+from .heldout import HeldoutConfig, write_heldout
+from .options import Settings
+from .output import write
+from .reconstruction import PerFrame, Reconstructor
+from .report import collect
+from .scores import ClipSummary, Scored, Scorer, summarise_clip
+from .systems import Checkpoint, Spec, System, opened, read_spec, run_system
+
+PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipScores:
+    """The scores of a clip by each system, and those of the truth itself; decoded: {checkpoint: how
+    its autoencoder gives the clip back}."""
+
+    name: str
+    frames: int
+    truth: Scored
+    systems: dict[str, Scored]
+    summary: ClipSummary
+    decoded: dict[str, PerFrame]
+
+
+def as_folders(testset: Path, out: Path, device: str = "cpu") -> Path:
+    """The test set itself; of shards, the folders made from them under OUT/testset, by the hash of
+    their index. Of several processes the first makes them."""
+    index = testset / INDEX
+    if not index.is_file():
+        return testset
+    made = out / "testset" / file_digest(index)[:12]
+    state = _processes(device)
+    with state.main_process_first() if state else nullcontext():
+        if not (made / "testset.json").is_file():
+            shutil.rmtree(made, ignore_errors=True)
+            write_heldout(HeldoutConfig(data=str(testset), out=str(made)))
+    return made
+
+
+def evaluate(
+    systems: Sequence[str],
+    testset: Path,
+    settings: Settings,
+    *,
+    limit: int | None = None,
+    workers: int = 1,
+) -> dict[str, object] | None:
+    """Score the systems on a folder of clips and write everything into settings.out; returns what
+    results.json holds, and None where another process does that.
+
+    ValueError for a bad test set, an unknown system or two of one name, before long work.
+    """
+    specs = _read_specs(systems)
+    state = _processes(settings.device)
+    first = state is None or state.is_main_process
+    started, name = time.monotonic(), testset.resolve().name
+    with claimed(settings.out, testset) if first else nullcontext():
+        with state.main_process_first() if state else nullcontext():
+            if first and settings.fresh:
+                Cache(settings.out, settings.sampling).forget()
+            folders = read_testset(testset, limit)
+        for spec in specs:
+            spec.check(folders)
+        settings = replace(settings, size=settings.size or shorter_side(folders))
+        with opened(specs, settings.out, settings.device) as specs:
+            scored = _score_all(specs, folders, settings, workers, state)
+            if scored is None:
+                return None
+            scored = tqdm(scored, " ".join(s.name for s in specs), len(folders), unit="clip")
+            report = collect(name, specs, scored, settings)
+        processes = state.num_processes if state else min(workers, len(folders))
+        return write(report, started=started, processes=processes)
+
+
+class Bench:
+    """Measures clip after clip, taking from the cache what it holds already."""
+
+    def __init__(self, systems: Sequence[System], settings: Settings) -> None:
+        self.systems, self.settings = systems, settings
+        networks = settings.networks()
+        columns = settings.columns(networks)
+        self.cache = Cache(settings.out, settings.sampling, settings.measures(networks))
+        self.scorer = Scorer(columns, networks, settings.every_frame)
+        self.reconstructor = Reconstructor(networks)
+
+    def score(self, folder: Path) -> ClipScores:
+        clip = read_clip(folder, self.settings.size)
+        truth = self.cache.truth(clip, self.scorer.score_truth)
+        scores, decoded = {}, {}
+        for system in self.systems:
+            scores[system.name] = self.cache.scored(
+                clip,
+                system,
+                make=lambda system=system: run_system(system, clip, self.settings.sampling),
+                score=lambda frames: self.scorer.score(clip, frames),
+            )
+            if isinstance(system, Checkpoint):
+                decoded[system.name] = self.cache.decoded(
+                    clip,
+                    system.weights,
+                    lambda system=system: self.reconstructor.measure(system.model.vae, clip),
+                )
+        made = {name: self.cache.frames(clip, name) for name in scores}
+        return ClipScores(
+            name=clip.name,
+            frames=len(clip.frames),
+            truth=truth,
+            systems=scores,
+            summary=summarise_clip(folder, clip, made),
+            decoded=decoded,
+        )
+
+
+def open_bench(specs: Sequence[Spec], settings: Settings) -> Bench:
+    return Bench([spec.open(settings.device) for spec in specs], settings)
+
+
+def _score_all(
+    specs: Sequence[Spec],
+    folders: Sequence[Path],
+    settings: Settings,
+    workers: int,
+    state: PartialState | None,
+) -> Iterator[ClipScores] | None:
+    """Clip by clip as they get ready; None where the first of several processes has them."""
+    if state is not None:
+        return score_share(specs, settings, folders, state)
+    if workers > 1:
+        return _score_parallel(specs, settings, folders, min(workers, len(folders)))
+    return map(open_bench(specs, settings).score, folders)
+
+
+def _score_parallel(
+    specs: Sequence[Spec], settings: Settings, folders: Sequence[Path], workers: int
+) -> Iterator[ClipScores]:
+    """From `workers` processes that each hold every system. On small frames one thread a process
+    is much faster than several threads in one."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    jobs = {folder.name: (tuple(specs), settings, folder) for folder in folders}
+    start = partial(torch.set_num_threads, threads)
+    for name, scores in run_jobs(_score_clip, jobs, workers, start):
+        if isinstance(scores, Lost):
+            raise OSError(f"{name}: {scores.value}, perhaps for want of memory: try --workers 1")
+        yield scores
+
+
+def score_share(
+    specs: Sequence[Spec], settings: Settings, folders: Sequence[Path], state: PartialState
+) -> Iterator[ClipScores] | None:
+    """One process of several: measures its share of the clips on its own device, and waits.
+
+    The first then gives those of all clips, the others None.
+    """
+    bench = open_bench(specs, replace(settings, device=str(state.device)))
+    mine = folders[state.process_index :: state.num_processes]
+    shown = tqdm(mine, "first of the processes", disable=not state.is_main_process)
+    every = gather_object([bench.score(folder) for folder in shown])
+    return iter(every) if state.is_main_process else None
+
+
+@cache
+def _worker_bench(specs: tuple[Spec, ...], settings: Settings) -> Bench:
+    return open_bench(specs, settings)
+
+
+def _score_clip(specs: tuple[Spec, ...], settings: Settings, folder: Path) -> ClipScores:
+    return _worker_bench(specs, settings).score(folder)
+
+
+def _processes(device: str) -> PartialState | None:
+    """Where this is one of several processes, which one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    return PartialState(cpu=device == "cpu", timeout=PATIENCE)
+
+
+def _read_specs(systems: Sequence[str]) -> list[Spec]:
+    """ValueError where two would share a folder, or one would have none of its own."""
+    specs = [read_spec(system) for system in systems]
+    names = [spec.name for spec in specs]
+    folders = [folder_name(name).casefold() for name in names]  # some disks see no capitals
+    if len(set(folders)) < len(folders):
+        raise ValueError(
+            f"two systems have one name, or names of one folder, in {names}; write LABEL=SYSTEM "
+            "for one"
+        )
+    if wrong := {".", ".."} & set(folders):
+        raise ValueError(f"a system cannot be named {min(wrong)!r}; write another LABEL=SYSTEM")
+    return specs
