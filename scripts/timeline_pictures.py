@@ -1,4 +1,4 @@
-"""The docs' pictures of the timeline, as the page draws it: docs/timeline.jpg, docs/shots/takes.jpg.
+"""The docs' pictures of the timeline on the page: docs/timeline.jpg, docs/shots/takes.jpg.
 
     .venv/bin/python scripts/timeline_pictures.py
 
