@@ -48,19 +48,27 @@ def test_drags_hit_the_frame_at_any_zoom(hand: Hand, scale: float) -> None:
 def test_wheel_and_middle_button_are_the_graphs_until_the_timeline_has_the_keyboard(
     hand: Hand,
 ) -> None:
-    box = hand.place(".keys")
-    x, y = box["x"] + box["width"] / 2, box["y"] + 20
+    def middle() -> tuple[float, float]:
+        box = hand.place(".scroll")
+        return box["x"] + box["width"] / 2, box["y"] + 40
+
+    def wheel() -> None:
+        x, y = middle()
+
+        def work(page: Page) -> None:
+            page.mouse.move(x, y)
+            page.mouse.wheel(0, 120)
+
+        hand.browser.do(work)
+
     view = "() => [app.canvas.ds.scale, ...app.canvas.ds.offset]"
+    hand.fit()
     before = hand.browser.evaluate(view)
-
-    def wheel(page: Page) -> None:
-        page.mouse.move(x, y)
-        page.mouse.wheel(0, 120)
-
-    hand.browser.do(wheel)
+    wheel()
     hand.until("scale => app.canvas.ds.scale !== scale", before[0])
-    hand.browser.evaluate(FIT)
+    hand.fit()
     before = hand.browser.evaluate(view)
+    x, y = middle()
 
     def pan(page: Page) -> None:
         page.mouse.move(x, y)
@@ -70,7 +78,7 @@ def test_wheel_and_middle_button_are_the_graphs_until_the_timeline_has_the_keybo
 
     hand.browser.do(pan)
     hand.until("x => Math.abs(app.canvas.ds.offset[0] - x) > 10", before[1])
-    hand.browser.evaluate(FIT)
+    hand.fit()
     hand.click("[data-key=b]")
     hand.browser.do(lambda page: page.locator(f"{CSS} [data-do=closer]").click(click_count=3))
     scrolled = f"() => document.querySelector('{CSS} .scroll').scrollLeft"
@@ -79,7 +87,7 @@ def test_wheel_and_middle_button_are_the_graphs_until_the_timeline_has_the_keybo
     hand.press("Home")
     hand.until(f"() => ({scrolled})() === 0")
     before = hand.browser.evaluate(view)
-    hand.browser.do(wheel)
+    wheel()
     hand.until(f"() => ({scrolled})() > 50")
     assert hand.browser.evaluate(view) == before
 

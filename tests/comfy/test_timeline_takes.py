@@ -143,23 +143,24 @@ def test_it_plays_what_is_made_at_the_sheets_rate(hand: Hand, server: Headless) 
     plays = f"""() => {{ const {{player}} = document.querySelector('{CSS}').toonTimeline
         return player.plays && player.began !== null }}"""
     hand.until(plays)
-    seen = hand.browser.evaluate(
+    seen, files = hand.browser.evaluate(
         f"""async () => {{
         const {{toonTimeline: timeline, toonTimeline: {{player}}}} = document.querySelector('{CSS}')
-        const seen = []
-        const begin = performance.now()
-        while (performance.now() - begin < 1400) {{
+        const seen = [], files = new Set(), {{load}} = player
+        player.load = (frame, to) => {{ // at every new frame
+            seen.push([performance.now() - player.began, frame])
+            return load.call(player, frame, to) }}
+        while (new Set(seen.map(([, frame]) => frame)).size < 12) {{
             await new Promise(requestAnimationFrame)
             const src = timeline.parts.stage.querySelector('img')?.src ?? ''
-            seen.push([performance.now() - player.began, player.frame,
-                new URL(src, location).searchParams.get('filename')]) }}
-        return seen }}"""
+            files.add(new URL(src, location).searchParams.get('filename')) }}
+        delete player.load
+        return [seen, [...files]] }}"""
     )
-    assert {frame for _, frame, _ in seen} == set(range(12)), "the segment, over and over"
-    for at, frame, file in seen[2:]:
-        due = {int(ms * 12 / 1000) % 12 for ms in (at, at - 100, at - 200)}
-        assert frame in due, "a loaded machine shows a frame late, and then goes on where it should"
-        assert file == f"frame_{frame // 2 * 2:04d}.png", "each drawing of twos is loaded once"
+    for at, frame in seen:  # a busy machine leaves some out, and then goes on where it should
+        assert frame in (int(at * 12 / 1000) % 12, int((at - 30) * 12 / 1000) % 12)
+    assert {frame for _, frame in seen} == set(range(12)), "the segment, over and over"
+    assert set(files) <= {f"frame_{n:04d}.png" for n in range(0, 12, 2)}, "a drawing is loaded once"
     hand.press("Space")
     hand.until(f"() => !document.querySelector('{CSS}').toonTimeline.player.plays")
     hand.press("Escape")
