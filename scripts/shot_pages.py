@@ -35,8 +35,8 @@ lock the one that you want: it stays, whatever else you change.
 
 **Another one:** give the segment more takes, or another seed. All other segments keep their pixels.
 
-*best_take* shows the take that jumps least, until one is locked. *The report* says what was drawn
-in this run, and how each segment came out.
+*best_take* shows the take that jumps least, until one is locked. *Toon Render Shot* says what was
+drawn in this run, and its report how each segment came out.
 
 {OWN_DRAWINGS}
 
@@ -141,8 +141,6 @@ SHOTS: dict[str, Page] = {
         REROLL,
         "Draw one segment again",
         "takes of one segment",
-        result=[[5], [6]],
-        titles={6: "The report"},
     ),
     "shot_sketches_nano": _shot(
         SKETCHES,
