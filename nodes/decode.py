@@ -70,8 +70,12 @@ class ToonDecode(io.ComfyNode):
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         r = recipe.settled(toon_vae.config.recipe, replace_middle_frames=replace_middle_frames)
-        frames = Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
-        finite.check(frames, finite.DECODER, toon_vae.module.dtype, toon_vae.module)
+        frames = finite.made_again(
+            toon_vae,
+            finite.DECODER,
+            lambda: Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory),
+            lambda made: [made],
+        )
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
 

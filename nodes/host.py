@@ -120,8 +120,14 @@ def tower_dtype(device: torch.device) -> torch.dtype:
 
 
 def autoencoder_dtype(device: torch.device) -> torch.dtype:
-    """fp16 overflows in decoders of this family, bf16 and fp32 do not."""
-    return mm.vae_dtype(device, [torch.bfloat16, torch.float32])
+    """fp16 where the device has it, eight times as fine as bf16 and half of fp32's memory: the
+    release's decoder keeps its sums in it, too. What overflows is made again, see `finite`."""
+    return mm.vae_dtype(device, [torch.float16, torch.bfloat16, torch.float32])
+
+
+def wider_dtype(device: torch.device) -> torch.dtype:
+    """What does not overflow where fp16 does."""
+    return torch.bfloat16 if mm.should_use_bf16(device) else torch.float32
 
 
 def free_memory(device: torch.device) -> float:
