@@ -128,6 +128,12 @@ class Decoding:
                     "at a time: the same picture, slower. low_memory = on does so at once.",
                     level=logging.WARNING,
                 )
+            else:
+                host.say(
+                    f"{host.free_memory(self.device) / 2**30:.1f} GiB are free and all frames "
+                    f"together take {self.whole / 2**30:.1f}, so they are decoded one at a time: "
+                    "the same picture."
+                )
         host.load([self.loaded.patcher], self.streamed)
         return self._frames(1)
 

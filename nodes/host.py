@@ -81,9 +81,17 @@ def is_core(function: Any) -> bool:
     return any(place.is_relative_to(root / name) for name in ("comfy", "comfy_extras", "nodes.py"))
 
 
-def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: torch.device):
-    """ComfyUI's care for a module: loading, partial loading, eviction."""
-    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+def patcher(
+    module: torch.nn.Module,
+    load_device: torch.device,
+    offload_device: torch.device,
+    whole: bool = False,
+):
+    """ComfyUI's care for a module: loading, partial loading, eviction. whole: for layers that are
+    not from `comfy.ops`, and so are on the device all or not at all: newer releases' patcher for
+    models in parts would leave some of their parameters there when the rest goes."""
+    usual = comfy.model_patcher.ModelPatcher
+    kind = usual if whole else getattr(comfy.model_patcher, "CoreModelPatcher", usual)
     module.eval().requires_grad_(False)
     return kind(module, load_device=load_device, offload_device=offload_device)
 
@@ -101,6 +109,14 @@ def load(
         minimum_memory_required=least,
         force_full_load=whole,
     )
+
+
+def loaded_bytes(patchers: Sequence[Any]) -> float:
+    """Of the models' weights on their device. Newer releases can page weights in as they are used;
+    then none counts as missing."""
+    paged = [getattr(p, "is_dynamic", lambda: False)() for p in patchers]
+    pairs = zip(patchers, paged, strict=True)
+    return sum(p.model_size() if pages else p.loaded_size() for p, pages in pairs)
 
 
 def is_out_of_memory(error: Exception) -> bool:
