@@ -24,6 +24,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from toon_core.layers.fused import KERNELS  # noqa: E402
 
 # Ask nothing of the device: a view in all but name, or memory that is not written.
 SILENT = {
@@ -36,8 +40,8 @@ OVERWRITTEN = {"aten.copy_", "aten.fill_", "aten.zero_"}
 READS = ("aten._local_scalar_dense", "aten.item", "aten.is_nonzero", "aten.equal")
 SIZES = ("aten.nonzero", "aten.masked_select", "aten.unique_consecutive", "aten._unique2")
 
-# Of operators of our own: the kernels behind one call. Those that are missing count as one.
-KERNELS: dict[str, int] = {}
+# Of operators of our own: the kernels behind a call, and how often they read its first input.
+# Those that are missing count as one, that reads its inputs once.
 
 
 @torch.library.custom_op("counting::attention", mutates_args=())
@@ -189,7 +193,8 @@ class Count(TorchDispatchMode):
         if name in OVERWRITTEN:
             reads = [x for x in reads if x is not args[0]]
         moved = sum(map(touched, reads)) + sum(map(touched, written))
-        count = KERNELS.get(name, 1)
+        count, passes = KERNELS.get(name, (1, 1))
+        moved += (passes - 1) * touched(args[0]) if passes > 1 else 0
         self.launches += count
         self.bytes += moved
         if name == "aten._to_copy" and given[0].dtype != outs[0].dtype:
@@ -229,17 +234,24 @@ def _by_mask(name: str, args: Any) -> bool:
     return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
 
 
+OURS = ("toon_core", "nodes", "train")
+LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__)), "einops", "<")
+
+
 def _site() -> str:
-    """The line of the project that runs."""
+    """The line that asks, in this project or in who calls torch in its place."""
     frame: Any = sys._getframe(1)
-    while frame is not None:
-        file = Path(frame.f_code.co_filename)
-        for part in ("toon_core", "nodes", "train"):
-            if part in file.parts and ROOT.name in file.parts or file.is_relative_to(ROOT / part):
-                found = "/".join(file.parts[len(file.parts) - file.parts[::-1].index(part) - 1 :])
-                return f"{found}:{frame.f_lineno}"
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(LIBRARIES) or "/einops/" in frame.f_code.co_filename
+    ):
         frame = frame.f_back
-    return "elsewhere"
+    if frame is None:
+        return "elsewhere"
+    parts = Path(frame.f_code.co_filename).parts
+    for part in OURS:
+        if part in parts and "site-packages" not in parts and "comfy" not in parts:
+            return f"{'/'.join(parts[parts.index(part) :])}:{frame.f_lineno}"
+    return f"elsewhere, {'/'.join(parts[-2:])}:{frame.f_lineno}"
 
 
 PINNED: set[int] = set()

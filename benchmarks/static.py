@@ -3,6 +3,7 @@
     python benchmarks/static.py                      a table
     python benchmarks/static.py --json FILE          the figures of the default types
     python benchmarks/static.py --sites unet_1       the lines that ask for most
+    python benchmarks/static.py --fused              with the kernels of toon_core/layers/fused.py
     python benchmarks/static.py --tighten            lower budgets.json to what is counted
 
 512x320 pixels, 16 frames, one clip, on fake tensors (`counting.py`). UNet and sketch encoder in
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from counting import Count, fused_attention, pinning  # noqa: E402
 
 from toon_core.conditioning.encode import encode_keys  # noqa: E402
 from toon_core.denoiser import Branches, Denoiser, Guidance  # noqa: E402
+from toon_core.layers.fused import kernels  # noqa: E402
 from toon_core.presets import official_512, official_sketch  # noqa: E402
 from toon_core.sketch.control import SketchControl  # noqa: E402
 from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
@@ -48,17 +51,19 @@ STEPS = (999, 979)  # of the run: the second is counted
 class Parts:
     """The official networks, and what is counted of each, by name."""
 
-    def __init__(self) -> None:
-        self.found: dict[str, Count] = {}
-        options: dict[str, Any] = {"device": "cuda", "dtype": DTYPE}
+    def __init__(self, dtype: torch.dtype = DTYPE, autoencoder: torch.dtype = AUTOENCODER) -> None:
+        self.dtype, self.autoencoder = dtype, autoencoder
+        options: dict[str, Any] = {"device": "cuda", "dtype": dtype}
         config = official_512()
         self.unet = VideoUNet(config.unet, **options).eval().requires_grad_(False)
         self.encoder = SketchEncoder(official_sketch(), **options).eval().requires_grad_(False)
-        self.vae = Autoencoder(config.vae, device="cuda", dtype=AUTOENCODER)
+        self.vae = Autoencoder(config.vae, device="cuda", dtype=self.autoencoder)
         self.vae.eval().requires_grad_(False)
         self.size = (HEIGHT // 8, WIDTH // 8)
         width = config.unet.context_dim
-        self.tokens = [torch.randn(1, 333, width, device="cuda", dtype=DTYPE) for _ in range(3)]
+        self.tokens = [
+            torch.randn(1, 333, width, device="cuda", dtype=self.dtype) for _ in range(3)
+        ]
         self.runs: dict[str, Callable[[Count], object]] = {
             **{f"unet_{n}": partial(self.unet_pass, n) for n in (1, 2, 3)},
             "sketch": self.sketch_pass,
@@ -69,20 +74,20 @@ class Parts:
         }
 
     def denoiser(self, branches: int, unet: Any, control: Any = None) -> Denoiser:
-        concat = torch.randn(1, 4, FRAMES, *self.size, device="cuda", dtype=DTYPE)
+        concat = torch.randn(1, 4, FRAMES, *self.size, device="cuda", dtype=self.dtype)
         guidance = Guidance(
             cfg_scale=7.5 if branches > 1 else 1.0, cfg_image=3.0 if branches > 2 else None
         )
         tokens = Branches(*self.tokens[:branches])
         fs = torch.full((1,), 10.0, device="cuda")
-        return Denoiser(unet, concat, tokens, fs, guidance, control=control)
+        return Denoiser(unet, concat, tokens, fs, guidance, control=control, steps=STEPS)
 
     def unet_pass(self, branches: int, count: Count) -> None:
         """The network's call alone, as a step makes it."""
         self._second_call(self.unet, count, lambda unet: self.denoiser(branches, unet))
 
     def sketch_pass(self, count: Count) -> None:
-        sketches = torch.zeros(1, 1, FRAMES, HEIGHT, WIDTH, device="cuda", dtype=DTYPE)
+        sketches = torch.zeros(1, 1, FRAMES, HEIGHT, WIDTH, device="cuda", dtype=self.dtype)
 
         def made(encoder: Any) -> Denoiser:
             return self.denoiser(1, self.unet, SketchControl(encoder, sketches))
@@ -98,7 +103,8 @@ class Parts:
 
     def keys(self) -> list[Any]:
         return [
-            torch.randn(1, 3, HEIGHT, WIDTH, device="cuda", dtype=AUTOENCODER) for _ in range(2)
+            torch.randn(1, 3, HEIGHT, WIDTH, device="cuda", dtype=self.autoencoder)
+            for _ in range(2)
         ]
 
     def encode(self, count: Count) -> None:
@@ -109,7 +115,7 @@ class Parts:
     def decode(self, count: Count, twice: bool, at_once: int | None = None) -> None:
         noise = torch.randn(1, FRAMES, 4, *self.size, device="cuda")
         references = encode_keys(self.vae, *self.keys(), noise).references
-        z = torch.randn(1, 4, FRAMES, *self.size, device="cuda", dtype=AUTOENCODER)
+        z = torch.randn(1, 4, FRAMES, *self.size, device="cuda", dtype=self.autoencoder)
         with count:
             decode(self.vae, z, references, twice, at_once)
 
@@ -130,9 +136,12 @@ class Counted:
             return self.network(*args, **kwargs)
 
 
-def measure(names: list[str] | None = None, sites: bool = False) -> dict[str, Count]:
+def measure(
+    names: list[str] | None = None, sites: bool = False, fused: bool = False
+) -> dict[str, Count]:
     """Counts of the parts, all or those of some names."""
-    with FakeTensorMode(), torch.no_grad(), fused_attention(), pinning():
+    around = kernels() if fused else nullcontext()
+    with around, FakeTensorMode(), torch.no_grad(), fused_attention(), pinning():
         parts = Parts()
         counts = {name: Count(sites=sites) for name in names or parts.runs}
         for name, count in counts.items():
@@ -189,8 +198,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--sites", metavar="PART", help="where a part's bytes come from")
     parser.add_argument("--tighten", action="store_true", help="lower the budgets")
+    parser.add_argument("--fused", action="store_true", help="with the fused kernels")
     options = parser.parse_args()
-    counts = measure([options.sites] if options.sites else None, bool(options.sites))
+    if options.tighten and options.fused:
+        parser.error("the budgets are those of the kernels that are used by default")
+    names = [options.sites] if options.sites else None
+    counts = measure(names, bool(options.sites), options.fused)
     table(counts)
     if options.sites:
         lines(counts[options.sites])

@@ -92,7 +92,7 @@ class VideoUNet(nn.Module):
         self._check_size(h, w)
         if isinstance(context, Tensor):
             context = Context.route(context.expand(b, -1, -1), frames)
-        context.copies = context.text.shape[0] // b
+        context.copies = max(1, context.text.shape[0] // b)  # one context may serve all clips
         emb = self._embed(t, fs, x) if context.shifts is None else x.new_empty(0)
         hidden = laid_out(rearrange(x, "b c f h w -> (b f) c h w"))
         hidden, skips, emb = self._encode(hidden, emb, context, frames, adapter)
