@@ -70,8 +70,12 @@ class ToonDecode(io.ComfyNode):
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         r = recipe.settled(toon_vae.config.recipe, replace_middle_frames=replace_middle_frames)
-        frames = Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory)
-        finite.check(frames, finite.DECODER, toon_vae.module.dtype, toon_vae.module)
+        frames = finite.made_again(
+            toon_vae,
+            finite.DECODER,
+            lambda: Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory),
+            lambda made: [made],
+        )
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
         return io.NodeOutput(tensors.to_comfy(clip.fit.undo(host.to_intermediate(flat).float())))
 
@@ -123,6 +127,12 @@ class Decoding:
                     "All frames together were too much for the memory, so they were decoded one "
                     "at a time: the same picture, slower. low_memory = on does so at once.",
                     level=logging.WARNING,
+                )
+            else:
+                host.say(
+                    f"{host.free_memory(self.device) / 2**30:.1f} GiB are free and all frames "
+                    f"together take {self.whole / 2**30:.1f}, so they are decoded one at a time: "
+                    "the same picture."
                 )
         host.load([self.loaded.patcher], self.streamed)
         return self._frames(1)

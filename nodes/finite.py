@@ -6,11 +6,19 @@ values or NaN, and so do all layers after it.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
 from ..toon_core.weights.errors import listed
 from ..toon_core.weights.numbers import not_finite
+from . import host
+from .types import LoadedAutoencoder
+
+T = TypeVar("T")
 
 DENOISER = "the denoiser (UNet)"
 ENCODER = "the autoencoder's encoder"
@@ -53,6 +61,39 @@ def check(
     raise ValueError(message(stage, dtype, when))
 
 
+def made_again(
+    loaded: LoadedAutoencoder,
+    stage: str,
+    run: Callable[[], T],
+    made: Callable[[T], Iterable[Tensor]],
+) -> T:
+    """What `run` makes with an autoencoder, checked. Where that overflows in fp16 it is made again
+    in a wider type, which the autoencoder then keeps: its layers turn their weights as they work.
+
+    run: reads `loaded.module.dtype`; made: the tensors of it to look at.
+    """
+    module = loaded.module
+    done = run()
+    overflowed = module.dtype == torch.float16 and not _all_finite(made(done))
+    if overflowed and not not_finite(module.named_parameters()):
+        del done
+        module.dtype = host.wider_dtype(loaded.patcher.load_device)
+        host.say(
+            f"{_found(stage, torch.float16, '')}, so this was done again in {_name(module.dtype)}, "
+            "as all later work of this autoencoder will be. ComfyUI's option --bf16-vae or "
+            "--fp32-vae does so from the start.",
+            level=logging.WARNING,
+        )
+        done = run()
+    for tensor in made(done):
+        check(tensor, stage, module.dtype, module)
+    return done
+
+
+def _all_finite(tensors: Iterable[Tensor]) -> bool:
+    return all(bool(torch.isfinite(t).all()) for t in tensors)
+
+
 def message(stage: str, dtype: torch.dtype, when: str = "") -> str:
     found, (frame, values) = _found(stage, dtype, when), CURES[stage]
     if dtype not in values:
@@ -64,6 +105,9 @@ def message(stage: str, dtype: torch.dtype, when: str = "") -> str:
 
 
 def _found(stage: str, dtype: torch.dtype, when: str) -> str:
-    name = str(dtype).removeprefix("torch.")
     made = f"{stage[0].upper()}{stage[1:]} made NaN or infinite values"
-    return f"{made}{when and f' {when}'}, in {name}"
+    return f"{made}{when and f' {when}'}, in {_name(dtype)}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

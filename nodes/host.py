@@ -81,9 +81,17 @@ def is_core(function: Any) -> bool:
     return any(place.is_relative_to(root / name) for name in ("comfy", "comfy_extras", "nodes.py"))
 
 
-def patcher(module: torch.nn.Module, load_device: torch.device, offload_device: torch.device):
-    """ComfyUI's care for a module: loading, partial loading, eviction."""
-    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+def patcher(
+    module: torch.nn.Module,
+    load_device: torch.device,
+    offload_device: torch.device,
+    whole: bool = False,
+):
+    """ComfyUI's care for a module: loading, partial loading, eviction. whole: for layers that are
+    not from `comfy.ops`, and so are on the device all or not at all: newer releases' patcher for
+    models in parts would leave some of their parameters there when the rest goes."""
+    usual = comfy.model_patcher.ModelPatcher
+    kind = usual if whole else getattr(comfy.model_patcher, "CoreModelPatcher", usual)
     module.eval().requires_grad_(False)
     return kind(module, load_device=load_device, offload_device=offload_device)
 
@@ -103,6 +111,14 @@ def load(
     )
 
 
+def loaded_bytes(patchers: Sequence[Any]) -> float:
+    """Of the models' weights on their device. Newer releases can page weights in as they are used;
+    then none counts as missing."""
+    paged = [getattr(p, "is_dynamic", lambda: False)() for p in patchers]
+    pairs = zip(patchers, paged, strict=True)
+    return sum(p.model_size() if pages else p.loaded_size() for p, pages in pairs)
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an accelerator had too little memory."""
     known = getattr(mm, "is_oom", lambda e: isinstance(e, mm.OOM_EXCEPTION))
@@ -120,8 +136,14 @@ def tower_dtype(device: torch.device) -> torch.dtype:
 
 
 def autoencoder_dtype(device: torch.device) -> torch.dtype:
-    """fp16 overflows in decoders of this family, bf16 and fp32 do not."""
-    return mm.vae_dtype(device, [torch.bfloat16, torch.float32])
+    """fp16 where the device has it, eight times as fine as bf16 and half of fp32's memory: the
+    release's decoder keeps its sums in it, too. What overflows is made again, see `finite`."""
+    return mm.vae_dtype(device, [torch.float16, torch.bfloat16, torch.float32])
+
+
+def wider_dtype(device: torch.device) -> torch.dtype:
+    """What does not overflow where fp16 does."""
+    return torch.bfloat16 if mm.should_use_bf16(device) else torch.float32
 
 
 def free_memory(device: torch.device) -> float:

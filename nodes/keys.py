@@ -78,15 +78,20 @@ def key_latents(
 ) -> Keys:
     """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
     latent format scales them."""
-    device, dtype, config = loaded.patcher.load_device, loaded.module.dtype, loaded.config.vae
-    begin, end = (f.apply(x).to(device, dtype) for f, x in zip(fits, (first, last), strict=True))
+    device, config = loaded.patcher.load_device, loaded.config.vae
+    pictures = [f.apply(x) for f, x in zip(fits, (first, last), strict=True)]
     target = fits[0].target
     h, w = (side // config.downsample for side in target)
     noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
-    host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
-    keys = encode_keys(loaded.module, begin, end, noise.to(device, dtype), scale_factor=1.0)
-    for made in (keys.concat, *keys.references):
-        finite.check(made, finite.ENCODER, dtype, loaded.module)
+
+    def run() -> Keys:
+        host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
+        begin, end, drawn = (x.to(device, loaded.module.dtype) for x in (*pictures, noise))
+        return encode_keys(loaded.module, begin, end, drawn, scale_factor=1.0)
+
+    keys = finite.made_again(
+        loaded, finite.ENCODER, run, lambda made: (made.concat, *made.references)
+    )
     return Keys(keys.concat.float(), keys.references)
 
 

@@ -15,8 +15,8 @@ from ..toon_core.config import SketchConfig
 from .types import LoadedAutoencoder
 
 ENCODE = 7.5  # elements for each pixel of each image and each base channel
-DECODE = 9.5  # the same for the decoder, all frames at once
-DECODE_STREAMED = 4.6  # per-frame work a frame at a time
+DECODE = 9.0  # the same for the decoder, all frames at once
+DECODE_STREAMED = 3.7  # per-frame work a frame at a time
 SKETCH = 24.0  # for each latent place, frame and base channel
 TOWERS = 14.0  # for each image, token and channel of the image tower; the text tower takes less
 IMAGE_TOKENS = 257

@@ -27,7 +27,7 @@ from .sketch_patch import sketches_of
 from .types import TOKENS_KEY
 
 # Live activations of one UNet call, in elements for each latent place and base channel. Measured
-# (32.4) by benchmarks/node_memory.py on the official configuration, and a tenth for fragmentation.
+# (31.4) by benchmarks/node_memory.py on the official configuration, and a tenth for fragmentation.
 # nano's calls take 40, which is 10 MiB more of a clip at the official size.
 UNET_ELEMENTS = 36.0
 

@@ -111,8 +111,9 @@ class ToonModelSampling(
 
 
 def _column(sigma: Tensor, like: Tensor) -> Tensor:
-    """One sigma for each clip, to multiply (b c f h w) with."""
-    return sigma.view(()) if sigma.nelement() == 1 else sigma.view(-1, *[1] * (like.ndim - 1))
+    """One sigma for each clip, to multiply (b c f h w) with. Never without axes: as an index such
+    a number is read, for which the CPU waits."""
+    return sigma.view(-1, *[1] * (like.ndim - 1))
 
 
 def sampling_of(model) -> ToonModelSampling:

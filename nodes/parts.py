@@ -89,7 +89,7 @@ def conditioner(checkpoint: Checkpoint) -> LoadedConditioner:
         _make_buffers(module)
     module.dtype = dtype
     return LoadedConditioner(
-        patcher=host.patcher(module, load_device, offload_device),
+        patcher=host.patcher(module, load_device, offload_device, whole=True),
         path=checkpoint.path,
         config=checkpoint.config,
     )

@@ -17,10 +17,11 @@ from ..toon_core.denoiser import Branches, Denoiser, Guidance
 from ..toon_core.devices import moved
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import Progress, ddim
-from . import finite, host, notices, recipe
+from . import finite, host, notices, plan, recipe
 from .model import check_tokens, frame_rate, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
+from .plan import Plan
 from .schema import BETWEEN, CARTOON, schema
 from .sketch_patch import Sketches, sketches_of
 from .types import TOKENS_KEY, clip_of
@@ -121,12 +122,21 @@ class Sampling:
         one = self.inner.memory_required(self.shape) + self._sketch_memory()
         models = [self.patcher, *self.patcher.get_nested_additional_models()]
         host.load(models, one * branches, least=one)
-        batched = host.free_memory(device) > 1.5 * one * branches
+        chosen = plan.choose(
+            free=host.free_memory(device),
+            one=one,
+            branches=branches,
+            copies=self.inner.diffusion_model.packed_bytes(),
+            weights=sum(m.model_size() for m in models),
+            loaded=host.loaded_bytes(models),
+        )
+        if not on_cpu(device):
+            host.say(chosen.words, level=logging.WARNING if chosen.streamed else logging.INFO)
         draw, shape = sampling_draws(seed, self.shape), self.shape
         after = after or _bar(self.patcher, len(table))
         self.patcher.pre_run()
         try:
-            denoiser = self._denoiser(device, batched)
+            denoiser = self._denoiser(device, chosen, table.timesteps)
             samples = ddim(
                 denoiser,
                 moved(draw(shape), device),
@@ -169,7 +179,7 @@ class Sampling:
     def _sketches(self) -> Sketches | None:
         return sketches_of(self.patcher.model_options["transformer_options"])
 
-    def _denoiser(self, device: torch.device, batched: bool) -> Denoiser:
+    def _denoiser(self, device: torch.device, chosen: Plan, steps: list[int]) -> Denoiser:
         dtype, clips = self.inner.compute_dtype, self.shape[0]
         noise = torch.empty(self.shape, device=device)
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
@@ -180,14 +190,20 @@ class Sampling:
         sketches = self._sketches
         control = None if sketches is None else sketches.control(device, dtype)
         return Denoiser(
-            self.inner.diffusion_model.predict,
+            self.inner.diffusion_model,
             concat,
             Branches(*tokens),
             fs,
             self.guidance,
             control=control,
-            batched=batched,
+            batched=chosen.batched,
+            packed=chosen.packed,
+            steps=steps,
         )
+
+
+def on_cpu(device: torch.device) -> bool:
+    return device.type == "cpu"
 
 
 def _bar(patcher: Any, steps: int) -> Progress:

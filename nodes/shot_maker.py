@@ -74,15 +74,13 @@ class ComfyMaker(Maker):
             step(SAMPLED * (i + 1) / total, x0)
 
         z = run.sample(table, job.seed, r.temperature, after)
-        decoding = Decoding(
-            self.toon_vae,
-            carried,
-            z,
-            r.replace_middle_frames,
-            lambda part: host.stop_if_cancelled(),
-        )
-        frames = decoding.run("auto")
-        finite.check(frames, finite.DECODER, self.toon_vae.module.dtype, self.toon_vae.module)
+
+        def decoded() -> Tensor:
+            twice = r.replace_middle_frames
+            work = Decoding(self.toon_vae, carried, z, twice, lambda part: host.stop_if_cancelled())
+            return work.run("auto")
+
+        frames = finite.made_again(self.toon_vae, finite.DECODER, decoded, lambda made: [made])
         pixels = (frames.float().movedim(1, -1).cpu() + 1) * 127.5
         return z, list(pixels.round().clamp(0, 255).to(torch.uint8))
 
@@ -116,13 +114,16 @@ class ComfyMaker(Maker):
         """On the intermediate device, where the pictures of a whole shot have room."""
         if picture.digest not in self._encoded:
             loaded = self.toon_vae
-            device, dtype = loaded.patcher.load_device, loaded.module.dtype
             size = (picture.pixels.shape[-2], picture.pixels.shape[-1])
-            host.load([loaded.patcher], memory.encode(loaded, 1, size))
-            pixels = picture.pixels.to(device, dtype)
-            posterior, features = loaded.module.encode_with_features(pixels)
-            for made in (posterior.mean, *features):
-                finite.check(made, finite.ENCODER, dtype, loaded.module)
+
+            def run() -> tuple[Posterior, list[Tensor]]:
+                host.load([loaded.patcher], memory.encode(loaded, 1, size))
+                pixels = picture.pixels.to(loaded.patcher.load_device, loaded.module.dtype)
+                return loaded.module.encode_with_features(pixels)
+
+            posterior, features = finite.made_again(
+                loaded, finite.ENCODER, run, lambda made: (made[0].mean, *made[1])
+            )
             mean, logvar = (
                 host.to_intermediate(x).float() for x in (posterior.mean, posterior.logvar)
             )

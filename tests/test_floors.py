@@ -43,7 +43,7 @@ FLOORS = {
     "images": set(),
     "presets": {"config", "recipe"},
     "layers": {"config", "ops", "layers"},
-    "unet": {"config", "ops", "layers", "unet"},
+    "unet": {"config", "devices", "ops", "layers", "unet"},
     "vae": {"config", "ops", "layers", "vae"},
     "sketch": {"config", "ops", "layers", "sketch"},
     "conditioning": {"config", "ops", "layers", "conditioning"},

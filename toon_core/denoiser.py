@@ -44,7 +44,9 @@ class Denoiser:
     """Guided v-prediction for one run, whose weights must not change while it lives.
 
     concat (b 4 f h w): key latents in frames 0 and f-1, zeros between; fs (b,) frames per second;
-    batched: all branches in one UNet call, otherwise one after the other, with equal results.
+    batched: all branches in one UNet call, otherwise one after the other, with equal results;
+    steps: of the run, for which the UNet's embeddings are then worked out together; packed: keep
+    joined copies of the projections of self-attention, a twelfth of the UNet's weights.
     """
 
     def __init__(
@@ -57,14 +59,18 @@ class Denoiser:
         *,
         control: SketchControl | None = None,
         batched: bool = True,
+        steps: Sequence[int] = (),
+        packed: bool = True,
     ) -> None:
         self.unet, self.concat, self.fs = unet, concat, fs
+        self.shifts = unet.shifts(steps, fs, concat) if steps else {}
         self.guidance, self.control = guidance, control
         tokens = branches.used(guidance)
         frames = concat.shape[2]
         same_length = len({t.shape[1] for t in tokens}) == 1
         groups = [torch.cat(tokens)] if batched and same_length else tokens
-        self.contexts = [Context.route(group, frames, cache=True) for group in groups]
+        kept: dict[int, Tensor | None] | None = {} if packed else None
+        self.contexts = [Context.route(group, frames, cache=True, packed=kept) for group in groups]
         self.sketch_contexts = [
             None if control is None else control.tokens(group, cache=True) for group in groups
         ]
@@ -81,13 +87,15 @@ class Denoiser:
     def _predict(
         self, x: Tensor, t: int, copies: int, context: Context, sketch_context: Context | None
     ) -> Tensor:
-        noisy, concat, fs = (_repeat(v, copies) for v in (x, self.concat, self.fs))
-        steps = torch.full((noisy.shape[0],), t, device=x.device)
+        steps = torch.full((x.shape[0],), t, device=x.device)
         control = None
         if self.control is not None and sketch_context is not None and self.control.active(t):
-            control = self.control.features(noisy, steps, sketch_context)
-        joined = torch.cat([noisy, concat], dim=1).to(concat.dtype)
-        return self.unet(joined, steps, context, fs, control=control).to(x.dtype)
+            noisy, times = _repeat(x, copies), _repeat(steps, copies)
+            control = self.control.features(noisy, times, sketch_context)
+        joined = torch.cat([x, self.concat], dim=1).to(self.concat.dtype)
+        context.shifts = self.shifts.get(t)
+        predict = getattr(self.unet, "predict", self.unet)  # of ComfyUI's calling convention
+        return predict(joined, steps, context, self.fs, control=control).to(x.dtype)
 
     def _combine(self, predictions: Sequence[Tensor]) -> Tensor:
         cond, *others = predictions

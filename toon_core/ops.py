@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,23 @@ class Ops:
 
     def group_norm(self, channels: int, eps: float) -> nn.Module:
         return self.GroupNorm(self.norm_groups, channels, eps=eps)
+
+
+def computes_plainly(layer: nn.Module, like: Tensor) -> bool:
+    """Whether a linear layer, convolution or norm does no more than its kind with its own weight,
+    which lies where `like` does in its type: not moved, cast, patched, wrapped or watched at its
+    use."""
+    known = (nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm)
+    if not isinstance(layer, known) or "forward" in vars(layer):
+        return False
+    weight = layer.weight
+    own = type(weight).__module__.startswith(("torch.nn", "torch._subclasses")) or (
+        type(weight) is Tensor
+    )
+    changed = any(value for name, value in vars(layer).items() if name.endswith("_function"))
+    watched = layer._forward_hooks or layer._forward_pre_hooks
+    placed = weight.device == like.device and weight.dtype == like.dtype
+    return own and placed and not changed and not watched
 
 
 def zero(module: nn.Module) -> nn.Module:

@@ -69,11 +69,19 @@ def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batc
     """Noise to latents (b z f h w), in the keys' precision, by DDIM with guidance; fs (b,)."""
     guidance = Guidance(cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale)
     concat = keys.concat.to(model.dtype)
-    denoiser = Denoiser(
-        model.unet, concat, branches, fs, guidance, control=control, batched=batched
-    )
     shape = tuple(keys.concat.shape)
     table = model.schedule.ddim(r.steps, r.spacing, r.eta)
+    denoiser = Denoiser(
+        model.unet,
+        concat,
+        branches,
+        fs,
+        guidance,
+        control=control,
+        batched=batched,
+        steps=table.timesteps,
+        packed=batched,
+    )
     latents = ddim(denoiser, draw(shape), table, lambda: draw(shape), callback, r.temperature)
     return latents.to(keys.concat.dtype)
 

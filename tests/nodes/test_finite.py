@@ -61,6 +61,43 @@ def test_encoder_and_towers(toon: Comfy, ready: Ready, monkeypatch: Any) -> None
     assert "The text or image encoder or the image projector made NaN" in error
 
 
+def test_fp16_that_overflows_is_made_again(ready: Ready, monkeypatch: Any) -> None:
+    """And only once: the autoencoder keeps the wider type."""
+    module = ready.run({}, keep=["1"]).value("1", 2).module
+    usual = ready.run(prompt(), keep=["6"])
+    monkeypatch.setattr(module, "dtype", torch.float16)
+    inner, seen = type(module).decode, []
+
+    def overflowing(self: Any, z: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(z.dtype)
+        made = inner(self, z, *args, **kwargs)
+        return made * float("inf") if z.dtype == torch.float16 else made
+
+    monkeypatch.setattr(type(module), "decode", overflowing)
+    run = ready.run(prompt(), keep=["6"])
+    assert run.success, run.error
+    assert module.dtype == torch.float32 and seen[0] == torch.float16
+    assert "done again in float32" in run.said("6")[-1] and "--bf16-vae" in run.said("6")[-1]
+    assert run.value("6").shape == usual.value("6").shape
+    again = ready.run(prompt(), keep=["6"])
+    assert again.success and set(seen[2:]) == {torch.float32}
+
+
+def test_broken_weights_are_not_tried_again(ready: Ready, monkeypatch: Any) -> None:
+    module = ready.run({}, keep=["1"]).value("1", 2).module
+    monkeypatch.setattr(module, "dtype", torch.float16)
+    weight = module.decoder.conv_in.weight
+    kept = weight.clone()
+    with torch.inference_mode():
+        weight[0, 0] = float("nan")
+    try:
+        run = ready.run(prompt(), keep=["6"])
+    finally:
+        with torch.inference_mode():
+            weight.copy_(kept)
+    assert "1 of its weights hold such values (decoder.conv_in.weight)" in run.error
+
+
 def test_latent_of_another_sampler(ready: Ready) -> None:
     clip = ready.run(prompt(), keep=["5"]).value("5")
     bad = {**clip, "samples": clip["samples"] * float("nan")}

@@ -1,10 +1,10 @@
 """Compare this project with recorded outputs of the released code.
 
-    python tests/parity/compare.py GOLDEN_DIR
+    python tests/parity/compare.py GOLDEN_DIR [--device cuda] [--dtype fp16]
 
 `GOLDEN_DIR/index.json` names every case. Each is run with the classes and functions that the
-nodes and `train/` use. Prints one line an output and exits 1 if any is off, was not compared, or
-is of an unknown form.
+nodes and `train/` use, in IEEE arithmetic: without TF32, and with sums in fp32. Prints one line an
+output and exits 1 if any is off, was not compared, or is of an unknown form.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ def relative_error(got: np.ndarray, want: np.ndarray) -> float:
     return float("inf") if np.isnan(error) else float(error)
 
 
+def numbers(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
 def taken(got: Any, index: str | None, shape: tuple[int, ...]) -> np.ndarray:
     """The stored part of an output. Cases of one clip may leave out the batch axis."""
-    array = got.numpy() if isinstance(got, torch.Tensor) else np.asarray(got)
+    array = numbers(got) if isinstance(got, torch.Tensor) else np.asarray(got)
     forms = [array, array[0]] if array.ndim and array.shape[0] == 1 else [array]
     for form in forms:
         try:
@@ -79,7 +84,7 @@ class Report:
     def add(self, case: Case, name: str, error: float) -> None:
         self.count += 1
         self.worst = max(self.worst, error)
-        over = error > tolerance(kind_of(case.file))
+        over = not error <= tolerance(kind_of(case.file), case.dtype)
         self.failed |= over
         print(f"{case.file}/{case.name}/{name}  {error:.2e}{'  TOO LARGE' if over else ''}")
 
@@ -91,10 +96,23 @@ class Report:
         return int(self.failed or missed)
 
 
-def check(folder: Path) -> int:
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def exact_products() -> None:
+    """A GPU's matrix products and convolutions as IEEE has them."""
+    torch.backends.cudnn.allow_tf32 = False
+    products = torch.backends.cuda.matmul
+    products.allow_tf32 = False
+    products.allow_fp16_reduced_precision_reduction = False
+    products.allow_bf16_reduced_precision_reduction = False
+
+
+def check(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> int:
     """Compare a whole directory; the exit status."""
+    exact_products()
     report, models, file = Report(), Models(), None
-    for case in read(folder):
+    for case in read(folder, dtype, device):
         if case.file != file:
             models.clear()
         file = case.file
@@ -113,10 +131,13 @@ def check(folder: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare with recorded reference outputs.")
     parser.add_argument("folder", type=Path, metavar="GOLDEN_DIR")
-    folder = parser.parse_args().folder
+    parser.add_argument("--device", default="cpu", help="where to compute, as torch names it")
+    parser.add_argument("--dtype", default="fp32", choices=DTYPES, help="of weights and inputs")
+    options = parser.parse_args()
+    folder = options.folder
     if not (folder / "index.json").is_file():
         parser.error(f"{folder} has no index.json: give a golden directory")
-    return check(folder)
+    return check(folder, options.device, DTYPES[options.dtype])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ CONTROL_CONTEXT = {"full": "full", "text77": "text"}
 
 def run(case: Case, models: Models, kind: str) -> Outputs:
     """All outputs that a case of this kind can have; ValueError where the form is unknown."""
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.device(case.device):
         return RUNNERS[kind](case, models)
 
 

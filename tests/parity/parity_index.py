@@ -15,6 +15,8 @@ from torch import Tensor
 KINDS = ("unet", "resampler", "vae", "sketch", "schedule", "ddim", "clip", "e2e")
 LOOSE = {"ddim": 1e-3, "e2e": 1e-3}  # whole trajectories; all other files STRICT
 STRICT = 1e-4
+# In half precision, against the same outputs: whole trajectories, and all other files.
+HALF = {torch.float16: (0.2, 0.02), torch.bfloat16: (1.0, 0.15)}
 
 
 def kind_of(file: str) -> str:
@@ -26,7 +28,9 @@ def kind_of(file: str) -> str:
     raise ValueError(f"{file}: unknown kind of file, expected one of {', '.join(KINDS)}")
 
 
-def tolerance(kind: str) -> float:
+def tolerance(kind: str, dtype: torch.dtype = torch.float32) -> float:
+    if dtype in HALF:
+        return HALF[dtype][0 if kind in LOOSE else 1]
     return LOOSE.get(kind, STRICT)
 
 
@@ -53,6 +57,7 @@ class Case:
     entry: Mapping[str, Any]
     config: Mapping[str, Any]
     dtype: torch.dtype
+    device: str = "cpu"
 
     @property
     def outputs(self) -> dict[str, Mapping[str, Any]]:
@@ -79,7 +84,7 @@ class Case:
     def input(self, name: str) -> Tensor:
         if not self.has(name):
             raise ValueError(f"{self.file}/{self.name}: needs an input {name!r}")
-        return draw(self.entry["inputs"][name]).to(self.dtype)
+        return draw(self.entry["inputs"][name]).to(self.device, self.dtype)
 
     def optional(self, name: str) -> Tensor | None:
         return self.input(name) if self.has(name) else None
@@ -101,7 +106,7 @@ def _is_input(name: str) -> bool:
     return name in INPUTS or (series in NUMBERED and name != series)
 
 
-def read(folder: Path, dtype: torch.dtype = torch.float32) -> Iterator[Case]:
+def read(folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Iterator[Case]:
     """Every case of the directory. A case without `config` has that of the case before it."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     for file, cases in index.items():
@@ -110,4 +115,4 @@ def read(folder: Path, dtype: torch.dtype = torch.float32) -> Iterator[Case]:
         config: Mapping[str, Any] = {}
         for name, entry in cases.items():
             config = entry.get("config") or config
-            yield Case(folder, file, name, entry, config, dtype)
+            yield Case(folder, file, name, entry, config, dtype, device)

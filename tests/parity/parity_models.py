@@ -59,7 +59,7 @@ class Models:
         if part != "e2e":
             config = config.get(part, config)
         names = _manifest(case, weights)
-        key = json.dumps([config, weights, str(case.folder), str(case.dtype)])
+        key = json.dumps([config, weights, str(case.folder), str(case.dtype), case.device])
         if part in self._kept and self._kept[part][0] == key:
             return self._kept[part][1]
         self._kept.pop(part, None)  # before the next one takes memory
@@ -67,6 +67,7 @@ class Models:
         _fill(model, part, weights)
         if names is not None:
             _check_names(model, part, weights, names)
+        model = model.to(case.device)
         self._kept[part] = (key, model)
         return model
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad, scaled_dot_product_attention
+from torch.nn.functional import linear, pad, scaled_dot_product_attention
 
-from ..ops import Ops
+from ..ops import Ops, computes_plainly
 from .context import Context, KeyValue
+from .fused import add_norm, geglu
+
+# The kernels count the batch in 16 bits, and the elements of what their backward passes keep, 128
+# for each channel of an item, in 31.
+MOST_ITEMS, MOST_CHANNELS = 2**15, 2**24 - 1
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for (b n (heads d)) tensors; v may be narrower than q and k.
 
     It is then filled up with zeros: torch's kernels that keep no map of scores take q, k and v of
-    one width only, the others' memory grows with the square of the places.
+    one width only, the others' memory grows with the square of the places. A batch too large for
+    them goes in pieces.
     """
+    most = min(MOST_ITEMS, MOST_CHANNELS // q.shape[-1])
+    if q.shape[0] > most:
+        pieces = zip(q.split(most), k.split(most), v.split(most), strict=True)
+        return torch.cat([attend(a, b, c, heads) for a, b, c in pieces])
     q, k, v = (rearrange(x, "b n (m d) -> b m n d", m=heads) for x in (q, k, v))
     width = v.shape[-1]
     if width < q.shape[-1]:
@@ -47,8 +58,22 @@ class SelfAttention(nn.Module):
         self.to_out = nn.Sequential(ops.Linear(dim, dim))
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
-        """`context` is accepted and unused, so that blocks need not ask which kind they hold."""
-        return self.to_out(attend(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
+        """Of the context only `packed` is used: blocks need not ask which kind they hold."""
+        weight = None if context is None else self._packed(context.packed, x)
+        if weight is None:
+            return self.to_out(attend(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
+        q, k, v = linear(x, weight).chunk(3, dim=-1)
+        return self.to_out(attend(q, k, v, self.heads))
+
+    def _packed(self, kept: dict[int, Tensor | None] | None, x: Tensor) -> Tensor | None:
+        """The three projections as one, where the layers compute plainly."""
+        if kept is None or torch.is_grad_enabled():
+            return None
+        if id(self) not in kept:
+            layers = (self.to_q, self.to_k, self.to_v)
+            plain = all(computes_plainly(layer, x) for layer in layers)
+            kept[id(self)] = torch.cat([layer.weight for layer in layers]) if plain else None
+        return kept[id(self)]
 
 
 class CrossAttention(nn.Module):
@@ -94,8 +119,7 @@ class GEGLU(nn.Module):
         self.proj = ops.Linear(dim, inner * 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * gelu(gate)
+        return geglu(self.proj(x))
 
 
 class FeedForward(nn.Module):
@@ -123,6 +147,8 @@ class TransformerBlock(nn.Module):
         self.norm3 = ops.LayerNorm(dim)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
-        x = x + self.attn1(self.norm1(x))
-        x = x + self.attn2(self.norm2(x), context)
-        return x + self.ff(self.norm3(x))
+        x, normed = add_norm(x, self.attn1(self.norm1(x), context), self.norm2)
+        if context is not None and isinstance(self.attn2, CrossAttention):
+            x, normed = context.grown(x, normed)
+        x, normed = add_norm(x, self.attn2(normed, context), self.norm3)
+        return x + self.ff(normed)

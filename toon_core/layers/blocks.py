@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
 from ..ops import Ops, zero
+from .embeddings import Shifts
+from .fused import norm_silu, usable
 
 
 class TemporalConv(nn.Module):
@@ -33,9 +36,15 @@ class TemporalConv(nn.Module):
             setattr(self, f"conv{i}", stage)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        clip = rearrange(x, "(b f) c h w -> b c f h w", f=frames)
-        out = self.conv4(self.conv3(self.conv2(self.conv1(clip))))
-        return x + rearrange(out, "b c f h w -> (b f) c h w")
+        if not usable(x):
+            clip = rearrange(x, "(b f) c h w -> b c f h w", f=frames)
+            out = self.conv4(self.conv3(self.conv2(self.conv1(clip))))
+            return x + rearrange(out, "b c f h w -> (b f) c h w")
+        h = x  # channels last, in which a clip of frames lies as the convolution wants it
+        for stage in (self.conv1, self.conv2, self.conv3, self.conv4):
+            clip = norm_silu(stage[0], h, frames).unflatten(0, (-1, frames)).transpose(1, 2)
+            h = stage[-1](clip).transpose(1, 2).flatten(0, 1)
+        return x + h
 
 
 def conv_over_frames(dim: int, ops: Ops) -> nn.Module:
@@ -54,10 +63,21 @@ def _over_frames(conv3d: Any) -> Any:
         def _conv_forward(
             self, x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any, **__: Any
         ) -> Tensor:
+            if x.dim() == 3:
+                return _of_windows(x, weight, bias)
             out = conv2d(x.flatten(3), weight.squeeze(-1), bias, padding=(1, 0))
             return out.unflatten(3, x.shape[3:])
 
     return ConvOverFrames
+
+
+def _of_windows(near: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution of frames (n 3c p) that stand with their neighbours, earlier channels first
+    -> (n c p): one product of matrices, which reads overlapping windows where they lie."""
+    matrix = weight.flatten(2).transpose(1, 2).flatten(1).expand(len(near), -1, -1)
+    if bias is None:
+        return torch.bmm(matrix, near)
+    return torch.baddbmm(bias[:, None].expand(len(near), -1, near.shape[-1]), matrix, near)
 
 
 class ResBlock(nn.Module):
@@ -81,10 +101,17 @@ class ResBlock(nn.Module):
         self.skip_connection = nn.Identity() if dim == out else ops.Conv2d(dim, out, 1)
         self.temopral_conv = TemporalConv(out, dropout, ops) if temporal else None
 
-    def forward(self, x: Tensor, emb: Tensor, frames: int) -> Tensor:
-        shift = self.emb_layers(emb).repeat_interleave(x.shape[0] // emb.shape[0], dim=0)
-        h = self.in_layers(x) + shift[..., None, None]
-        x = self.skip_connection(x) + self.out_layers(h)
+    def forward(self, x: Tensor, emb: Tensor, frames: int, shifts: Shifts | None = None) -> Tensor:
+        """shifts: of this step, in place of what `emb` gives."""
+        if shifts is not None and id(self) in shifts.biases:
+            weight, bias = self.in_layers[2].weight, shifts.biases[id(self)]
+            h = conv2d(norm_silu(self.in_layers[0], x), cast(Tensor, weight), bias, padding=1)
+        else:
+            shift = self.emb_layers(emb) if shifts is None else shifts.added[id(self)]
+            h = self.in_layers[2](norm_silu(self.in_layers[0], x)).unflatten(0, (len(shift), -1))
+            h = (h + shift[:, None, :, None, None]).flatten(0, 1)
+        norm, _, dropout, conv = self.out_layers
+        x = self.skip_connection(x) + conv(dropout(norm_silu(norm, h)))
         return x if self.temopral_conv is None else self.temopral_conv(x, frames)
 
 

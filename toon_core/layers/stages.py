@@ -30,11 +30,11 @@ class Stage(nn.Sequential):
     ) -> Tensor:
         for layer in self:
             if isinstance(layer, ResBlock):
-                x = layer(x, emb, frames)
+                x = layer(x, emb, frames, context.shifts)
             elif isinstance(layer, SpatialTransformer):
                 x = layer(x, context)
             elif isinstance(layer, TemporalTransformer):
-                x = layer(x, frames)
+                x = layer(x, frames, context)
             else:
                 x = layer(x)
         return x

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from ..ops import Ops, zero
 from .attention import CrossAttention, SelfAttention, TransformerBlock
 from .context import Context
+from .fused import group_norm, usable
+
+
+@cache
+def _over_channels(conv1d: Any) -> Any:
+    """A namespace's Conv1d of one place with its weights, casts and all, computed as the linear
+    layer that it is, on (... c)."""
+
+    class ConvOverChannels(conv1d):
+        def _conv_forward(
+            self, x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any, **__: Any
+        ) -> Tensor:
+            return linear(x, weight.squeeze(-1), bias)
+
+    return ConvOverChannels
 
 
 class SpatialTransformer(nn.Module):
@@ -26,9 +45,11 @@ class SpatialTransformer(nn.Module):
         self.proj_out = zero(ops.Linear(dim, dim))
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        tokens = self.proj_in(rearrange(self.norm(x), "n c h w -> n (h w) c"))
+        tokens = self.proj_in(rearrange(group_norm(self.norm, x), "n c h w -> n (h w) c"))
         for block in self.transformer_blocks:
             tokens = block(tokens, context)
+        if len(tokens) > len(x):
+            x = x.repeat(len(tokens) // len(x), 1, 1, 1)
         return x + rearrange(self.proj_out(tokens), "n (h w) c -> n c h w", h=x.shape[-2])
 
 
@@ -40,29 +61,32 @@ class TemporalTransformer(nn.Module):
         self, channels: int, dim: int, heads: int, depth: int, ops: Ops, conv: bool = False
     ) -> None:
         super().__init__()
-        self.conv = conv
         self.norm = ops.group_norm(channels, 1e-6)
-        self.proj_in = self._projection(channels, dim, ops)
+        layer = ops.made_of(_over_channels(ops.namespace.Conv1d)) if conv else ops.Linear
+        kernel = (1,) if conv else ()
+        self.proj_in = layer(channels, dim, *kernel)
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(dim, heads, SelfAttention(dim, heads, ops), ops) for _ in range(depth)
         )
-        self.proj_out = zero(self._projection(dim, channels, ops))
+        self.proj_out = zero(layer(dim, channels, *kernel))
 
-    def _projection(self, dim: int, out: int, ops: Ops) -> nn.Module:
-        return ops.Conv1d(dim, out, 1) if self.conv else ops.Linear(dim, out)
-
-    def _project(self, layer: nn.Module, tokens: Tensor) -> Tensor:
-        if not self.conv:
-            return layer(tokens)
-        return layer(tokens.transpose(1, 2)).transpose(1, 2)
-
-    def forward(self, x: Tensor, frames: int) -> Tensor:
+    def forward(self, x: Tensor, frames: int, context: Context | None = None) -> Tensor:
         h = x.shape[-2]
-        clip = self.norm(rearrange(x, "(b f) c h w -> b c f h w", f=frames))
-        tokens = rearrange(clip, "b c f h w -> (b h w) f c")
-        tokens = self._project(self.proj_in, tokens)
+        tokens = self._places(x, frames)
         for block in self.transformer_blocks:
-            tokens = block(tokens)
-        tokens = self._project(self.proj_out, tokens)
+            tokens = block(tokens, context)
+        tokens = self.proj_out(tokens)
         b = x.shape[0] // frames
         return x + rearrange(tokens, "(b h w) f c -> (b f) c h w", b=b, h=h)
+
+    def _places(self, x: Tensor, frames: int) -> Tensor:
+        """Normalised and projected, ((b h w) f c): a sequence of frames for each place."""
+        if usable(x):
+            normed = group_norm(self.norm, x, frames)
+            tokens = self.proj_in(rearrange(normed, "(b f) c h w -> b f (h w) c", f=frames))
+            return tokens.transpose(1, 2).flatten(0, 1)
+        clip = self.norm(rearrange(x, "(b f) c h w -> b c f h w", f=frames))
+        if len(clip) > 1:
+            return self.proj_in(rearrange(clip, "b c f h w -> (b h w) f c"))
+        tokens = self.proj_in(clip[0].flatten(1).t())  # one product, of channels that lie first
+        return rearrange(tokens, "(f p) c -> p f c", f=frames).contiguous()

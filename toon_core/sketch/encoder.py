@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..config import SketchConfig, UNetConfig
 from ..layers.context import Context
 from ..layers.embeddings import embedding_mlp, sinusoidal
+from ..layers.fused import laid_out
 from ..layers.stages import LayerFactory, encoder
 from ..ops import Ops, zero
 
@@ -66,7 +67,7 @@ class SketchEncoder(nn.Module):
         frames = x.shape[2]
         context = Context(context) if isinstance(context, Tensor) else context
         emb = self.time_embed(sinusoidal(t, self.config.model_channels).to(x.dtype))
-        h = rearrange(x, "b c f h w -> (b f) c h w")
+        h = laid_out(rearrange(x, "b c f h w -> (b f) c h w"))
         out = []
         for i, (block, project) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
             h = block(h, emb, context, frames)

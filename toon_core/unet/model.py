@@ -10,12 +10,15 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..config import UNetConfig
-from ..layers.blocks import Upsample
+from ..devices import moved
+from ..layers.attention import SelfAttention
+from ..layers.blocks import ResBlock, Upsample
 from ..layers.context import Context
-from ..layers.embeddings import embedding_mlp, sinusoidal
+from ..layers.embeddings import Shifts, embedding_mlp, sinusoidal
+from ..layers.fused import laid_out, norm_silu
 from ..layers.stages import LayerFactory, Stage, encoder
 from ..layers.transformers import TemporalTransformer
-from ..ops import Ops, zero
+from ..ops import Ops, computes_plainly, zero
 
 INIT_HEADS = 8  # of init_attn, whatever the width
 ADAPTER_BLOCKS = (2, 5, 8, 11)  # the last res block of each level, with the released two a level
@@ -81,14 +84,18 @@ class VideoUNet(nn.Module):
         second (default `default_fs`); control: 13 maps ((b f) c h w) of a sketch encoder, added
         to the skips and the middle; adapter: 4 maps added to the encoder's levels.
         Returns (b out f h w). ValueError on sizes that cannot be halved three times.
+
+        A `Context` of n b clips gives (n b out f h w), n copies of the clips one after the other:
+        what comes before the first attention to the context is then done once. control is of all.
         """
         b, _, frames, h, w = x.shape
         self._check_size(h, w)
         if isinstance(context, Tensor):
             context = Context.route(context.expand(b, -1, -1), frames)
-        emb = self._embed(t, fs, x)
-        hidden = rearrange(x, "b c f h w -> (b f) c h w")
-        hidden, skips = self._encode(hidden, emb, context, frames, adapter)
+        context.copies = max(1, context.text.shape[0] // b)  # one context may serve all clips
+        emb = self._embed(t, fs, x) if context.shifts is None else x.new_empty(0)
+        hidden = laid_out(rearrange(x, "b c f h w -> (b f) c h w"))
+        hidden, skips, emb = self._encode(hidden, emb, context, frames, adapter)
         hidden = self.middle_block(hidden, emb, context, frames)
         if control is not None:
             hidden = hidden + control[-1]
@@ -96,7 +103,8 @@ class VideoUNet(nn.Module):
         for block in self.output_blocks:
             hidden = torch.cat([hidden, skips.pop()], dim=1)
             hidden = block(hidden, emb, context, frames)
-        return rearrange(self.out(hidden), "(b f) c h w -> b c f h w", b=b)
+        norm, _, conv = self.out
+        return rearrange(conv(norm_silu(norm, hidden)), "(b f) c h w -> b c f h w", f=frames)
 
     def _embed(self, t: Tensor, fs: Tensor | None, x: Tensor) -> Tensor:
         if fs is None:
@@ -105,6 +113,34 @@ class VideoUNet(nn.Module):
         time = self.time_embed(sinusoidal(t, width).to(x.dtype))
         return time + self.fps_embedding(sinusoidal(fs, width).to(x.dtype))
 
+    def shifts(self, steps: Sequence[int], fs: Tensor, like: Tensor) -> dict[int, Shifts]:
+        """What the res blocks add at each of a run's steps, for clips of fs (b,), in the type of
+        `like` and where it is. For as long as the weights stay as they are. Empty where parameters
+        are parts of a group's, which come together only in the modules' own calls."""
+        if any(type(p).__module__.startswith("torch.distributed") for p in self.parameters()):
+            return {}
+        t = moved(torch.tensor(list(steps)), like.device)
+        clips = len(fs)
+        emb = self._embed(t.repeat_interleave(clips), fs.repeat(len(t)), like)
+        added, biases = {}, {}
+        for block in self.modules():
+            if isinstance(block, ResBlock):
+                rows = block.emb_layers(emb)
+                added[id(block)] = rows.unflatten(0, (-1, clips))
+                conv = block.in_layers[-1]
+                if clips == 1 and computes_plainly(conv, like):
+                    biases[id(block)] = rows + conv.bias
+        return {
+            step: Shifts(*({k: v[i] for k, v in part.items()} for part in (added, biases)))
+            for i, step in enumerate(steps)
+        }
+
+    def packed_bytes(self) -> int:
+        """Of the copies that a run keeps of self-attention's joined projections."""
+        layers = (m for m in self.modules() if isinstance(m, SelfAttention))
+        size = (self.dtype or next(self.parameters()).dtype).itemsize
+        return sum(3 * m.to_q.weight.numel() for m in layers) * size
+
     def _encode(
         self,
         hidden: Tensor,
@@ -112,18 +148,25 @@ class VideoUNet(nn.Module):
         context: Context,
         frames: int,
         adapter: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        skips = []
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """The middle's input, the skips, and the embedding for as many clips as they have."""
+        skips: list[Tensor] = []
+        copies = context.copies
         places = [i for i in ADAPTER_BLOCKS if i < len(self.input_blocks)]
         maps = dict(zip(places, adapter, strict=True)) if adapter else {}
         for i, block in enumerate(self.input_blocks):
             hidden = block(hidden, emb, context, frames)
             if i == 0:
-                hidden = self.init_attn[0](hidden, frames)
+                hidden = self.init_attn[0](hidden, frames, context)
             if i in maps:
                 hidden = hidden + maps[i]
             skips.append(hidden)
-        return hidden, skips
+            if i == 1 and copies > 1:  # the first block that attends to the context
+                (hidden,) = context.grown(hidden)
+                skips = [skips[0].repeat(copies, 1, 1, 1), hidden]
+                emb = emb.repeat(copies, *[1] * (emb.dim() - 1))
+                context.shifts = context.shifts and context.shifts.repeated(copies)
+        return hidden, skips, emb
 
     def _check_size(self, h: int, w: int) -> None:
         multiple = 2 ** (len(self.config.channel_mult) - 1)

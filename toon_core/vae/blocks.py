@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import pad, silu
+from torch.nn.functional import pad
 
 from ..layers.attention import attend
+from ..layers.fused import group_norm, norm_silu
 from ..ops import Ops
 
 
@@ -20,9 +22,11 @@ class ResBlock(nn.Module):
         self.nin_shortcut = nn.Identity() if dim == out else ops.Conv2d(dim, out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(silu(self.norm1(x)))
-        h = self.conv2(silu(self.norm2(h)))
-        return self.nin_shortcut(x) + h
+        h = self.conv1(norm_silu(self.norm1, x))
+        h = self.conv2(norm_silu(self.norm2, h))
+        skip = self.nin_shortcut(x)
+        free = not torch.is_grad_enabled() and h.dtype == skip.dtype
+        return h.add_(skip) if free else skip + h
 
 
 class AttentionBlock(nn.Module):
@@ -37,7 +41,7 @@ class AttentionBlock(nn.Module):
         self.proj_out = ops.Conv2d(dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        n = self.norm(x)
+        n = group_norm(self.norm, x)
         q, k, v = (rearrange(f(n), "n c h w -> n (h w) c") for f in (self.q, self.k, self.v))
         out = rearrange(attend(q, k, v, heads=1), "n (h w) c -> n c h w", h=x.shape[-2])
         return x + self.proj_out(out)

@@ -1,75 +1,32 @@
 """The decoder: plain 2D, or the dual-reference 3D one (paper eq. 3; architecture.md 6.3).
 
 It is one alternation of per-frame work and of time mixing over the whole clip, so that the
-per-frame work can run on a few frames at a time with the same result: group-norm statistics of
-the time mixing are taken over all frames either way.
+work can run on a few frames at a time with the same result: group-norm statistics of the time
+mixing are taken over all frames either way. Those few are meant at full resolution; at half of it
+four times as many take no more memory, and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn.functional import silu
 from torch.utils.checkpoint import checkpoint
 
 from ..config import VAEConfig
-from ..layers.blocks import Upsample, conv_over_frames
-from ..ops import Ops, zero
+from ..layers.blocks import Upsample
+from ..layers.fused import laid_out, norm_silu
+from ..ops import Ops
 from .blocks import AttentionBlock, ResBlock
-from .frames import FrameWork, JointNorm, Span, map_frames, spans
+from .frames import FrameWork, Span, map_frames
 from .references import reference_modules
+from .time_stack import TimeStack
 
 Progress = Callable[[float], object]
-
-
-class TimeStack(nn.Module):
-    """Two normalised (3,1,1) convolutions over the frames."""
-
-    def __init__(self, dim: int, ops: Ops) -> None:
-        super().__init__()
-        self.in_layers = nn.Sequential(
-            ops.group_norm(dim, 1e-5), nn.SiLU(), conv_over_frames(dim, ops)
-        )
-        self.out_layers = nn.Sequential(
-            ops.group_norm(dim, 1e-5),
-            nn.SiLU(),
-            nn.Dropout(0.0),
-            zero(conv_over_frames(dim, ops)),
-        )
-
-    def add_to(self, clip: Tensor, amount: Tensor, size: int | None) -> Tensor:
-        """clip + amount * stack(clip), (b f c h w); in place where no gradient is wanted."""
-        inner = None
-        for span, done in _over_frames(self.in_layers, clip, size):
-            if len(span) == span.total:
-                inner = done
-            else:
-                inner = torch.empty_like(clip) if inner is None else inner
-                inner[:, span.start : span.stop] = done
-        assert inner is not None
-        if torch.is_grad_enabled():
-            pieces = [done for _, done in _over_frames(self.out_layers, inner, size)]
-            return torch.addcmul(clip, torch.cat(pieces, dim=1), amount)
-        for span, done in _over_frames(self.out_layers, inner, size):
-            clip[:, span.start : span.stop].addcmul_(done, amount)
-        return clip
-
-
-def _over_frames(
-    layers: nn.Sequential, clip: Tensor, size: int | None
-) -> Iterator[tuple[Span, Tensor]]:
-    """Norm, SiLU and convolution over frames, `size` frames at a time."""
-    group_norm: Any = layers[0]
-    norm, conv = JointNorm(group_norm, clip, size), layers[-1]
-    for span in spans(clip.shape[1], size):
-        near = span.widened(1)
-        done = rearrange(conv(silu(norm(near))), "b c f h w -> b f c h w")
-        yield span, done[:, span.start - near.start : span.stop - near.start]
 
 
 class TimeResBlock(ResBlock):
@@ -134,32 +91,39 @@ class Decoder(nn.Module):
         """z (b f c h w) -> (b f 3 8h 8w). references: maps (b c 2 h_i w_i) as the encoder lists
         them, or None; size: frames of per-frame work at a time (None: all); progress: called
         with the part of the res blocks that is done, up to 1."""
-        work: list[FrameWork] = [_alone(self.conv_in)]
+        work: list[FrameWork] = [_alone(self.conv_in), lambda x, _: laid_out(x)]
         clip = z
         again = self.checkpointing and torch.is_grad_enabled()
         steps = self._steps(references)
-        tell = _counted(progress, z.shape[1] * sum(isinstance(s, ResBlock) for s in steps))
-        for step in steps:
+        tell = _counted(progress, z.shape[1] * sum(isinstance(s, ResBlock) for s, _ in steps))
+        for step, level in steps:
             work += [_alone(step), tell] if isinstance(step, ResBlock) else [step]
             if isinstance(step, TimeResBlock) or (again and isinstance(step, ResBlock)):
-                part = partial(_stage, work, step, size)
+                part = partial(_stage, work, step, None if size is None else size * 4**level)
                 clip = checkpoint(part, clip, use_reentrant=False) if again else part(clip)
                 work = []
         frames = map_frames(_chain([*work, self._colours]), clip, size)
         return self._mix_colours(frames)
 
-    def _steps(self, references: Sequence[Tensor] | None) -> list[FrameWork | ResBlock]:
-        steps: list[Any] = [self.mid.block_1, _alone(self.mid.attn_1), self.mid.block_2]
+    def _steps(self, references: Sequence[Tensor] | None) -> list[tuple[FrameWork | ResBlock, int]]:
+        """Each with the level whose resolution its output has."""
+        top = len(self.up) - 1
+        steps: list[Any] = [
+            (self.mid.block_1, top),
+            (_alone(self.mid.attn_1), top),
+            (self.mid.block_2, top),
+        ]
         for i in reversed(range(len(self.up))):
             level: Any = self.up[i]
-            steps += level.block
+            for block in level.block:
+                steps.append((block, i))
             if references is not None and self.config.references:
-                steps.append(self._refine(i, references))
+                steps.append((self._refine(i, references), i))
             if i > 0:
-                steps.append(_alone(level.upsample))
-        steps.append(lambda x, _: silu(self.norm_out(x)))
+                steps.append((_alone(level.upsample), i - 1))
+        steps.append((lambda x, _: norm_silu(self.norm_out, x), 0))
         if references is not None and self.config.references:
-            steps.append(self._refine(len(self.up), references))
+            steps.append((self._refine(len(self.up), references), 0))
         return steps
 
     def _refine(self, i: int, references: Sequence[Tensor]) -> FrameWork:

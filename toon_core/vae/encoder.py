@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from ..config import VAEConfig
+from ..layers.fused import laid_out, norm_silu
 from ..ops import Ops
 from .blocks import AttentionBlock, Downsample, ResBlock
 
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(n 3 h w) in [-1, 1] -> moments before `quant_conv`, and the reference features: the
         last res block of each level before its downsample, then the first convolution."""
-        first = h = self.conv_in(images)
+        first = h = laid_out(self.conv_in(images))
         features = []
         levels: Iterable[Any] = self.down
         for level in levels:
@@ -48,4 +48,4 @@ class Encoder(nn.Module):
             if hasattr(level, "downsample"):
                 h = level.downsample(h)
         h = self.mid.block_2(self.mid.attn_1(self.mid.block_1(h)))
-        return self.conv_out(silu(self.norm_out(h))), [*features, first]
+        return self.conv_out(norm_silu(self.norm_out, h)), [*features, first]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
 from einops import rearrange
 from torch import Tensor
 
@@ -57,43 +56,3 @@ def map_frames(work: FrameWork, clip: Tensor, size: int | None) -> Tensor:
         out[:, span.start : span.stop] = done
     assert out is not None
     return out
-
-
-class JointNorm:
-    """Group norm with statistics over a whole clip (b f c h w), applied to some of its frames.
-
-    The statistics are taken once, in float32 and in two passes: a difference of large sums
-    would lose the digits that 1e-4 needs.
-    """
-
-    def __init__(self, norm: torch.nn.GroupNorm, clip: Tensor, size: int | None) -> None:
-        self.norm, self.clip = norm, clip
-        self.whole = size is None or size >= clip.shape[1]
-        if size is not None and not self.whole:
-            self.mean, self.rstd = self._statistics(size)
-
-    def __call__(self, span: Span) -> Tensor:
-        """Normalised frames (b c f' h w)."""
-        norm = self.norm
-        piece = rearrange(self.clip[:, span.start : span.stop], "b f c h w -> b c f h w")
-        if self.whole:
-            return norm(piece)
-        grouped = rearrange(piece, "b (g c) f h w -> b g c f h w", g=norm.num_groups)
-        flat = rearrange((grouped.float() - self.mean) * self.rstd, "b g c ... -> b (g c) ...")
-        weight, bias = (p.to(flat).view(-1, 1, 1, 1) for p in (norm.weight, norm.bias))
-        return (flat * weight + bias).to(piece.dtype)
-
-    def _statistics(self, size: int) -> tuple[Tensor, Tensor]:
-        count = self.clip[0].numel() // self.norm.num_groups
-        mean = self._total(lambda x: x, size) / count
-        variance = self._total(lambda x: (x - mean).square(), size) / count
-        return mean, (variance + self.norm.eps).rsqrt()
-
-    def _total(self, of: Callable[[Tensor], Tensor], size: int) -> Tensor:
-        """Sum over a group's channels, frames and places: (b g 1 1 1 1)."""
-        total = torch.zeros((), device=self.clip.device)
-        for span in spans(self.clip.shape[1], size):
-            piece = self.clip[:, span.start : span.stop]
-            grouped = rearrange(piece, "b f (g c) h w -> b g c f h w", g=self.norm.num_groups)
-            total = total + of(grouped.float()).sum(dim=(2, 3, 4, 5), keepdim=True)
-        return total

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..config import VAEConfig
 from ..layers.attention import attend_frames
+from ..layers.fused import group_norm
 from ..ops import Ops, zero
 from .frames import Span
 
@@ -24,15 +25,16 @@ class EndpointAdder(nn.Module):
         self.conv = zero(ops.Conv2d(dim, dim, 1))
 
     def forward(self, x: Tensor, span: Span, reference: Tensor) -> Tensor:
-        """x ((b f) c h w), the frames `span` of each clip; reference (b c 2 h w)."""
+        """x ((b f) c h w), the frames `span` of each clip, which are written to where no gradient
+        is wanted; reference (b c 2 h w)."""
         if not (span.has_first or span.has_last):
             return x
-        frames = list(rearrange(x, "(b f) c h w -> b f c h w", f=len(span)).unbind(1))
+        frames = (x.clone() if torch.is_grad_enabled() else x).unflatten(0, (-1, len(span)))
         if span.has_first:
-            frames[0] = frames[0] + self.conv(reference[:, :, 0])
+            frames[:, 0] += self.conv(reference[:, :, 0])
         if span.has_last:
-            frames[-1] = frames[-1] + self.conv(reference[:, :, 1])
-        return rearrange(frames, "f b c h w -> (b f) c h w")
+            frames[:, -1] += self.conv(reference[:, :, 1])
+        return frames.flatten(0, 1)
 
 
 class ReferenceAttention(nn.Module):
@@ -62,7 +64,7 @@ class ReferenceAttention(nn.Module):
 
     def queries(self, x: Tensor) -> Tensor:
         """(n c h w) -> (n hw c')."""
-        q = self.to_q(rearrange(self.norm(x), "n c h w -> n (h w) c"))
+        q = self.to_q(rearrange(group_norm(self.norm, x), "n c h w -> n (h w) c"))
         return q if self.nearness is None else self.nearness.with_queries(q, x.shape[-2:])
 
     def keys(self, reference: Tensor) -> Tensor:
