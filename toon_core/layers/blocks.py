@@ -13,8 +13,10 @@ from ..ops import Ops, zero
 
 
 class TemporalConv(nn.Module):
-    """x + four (3,1,1) convolutions over the frames (architecture.md 2.4)."""
+    """x + four (3,1,1) convolutions over the frames (architecture.md 2.4). `bypass`: it does
+    nothing, as in the ablation's variant III while it trains."""
 
+    bypass = False
     conv2: nn.Sequential
     conv3: nn.Sequential
     conv4: nn.Sequential
@@ -33,6 +35,8 @@ class TemporalConv(nn.Module):
             setattr(self, f"conv{i}", stage)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
+        if self.bypass:
+            return x
         clip = rearrange(x, "(b f) c h w -> b c f h w", f=frames)
         out = self.conv4(self.conv3(self.conv2(self.conv1(clip))))
         return x + rearrange(out, "b c f h w -> (b f) c h w")

@@ -34,7 +34,10 @@ class SpatialTransformer(nn.Module):
 
 class TemporalTransformer(nn.Module):
     """Attention of every place over the frames; both attentions are self-attention
-    (architecture.md 2.6). Norm statistics are joint over frames and places."""
+    (architecture.md 2.6). Norm statistics are joint over frames and places. `bypass`: it does
+    nothing, as in the ablation's variant III while it trains."""
+
+    bypass = False
 
     def __init__(
         self, channels: int, dim: int, heads: int, depth: int, ops: Ops, conv: bool = False
@@ -57,6 +60,8 @@ class TemporalTransformer(nn.Module):
         return layer(tokens.transpose(1, 2)).transpose(1, 2)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
+        if self.bypass:
+            return x
         h = x.shape[-2]
         clip = self.norm(rearrange(x, "(b f) c h w -> b c f h w", f=frames))
         tokens = rearrange(clip, "b c f h w -> (b h w) f c")

@@ -46,7 +46,7 @@ class VideoUNet(nn.Module):
         self.fps_embedding = embedding_mlp(width, make)
         factory = LayerFactory(config, make, temporal=True, image=True)
         self.input_blocks, self.middle_block, widths = encoder(factory)
-        self.init_attn = nn.Sequential(
+        self.init_attn = Stage(
             TemporalTransformer(
                 width,
                 INIT_HEADS * config.num_head_channels,
@@ -119,7 +119,7 @@ class VideoUNet(nn.Module):
         for i, block in enumerate(self.input_blocks):
             hidden = block(hidden, emb, context, frames)
             if i == 0:
-                hidden = self.init_attn[0](hidden, frames)
+                hidden = self.init_attn(hidden, emb, context, frames)
             if i in maps:
                 hidden = hidden + maps[i]
             skips.append(hidden)
