@@ -111,17 +111,21 @@ def held_out(
 def windows_to_show(
     options: WindowOptions, items: int, sketch: str = ""
 ) -> tuple[ClipWindows, bool]:
-    """Windows of the test split. Of few clips none that moves may be held out: then those of
-    training stand in for them, which can be shown and say nothing of what is learned; and
-    whether they do."""
+    """Windows of the test split, and whether they are of training clips: of few clips none may be
+    held out, or none that moves; then those of training, which can be shown but say nothing of
+    what is learned, stand in for them."""
     try:
-        return make_windows(options, "test", items, sketch), False
+        windows = make_windows(options, "test", items, sketch)
     except NoWindow as error:
         log.warning(
             "%s. Sample sheets show windows of the train split, and there is no held-out loss",
             error,
         )
         return _windows(options, "train", items, sketch, TEST_SEED), True
+    train, test = ({r.id for r in windows.store.split(name)} for name in ("train", "test"))
+    if test <= train:
+        log.info("no clip is held out of so few: there is no held-out loss")
+    return windows, test <= train
 
 
 def _with_sketches(item: dict, parts: tuple[str, ...]) -> dict:
