@@ -27,14 +27,17 @@ from nano_cast import cast  # noqa: E402
 
 import toon_core  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
-from train.conditions import Tokens, clip_moments  # noqa: E402
 from train.data.puppets.clip import clip  # noqa: E402
 from train.data.puppets.levels import LEVELS  # noqa: E402
 from train.engine.config import parse  # noqa: E402
-from train.engine.draws import Draws  # noqa: E402
+from train.engine.rng import SampleRNG  # noqa: E402
 from train.eval.clips import Clip, read_clip, read_testset  # noqa: E402
-from train.losses.diffusion import ends_only  # noqa: E402
-from train.stepping import predictor  # noqa: E402
+from train.losses.diffusion import endpoint_condition  # noqa: E402
+from train.recipes.conditioning import (  # noqa: E402
+    ContextEncoder,
+    clip_moments,
+    predictor,  # noqa: E402
+)
 
 HELD_OUT = 1_000_003  # seed of the puppets that are measured; training takes smaller ones
 MOVES = 0.25
@@ -71,14 +74,14 @@ def errors(model: ToonModel, shown: Clip, config: FirstStepConfig) -> tuple[Tens
     moves = (z - z.mean(2, keepdim=True)).abs().mean((1, 2), keepdim=True) > MOVES
     if not moves.any():
         return None
-    draws = Draws(0, 0, [0])
-    context = Tokens(model, drop=0.0, train_towers=False)(
+    draws = SampleRNG(0, 0, [0])
+    context = ContextEncoder(model, drop=0.0, train_towers=False)(
         {"video": video, "prompt": [shown.prompt]}, draws
     )
     rate = torch.tensor([shown.fps or 24])
     t = torch.tensor([model.schedule.config.timesteps - 1])
     still = torch.zeros_like(z)
-    v = predictor(model.unet, ends_only(z), context, rate)(still, t)
+    v = predictor(model.unet, endpoint_condition(z), context, rate)(still, t)
     share = torch.linspace(0, 1, config.frames).view(1, 1, -1, 1, 1)
     fade = z[:, :, :1] * (1 - share) + z[:, :, -1:] * share
     inner = moves.expand_as(z)[:, :, 1:-1]

@@ -51,9 +51,9 @@ def measure(path: Path, touch: bool, answers: multiprocessing.Queue) -> None:
 
     import toon_core
     import toon_core.model  # noqa: F401  (the import of torch and open_clip is not counted)
-    from train.engine.watch import SELDOM, watched
+    from train.engine.estimate import SELDOM, track_peak
 
-    with watched(torch.device("cpu"), SELDOM) as most:
+    with track_peak(torch.device("cpu"), SELDOM) as most:
         started, worked = time.perf_counter(), time.process_time()
         model = toon_core.load(path)
         if touch:

@@ -1,10 +1,11 @@
-"""How near the estimate before a run comes to the memory the run then takes, at nano's size.
+"""How near a dry run's estimate comes to the memory the run then takes, at nano's size.
 
-    python benchmarks/training_memory.py [only=NAME] [device=cpu] [key=value ...]
+    python benchmarks/training_memory.py [only=NAME] [run.device=cpu] [key=value ...]
 
-Three steps of each recipe on the shipped model and clips made on the spot, each in a process of
-its own; one row each: what was estimated, the peak then measured (the process's resident memory on
-a CPU, torch's allocator on a GPU), and their ratio, for the whole and for what training adds.
+A dry run and three steps of each recipe on the shipped model and clips made on the spot, each in a
+process of its own; one row each: what was estimated, the peak then measured (the process's
+resident memory on a CPU, torch's allocator on a GPU), and their ratio, for the whole and for what
+training adds.
 """
 
 from __future__ import annotations
@@ -21,16 +22,20 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "weights" / "nano.safetensors"
-COMMON = ["steps=3", "workers=0", "sheet_clips=1", "height=128", "width=128", "ema=0.999"]
-DIFFUSION = ["batch=4", "sheet_steps=1"]
+COMMON = ["steps=3", "run.workers=0", "run.sheet_clips=1", "run.held_out=1", "optim.ema=0.999"]
+COMMON += ["height=128", "width=128"]
+DIFFUSION = ["batch=4", "sheet.steps=1"]
 RUNS = {
     "pretrain": ("pretrain", DIFFUSION),
-    "rectify": ("rectify", ["checkpointing=false", *DIFFUSION]),
-    "rectify, checkpointing": ("rectify", ["checkpointing=true", *DIFFUSION]),
-    "rectify, accumulate=2": ("rectify", ["checkpointing=false", "accumulate=2", *DIFFUSION]),
-    "rectify, bf16": ("rectify", ["checkpointing=false", "dtype=bf16", *DIFFUSION]),
-    "decoder": ("decoder", ["batch=3", "gan_start=0", "perceptual=none"]),
-    "sketch": ("sketch", ["checkpointing=false", *DIFFUSION]),
+    "rectify": ("rectify", ["run.checkpointing=false", *DIFFUSION]),
+    "rectify, checkpointing": ("rectify", ["run.checkpointing=true", *DIFFUSION]),
+    "rectify, accumulate=2": (
+        "rectify",
+        ["run.checkpointing=false", "run.accumulate=2", *DIFFUSION],
+    ),
+    "rectify, bf16": ("rectify", ["run.checkpointing=false", "dtype=bf16", *DIFFUSION]),
+    "decoder": ("decoder", ["batch=3", "gan_start=0", "perceptual.net=none"]),
+    "sketch": ("sketch", ["run.checkpointing=false", *DIFFUSION]),
 }
 KINDS = {"sketch": ("SketchTrainConfig", "SketchRecipe")}
 
@@ -51,7 +56,7 @@ def given(name: str, folder: Path) -> list[str]:
     if name == "pretrain":
         from toon_core import load
         from train.engine.config import RunConfig
-        from train.engine.result import save_part
+        from train.engine.export import save_part
 
         path = folder / "vae.safetensors"
         save_part(load(NANO).vae.float(), path, "vae", RunConfig(data="", out=""), {})
@@ -60,14 +65,24 @@ def given(name: str, folder: Path) -> list[str]:
 
 
 def one(name: str, words: list[str]) -> None:
-    """Run a recipe here and print what was expected and measured."""
+    """Run a recipe here and print what was estimated (of a dry run), or the peak."""
     from train.engine import loop
     from train.engine.config import parse
 
-    module, title = importlib.import_module(f"train.{name}"), name.capitalize()
+    module, title = importlib.import_module(f"train.recipes.{name}"), name.capitalize()
     config, recipe = KINDS.get(name, (f"{title}Config", f"{title}Recipe"))
     job = loop.run(getattr(module, recipe), parse(getattr(module, config), words, ""))
-    print(json.dumps([job.expected.present, job.expected.total, job.most.bytes]))
+    found = job.expected
+    print(json.dumps([found.present, found.total] if found else [job.peak.bytes]))
+
+
+def measured(label: str, name: str, words: list[str]) -> list[int]:
+    """What `one` prints, in a process of its own."""
+    command = [sys.executable, __file__, "one", name, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{label}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def row(label: str, present: int, total: int, peak: int) -> str:
@@ -86,11 +101,8 @@ def main(words: list[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             words = [*given(name, Path(folder)), *COMMON, *options, *extra]
-            command = [sys.executable, __file__, "one", name, *words]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{label}: {done.stderr[-2000:]}")
-            print(row(label, *json.loads(done.stdout.splitlines()[-1])), flush=True)
+            estimate = measured(label, name, [*words, "dry_run=true"])
+            print(row(label, *estimate, *measured(label, name, words)), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..toon_core.conditioning.encode import BranchTexts
 from ..toon_core.layers.context import TEXT_TOKENS
 from . import host, memory
 from .types import LoadedConditioner
@@ -28,7 +29,7 @@ GET_VISION = (
 
 
 def encoders(loaded: LoadedConditioner, clip, clip_vision, positive, negative):
-    """-> (text, image) as `toon_core.conditioning.encode.encode_branches` calls them.
+    """-> (`TextBranches`, image encoder).
 
     ValueError where a pruned file lacks an encoder and none is connected.
     """
@@ -36,16 +37,14 @@ def encoders(loaded: LoadedConditioner, clip, clip_vision, positive, negative):
     width = loaded.config.unet.context_dim
     place = loaded.patcher.load_device, own.dtype
     text = own.text if clip is None else HostText(clip, width, place)
-    if positive is not None or negative is not None:
-        text = GivenText(text, positive, negative, width, place)
-    if text is None:
+    if text is None and positive is None and negative is None:
         raise ValueError(f"{loaded.name} is a pruned file, without a text encoder: {GET_CLIP}")
     image = own.image
     if clip_vision is not None:
         image = HostImage(clip_vision, own.resampler.config.embedding_dim, place)
     if image is None:
         raise ValueError(f"{loaded.name} is a pruned file, without an image encoder: {GET_VISION}")
-    return text, image
+    return TextBranches(text, positive, negative, width, place), image
 
 
 class HostText:
@@ -66,30 +65,31 @@ class HostText:
         return _text(self.clip.encode_from_tokens(first), self.width, "The CLIP")
 
 
-class GivenText:
-    """Text that other nodes encoded, where it was given; prompts elsewhere."""
+class TextBranches:
+    """Tokens of the branches: text that other nodes encoded, where it was given; prompts
+    elsewhere, and the given negative text for the empty prompt where nothing encodes one."""
 
     def __init__(self, text: Text | None, positive, negative, width: int, place: tuple) -> None:
-        self.text, self.place, self.asked = text, place, 0
-        self.given = (
-            _given(positive, width, "positive_text"),
-            None,
-            _given(negative, width, "negative_text"),
-        )
-        missing = [
-            k for k, v in zip(("positive", "negative"), self.given[::2], strict=True) if v is None
-        ]
+        self.text, self.place = text, place
+        self.positive = _given(positive, width, "positive_text")
+        self.negative = _given(negative, width, "negative_text")
+        given = {"positive": self.positive, "negative": self.negative}
+        missing = [name for name, tokens in given.items() if tokens is None]
         if text is None and missing:
             raise ValueError(f"There is no {missing[0]}_text and no text encoder: {GET_CLIP}")
 
-    def __call__(self, prompts: Sequence[str]) -> Tensor:
-        """In the order of `encode_branches`: positive, empty, negative."""
-        tokens = self.given[self.asked % 3]
-        if tokens is None:
-            tokens = self.given[2] if self.text is None else self.text(prompts)
-        assert tokens is not None  # __init__ refuses a missing text without an encoder
-        self.asked += 1
-        return tokens.to(*self.place)
+    def __call__(self, prompt: str, negative: str) -> BranchTexts:
+        return BranchTexts(
+            positive=self._tokens(self.positive, prompt),
+            empty=self._tokens(self.negative if self.text is None else None, ""),
+            negative=self._tokens(self.negative, negative),
+        )
+
+    def _tokens(self, given: Tensor | None, prompt: str) -> Tensor:
+        if given is None:
+            assert self.text is not None  # __init__ refuses a missing text without an encoder
+            given = self.text([prompt])
+        return given.to(*self.place)
 
 
 class HostImage:

@@ -10,6 +10,7 @@ from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
 from ..toon_core.denoiser import Branches
 from ..toon_core.images import Fit, Mode
 from . import finite, host, memory, tensors
+from .clips import TextBranches
 from .noise import posterior_noise
 from .types import TOKENS_KEY, LoadedAutoencoder, LoadedConditioner
 
@@ -47,7 +48,12 @@ def both_fits(fit: Fit, last: Tensor) -> tuple[Fit, Fit]:
 
 
 def token_branches(
-    loaded: LoadedConditioner, text: Any, image: Any, first: Tensor, prompt: str, negative: str
+    loaded: LoadedConditioner,
+    text: TextBranches,
+    image: Any,
+    first: Tensor,
+    prompt: str,
+    negative: str,
 ) -> Branches:
     """Context tokens of the three branches, on ComfyUI's intermediate device."""
     device, dtype = loaded.patcher.load_device, loaded.module.dtype
@@ -55,12 +61,10 @@ def token_branches(
     room = memory.towers(width, len(first), dtype.itemsize)
     host.load([loaded.patcher], room, whole=True)
     branches = encode_branches(
-        text,
+        text(prompt, negative),
         image,
         loaded.module.resampler,
         first.to(device, dtype),
-        prompt,
-        negative,
         grey=loaded.config.recipe.grey_uncond_image,
     )
     for tokens in vars(branches).values():

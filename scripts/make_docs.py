@@ -1,10 +1,12 @@
-"""Write what is generated in the docs: the file tree of docs/architecture.md, the metrics and
-networks of docs/evaluation.md, and the schema of exposure sheets, docs/sheet.schema.json.
+"""Write what is generated in the docs: the file tree of docs/architecture.md, the options of the
+training commands, docs/options.md, the metrics and networks of docs/evaluation.md, and the schema
+of exposure sheets, docs/sheet.schema.json.
 
     .venv/bin/python scripts/make_docs.py [--check]      (or: make docs)
 
-A module's line is the first sentence of its docstring, so that it is said in one place. --check
-writes nothing and ends with 1 where a file is not what would be written.
+A module's line is the first sentence of its docstring, and an option's text the comment at its
+field, so that each is said in one place. --check writes nothing and ends with 1 where a file is
+not what would be written.
 """
 
 from __future__ import annotations
@@ -21,12 +23,44 @@ sys.path.insert(0, str(ROOT))
 from toon_core.metrics.metric import SetMetric  # noqa: E402
 from toon_core.metrics.registry import metrics, networks  # noqa: E402
 from toon_core.shots.schema import schema  # noqa: E402
+from train.data.options import PrepareConfig  # noqa: E402
+from train.data.puppets.folder import PuppetsConfig  # noqa: E402
+from train.engine.config import RunConfig  # noqa: E402
+from train.engine.options import table  # noqa: E402
+from train.eval.heldout import HeldoutConfig  # noqa: E402
+from train.recipes.assemble import AssembleConfig  # noqa: E402
+from train.recipes.autoencoder import AutoencoderConfig  # noqa: E402
+from train.recipes.cache import CacheConfig  # noqa: E402
+from train.recipes.decoder import DecoderConfig  # noqa: E402
+from train.recipes.memory import MemoryConfig  # noqa: E402
+from train.recipes.pretrain import PretrainConfig  # noqa: E402
+from train.recipes.rectify import RectifyConfig  # noqa: E402
+from train.recipes.sketch import SketchTrainConfig  # noqa: E402
 
 PAGE = ROOT / "docs" / "architecture.md"
 EVALUATION = ROOT / "docs" / "evaluation.md"
 SCHEMA = ROOT / "docs" / "sheet.schema.json"
+OPTIONS = ROOT / "docs" / "options.md"
 BEGIN, END = "<!-- generated -->\n", "<!-- /generated -->\n"
 PACKAGES = ("toon_core", "nodes", "train")
+DATA = {"prepare": PrepareConfig, "puppets": PuppetsConfig, "cache": CacheConfig}
+RECIPES = {
+    "rectify": RectifyConfig,
+    "decoder": DecoderConfig,
+    "sketch": SketchTrainConfig,
+    "autoencoder": AutoencoderConfig,
+    "pretrain": PretrainConfig,
+}
+REST = {"assemble": AssembleConfig, "heldout": HeldoutConfig, "memory": MemoryConfig}
+INTRODUCTION = """# Options of the training commands
+
+Every option is a `key=value` word after the command, or a line of a YAML file given with \
+`--config`; words win. Groups are written with a dot: `optim.ema=0.99`, or in YAML \
+`optim: {ema: 0.99}`. `python -m train.NAME --help` prints the same list. Where two defaults are \
+given, the second is that of models narrower than the released one, as nano is.
+
+This page is made by `make docs` from the comments beside the options.
+"""
 FOLDERS = {
     "js/docs/": "Help pages of the nodes, which ComfyUI shows.",
     "locales/": "Names and tooltips of the nodes in English (generated), Chinese and Japanese.",
@@ -93,10 +127,22 @@ def page(text: str, made: str | None = None) -> str:
     return f"{before}{BEGIN}\n{tree() if made is None else made}\n{END}{rest.split(END)[1]}"
 
 
+def options() -> str:
+    """docs/options.md."""
+    parts = [INTRODUCTION, "## All recipes\n", *table(RunConfig), ""]
+    for name, own in RECIPES.items():
+        parts += [f"## train.{name}\n", "Besides those of all recipes, or other than there:\n"]
+        parts += [*table(own, RunConfig), ""]
+    for name, own in {**DATA, **REST}.items():
+        parts += [f"## train.{name}\n", *table(own), ""]
+    return "\n".join(parts)
+
+
 def main(arguments: list[str]) -> None:
     made = {
         PAGE: page(PAGE.read_text(encoding="utf-8")),
         EVALUATION: page(EVALUATION.read_text(encoding="utf-8"), measures()),
+        OPTIONS: options(),
         SCHEMA: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
     }
     for file, text in made.items():

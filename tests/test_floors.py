@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +59,18 @@ FLOORS = {
 }
 
 
+# Folders of train -> folders they may import, beside themselves. Doors are train/*.py.
+TRAIN_FLOORS = {
+    "doors": {"recipes", "engine", "losses", "data", "eval"},
+    "recipes": {"engine", "losses", "data"},
+    "losses": {"engine"},
+    "engine": {"data"},  # names and the options of windows
+    "data": {"engine"},
+    "eval": {"engine", "losses", "data"},
+}
+MOST_LINES = 40  # of a door: parse, call, report
+
+
 def imports(path: Path) -> list[tuple[int, str]]:
     """(level, module) of every import; level 0 is absolute."""
     found = []
@@ -112,23 +123,76 @@ def test_plain_metrics_know_no_network() -> None:
         assert not any("networks" in name for _, name in imports(path)), path.name
 
 
-DOORS = ("evaluate", "heldout", "study")  # commands of train/: parse, call, report
+def _train_files() -> list[Path]:
+    files = sorted((ROOT / "train").rglob("*.py"))
+    assert files
+    return files
 
 
-def imports_door(source: str, door: str) -> bool:
-    ways = rf"from train\.{door}\b|import train\.{door}\b|from train import .*\b{door}\b"
-    return bool(re.search(rf"^\s*(?:{ways})", source, re.MULTILINE))
+def _floor(module: str) -> str:
+    """The floor of a module of train, by its dotted name."""
+    parts = module.split(".")
+    below = parts[1] if len(parts) > 1 else ""
+    return below if (ROOT / "train" / below).is_dir() and below else "doors"
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_doors_are_short_and_imported_by_nobody(door: str) -> None:
-    lines = (ROOT / "train" / f"{door}.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 40 and 'if __name__ == "__main__":' in lines
-    assert imports_door(f"from train import {door}", door) and not imports_door("import re", door)
-    for folder in ("train", "benchmarks", "scripts"):
+def _train_imports(path: Path) -> set[str]:
+    """Modules of train that a file imports; of `from train.a import b` train.a.b if it is one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inner if _file(name).exists()}
+            found |= modules or {node.module or ""}
+    return {name for name in found if name.split(".")[0] == "train" and name != "train"}
+
+
+def _file(module: str) -> Path:
+    path = ROOT / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_floors_of_training() -> None:
+    """Doors -> recipes -> engine, data, losses; nobody imports a door."""
+    for path in _train_files():
+        own = _floor(_name(path))
+        for name in _train_imports(path):
+            below = _floor(name)
+            assert below != "doors", (path, name)
+            assert below == own or below in TRAIN_FLOORS[own], (path, name)
+
+
+def test_a_door_parses_calls_and_reports() -> None:
+    doors = [path for path in (ROOT / "train").glob("*.py") if path.stem != "__init__"]
+    assert len(doors) > 10
+    for path in doors:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) < MOST_LINES and 'if __name__ == "__main__":' in lines, path
+    for folder in ("benchmarks", "scripts"):
         for path in (ROOT / folder).rglob("*.py"):
-            source = path.read_text(encoding="utf-8")
-            assert not imports_door(source, door), path.relative_to(ROOT)
+            used = {name for name in _train_imports(path) if _floor(name) == "doors"}
+            assert not used, (path, used)
+
+
+def test_no_module_of_training_imports_itself_by_a_circle() -> None:
+    graph = {_name(path): _train_imports(path) for path in _train_files()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way, name])
+        if name not in done:
+            for below in graph.get(name, ()):
+                visit(below, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
 
 
 def platform_bound(path: Path) -> list[str]:

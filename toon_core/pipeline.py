@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .conditioning.encode import Keys, encode_branches, encode_keys, frame_rates
+from .conditioning.encode import BranchTexts, Keys, encode_branches, encode_keys, frame_rates
 from .denoiser import Denoiser, Guidance
 from .devices import moved
 from .model import ToonModel
@@ -54,9 +54,8 @@ def interpolate(
     h, w = (side // model.config.vae.downsample for side in first.shape[-2:])
     z = model.config.vae.z_channels
     seen = first if semantic is None else semantic
-    branches = encode_branches(
-        text, image, projector, seen, prompt, negative, grey=r.grey_uncond_image
-    )
+    texts = BranchTexts.of(text, prompt, negative)
+    branches = encode_branches(texts, image, projector, seen, grey=r.grey_uncond_image)
     noise = draw((first.shape[0] * r.frames, z, h, w)).unflatten(0, (-1, r.frames))
     begin, end = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
     keys = encode_keys(model.vae, begin, end, noise, scale)

@@ -9,7 +9,7 @@ start it with `accelerate launch` or torchrun. docs/evaluation.md has the system
 
 from collections.abc import Sequence
 
-from train.engine.command import GO_ON, errors_told
+from train.engine.command import GO_ON, exit_on_user_error
 from train.eval.options import Settings, parse
 from train.eval.run import as_folders, evaluate
 from train.eval.systems import read_sampling
@@ -17,7 +17,7 @@ from train.eval.systems import read_sampling
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
-    with errors_told(GO_ON):
+    with exit_on_user_error(GO_ON):
         settings = Settings(
             out=given.out,
             sampling=read_sampling(given.recipe, given.seed),

@@ -11,7 +11,7 @@ the one that moves most, comes before any second one; testset.json lists the cho
 import logging
 import sys
 
-from train.engine.command import errors_told
+from train.engine.command import exit_on_user_error
 from train.engine.config import parse
 from train.eval.heldout import HeldoutConfig, write_heldout
 
@@ -19,7 +19,7 @@ from train.eval.heldout import HeldoutConfig, write_heldout
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     config = parse(HeldoutConfig, arguments, __doc__)
-    with errors_told():
+    with exit_on_user_error():
         write_heldout(config)
 
 

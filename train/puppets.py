@@ -14,7 +14,7 @@ import logging
 import sys
 
 from train.data.puppets.folder import PuppetsConfig, write_set
-from train.engine.command import errors_told
+from train.engine.command import exit_on_user_error
 from train.engine.config import parse
 
 log = logging.getLogger("toon.puppets")
@@ -22,7 +22,7 @@ log = logging.getLogger("toon.puppets")
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with errors_told():
+    with exit_on_user_error():
         config = parse(PuppetsConfig, arguments, __doc__)
         out = write_set(config)
     log.info("%s: %d clips", out, config.count)

@@ -10,14 +10,14 @@ OUT/table2.json from the files of answers that raters saved. docs/evaluation.md 
 
 from collections.abc import Sequence
 
-from train.engine.command import GO_ON, errors_told
+from train.engine.command import GO_ON, exit_on_user_error
 from train.eval.study import Study, make, parse, tally
 from train.eval.systems import read_sampling
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
-    with errors_told(GO_ON):
+    with exit_on_user_error(GO_ON):
         if given.tally:
             print(tally(given.tally, given.answers))
             return

@@ -14,11 +14,11 @@ import sys
 
 from benchmarks.ablation.plan import AblationConfig
 from benchmarks.ablation.run import ablate
-from train.engine.command import GO_ON, errors_told
+from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     config = parse(AblationConfig, sys.argv[1:], __doc__)
-    with errors_told(GO_ON):
+    with exit_on_user_error(GO_ON):
         ablate(config)

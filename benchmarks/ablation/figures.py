@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 
 from benchmarks.ablation.tables import Column
-from train.engine.files import write_whole
+from train.engine.files import atomic_write
 
 matplotlib.use("Agg")  # no window
 from matplotlib import pyplot  # noqa: E402 (after the choice of what draws)
@@ -39,5 +39,5 @@ def draw_curves(
     panels[0][0].legend(fontsize="small")
     figure.tight_layout()
     options = {"dpi": 120, "format": "png", "metadata": {"Software": None}}
-    write_whole(path, lambda file: figure.savefig(file, **options))
+    atomic_write(path, lambda file: figure.savefig(file, **options))
     pyplot.close(figure)

@@ -31,10 +31,9 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from train.data.frames import open_image
-from train.engine.claim import claimed
-from train.engine.command import GO_ON, errors_told
+from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import at_least, parse
-from train.engine.files import write_text
+from train.engine.files import locked_folder, write_text
 from train.eval.clips import write_frames
 
 log = logging.getLogger("toon.photographs")
@@ -98,7 +97,7 @@ def render(config: RenderConfig) -> Path:
     at_least(config, 1, "clips", "frames", "size", "fps")
     at_least(config, 0, "seed")
     out = Path(config.out)
-    with claimed(out):
+    with locked_folder(out):
         _check_options(config, out / "photographs.json")
         missing = [i for i in range(config.clips) if not (out / clip_name(i)).is_dir()]
         pictures = load_pictures() if missing else {}
@@ -265,6 +264,6 @@ def _sampled(texture: Tensor, grid: Tensor) -> Tensor:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with errors_told(GO_ON):
+    with exit_on_user_error(GO_ON):
         folder = render(parse(RenderConfig, sys.argv[1:], __doc__))
     log.info("%s: done", folder)

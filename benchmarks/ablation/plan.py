@@ -145,8 +145,17 @@ def _run(
 
 def _words(config: AblationConfig, own: Mapping[str, Any]) -> tuple[str, ...]:
     size = {"height": config.size, "width": config.size, "frames": config.frames}
-    words = {"device": config.device, **size, **config.common, **own}
+    words = {"run.device": config.device, **size, **_dotted(config.common), **_dotted(own)}
     return tuple(f"{k}={_text(v)}" for k, v in words.items())
+
+
+def _dotted(options: Mapping[str, Any], above: str = "") -> Options:
+    """Groups by dotted names."""
+    found: Options = {}
+    for name, value in options.items():
+        inner = isinstance(value, Mapping)
+        found |= _dotted(value, f"{above}{name}.") if inner else {f"{above}{name}": value}
+    return found
 
 
 def _text(value: Any) -> str:

@@ -13,14 +13,13 @@ from omegaconf import OmegaConf
 
 from benchmarks.ablation import photographs, reconstruction, rectification, sketches
 from benchmarks.ablation.plan import AblationConfig, Folders, Run, plan
-from train import autoencoder, decoder, pretrain, rectify, sketch
 from train.data.splits import SplitConfig
 from train.engine import loop
-from train.engine.claim import claimed
 from train.engine.config import RunConfig, load_yaml, read
-from train.engine.files import write_text
-from train.engine.result import finished, manifest_of
+from train.engine.export import finished, manifest_of
+from train.engine.files import locked_folder, write_text
 from train.eval.heldout import HeldoutConfig, write_heldout
+from train.recipes import autoencoder, decoder, pretrain, rectify, sketch
 
 log = logging.getLogger("toon.ablation")
 
@@ -38,14 +37,14 @@ SECTIONS: dict[str, Callable[[AblationConfig, Folders, list[Run]], str]] = {
 }
 # What may differ when it goes on: options of its own, and of the runs.
 FREE = ("dry_run", "report_only", "figure_clips")
-FREE_OF_RUNS = ("threads", "workers", "keep", "save_every", "log_every")
+FREE_OF_RUNS = ("run",)
 
 
 def ablate(config: AblationConfig) -> Path | None:
     """All of it, or what is left of it; the report, None after a dry run. ValueError for options
     that cannot work, before any training."""
     folders = Folders(config)
-    with claimed(folders.out, config.data):
+    with locked_folder(folders.out, config.data):
         _check_options(config, folders.out / "ablation.yaml")
         runs = plan(config, folders)
         clips = photograph_options(config, folders)

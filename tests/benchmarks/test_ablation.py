@@ -54,7 +54,8 @@ def config(clip_folders, tmp_path_factory) -> AblationConfig:
         for i in range(FRAMES):
             frame = clip_folders / name / f"frame_{6 * i:03d}.png"
             shutil.copy(frame, root / "testset" / name / f"frame_{i:03d}.png")
-    short = {"threads": 1, "workers": 0, "sheet_clips": 1, "batch": 1, "steps": 1, "ema": 0.0}
+    once = {"threads": 1, "workers": 0, "sheet_clips": 1, "held_out": 0}
+    short = {"run": once, "batch": 1, "steps": 1, "optim": {"ema": 0.0}}
     shape = {"shape": str(root / "shape.yaml")}
     return AblationConfig(
         data=str(clip_folders),
@@ -71,7 +72,7 @@ def config(clip_folders, tmp_path_factory) -> AblationConfig:
         autoencoder=shape,
         pretrain={**shape, "sheet_steps": 1},
         rectify={"sheet_steps": 1, "checkpointing": False},
-        decoder={"gan_weight": 0.0, "lambda_p": 0.0, "perceptual": "none"},
+        decoder={"gan_weight": 0.0, "perceptual": {"weight": 0.0}},
         sketch={"sheet_steps": 1, "checkpointing": False},
     )
 
@@ -110,7 +111,7 @@ def test_it_goes_on_where_it_was_stopped(done):
 
 
 def test_only_what_decides_the_results_must_stay(config, done):
-    faster = {**config.common, "threads": 2, "workers": 1}
+    faster = {**config.common, "run": {**config.common["run"], "threads": 2, "workers": 1}}
     run.ablate(replace(config, common=faster, report_only=True))
     with pytest.raises(ValueError, match="begun with common="):
         run.ablate(replace(config, common={**config.common, "batch": 2}))

@@ -11,7 +11,7 @@ from toon_core.ops import Ops
 from toon_core.vae.autoencoder import Autoencoder, stack_references
 from toon_core.vae.frames import Span
 from toon_core.vae.references import Nearness, ReferenceAttention, places
-from train.vae_start import start_decoder
+from train.recipes.decoder_init import start_decoder
 
 HEADS, WIDTH, H, W = 2, 4, 5, 7
 

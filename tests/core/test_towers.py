@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from toon_core.conditioning.encode import encode_branches, grey_image, image_tokens
+from toon_core.conditioning.encode import BranchTexts, encode_branches, grey_image, image_tokens
 from toon_core.conditioning.preprocess import MEAN, STD, clip_pixels
 from toon_core.conditioning.towers import ImageEncoder, TextEncoder, tokenize
 
@@ -64,7 +64,7 @@ def test_pixels_ignore_the_aspect() -> None:
 
 def test_branches(tiny, rand) -> None:
     first = rand(2, 3, 50, 70).tanh()
-    parts = (tiny.text, tiny.image, tiny.resampler, first, "a cat", "ugly")
+    parts = (BranchTexts.of(tiny.text, "a cat", "ugly"), tiny.image, tiny.resampler, first)
     b = encode_branches(*parts)
     cat, ugly, empty = (tiny.text([p])[0] for p in ("a cat", "ugly", ""))
     for k in range(2):

@@ -22,11 +22,11 @@ from PIL import Image
 
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.prepare import prepare
 from train.data.source import make_windows
 from train.data.store import INDEX, read_index
 from train.eval.clips import read_clip, read_testset
-from train.prepare import prepare
-from train.rectify import RectifyConfig
+from train.recipes.rectify import RectifyConfig
 
 CAST = Path(__file__).parents[2] / "cast"
 ENDLESS = Path(os.devnull).with_name("zero")

@@ -14,17 +14,16 @@ from PIL import Image
 from benchmarks.ablation.photographs import RenderConfig, render
 from benchmarks.ablation.plan import AblationConfig
 from benchmarks.ablation.run import ablate
-from train import scale
-from train.assemble import AssembleConfig, assemble
-from train.cache import CacheConfig, build
 from train.data.options import PrepareConfig
+from train.data.prepare import prepare
 from train.engine.config import read
 from train.engine.launch import start
 from train.eval.heldout import HeldoutConfig, write_heldout
 from train.eval.systems import read_sampling
-from train.prepare import prepare
-from train.pretrain import PretrainConfig
-from train.rectify import RectifyConfig, RectifyRecipe
+from train.recipes.assemble import AssembleConfig, assemble
+from train.recipes.cache import CacheConfig, build_cache
+from train.recipes.defaults import NANO, shape_of
+from train.recipes.rectify import RectifyConfig, RectifyRecipe
 
 ENDLESS = Path(os.devnull).with_name("zero")
 GIVEN = ["data=clips", "out=run"]
@@ -110,7 +109,7 @@ def _sampled(word: str) -> Attempt:
 def _shape(data: bytes) -> Attempt:
     def attempt(folder: Path) -> None:
         (folder / "shape.yaml").write_bytes(data)
-        scale.shape(read(PretrainConfig, None, [*GIVEN, f"shape={folder / 'shape.yaml'}"]))
+        shape_of("nano", str(folder / "shape.yaml"))
 
     return attempt
 
@@ -190,7 +189,7 @@ WRONG = [
     ("lr", "lr: 2024-01-01"),
     ("lr", "lr: ''"),
     ("betas", "betas: 1"),
-    ("betas", "betas: [1, 2, 3]"),
+    ("betas", "optim: {betas: [1, 2, 3]}"),
     ("betas", "betas: [a, b]"),
     ("buckets", "buckets: perhaps"),
     ("windows", "windows: 5"),
@@ -219,7 +218,7 @@ WORDS = [
     ("steps", "steps"),
     ("steps", "steps="),
     ("steps", "steps=x"),
-    ("Key ''", "="),
+    ("unknown option", "="),
     ("stepz", "stepz=3"),
     ("lr", "lr=nan"),
     ("lr", "lr=inf"),
@@ -233,8 +232,8 @@ WORDS = [
     ("lr", f"lr={'[' * 3000}"),
     ("windows", "windows.flip.x=1"),
     ("windows", "windows=x"),
-    ("Key ''", "..=1"),
-    ("Key 'a'", "a[0]=1"),
+    ("unknown option", "..=1"),
+    ("unknown option", "a[0]=1"),
     ("x" * 20, f"{'x' * 5000}=1"),
     ("steps", f"steps={'9' * 5000}"),
     ("\\x1b", "lr=\x1b[31m"),
@@ -244,9 +243,9 @@ RUN = (
     *("workers=-1", "threads=-2", "keep=-1", "minutes=-1", "seed=-1", "seed=99999999999999999999"),
     *("lr=-1", "warmup=-5", "weight_decay=-1", "ema=-1", "ema=1", "ema=2", "clip_norm=0"),
     *("clip_norm=-1", "betas=[2,3]", "betas=[-1,0.5]", "dtype=fp8", "optimizer=rm", "device=meta"),
-    *("attention=x", "fsdp=true", "save_every=0", "sample_every=0", "log_every=0", "height=0"),
+    *("optim.name=x", "fsdp=true", "save_every=0", "sample_every=0", "log_every=0", "height=0"),
     *("variant=IX", "lora=-1", "lora_alpha=-1", "base=nowhere.safetensors", "dropout=2"),
-    *("semantic_frame=x",),
+    *("semantic_frame=x", "run.patience=-1", "sheet.steps=0"),
 )
 RECIPE = [
     ("steps", "steps=x"),
@@ -264,7 +263,7 @@ def _prepared(words: list[str]) -> object:
 
 
 def _cached(words: list[str]) -> object:
-    return build(read(CacheConfig, None, [f"base={scale.NANO}", *words]))
+    return build_cache(read(CacheConfig, None, [f"base={NANO}", *words]))
 
 
 def _rendered(words: list[str]) -> object:
@@ -276,7 +275,7 @@ def _heldout(words: list[str]) -> object:
 
 
 def _assembled(words: list[str]) -> object:
-    return assemble(read(AssembleConfig, None, [f"base={scale.NANO}", *words[1:]]))
+    return assemble(read(AssembleConfig, None, [f"base={NANO}", *words[1:]]))
 
 
 def _ablated(words: list[str]) -> object:

@@ -12,7 +12,7 @@ from graphs import deviation, node, sample
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from train.lora import add_adapters, save_adapters
+from train.recipes.lora import add_adapters, save_adapters
 
 RANK, ALPHA = 2, 3.0
 

@@ -17,8 +17,7 @@ from torch.nn.functional import interpolate
 
 import toon_core
 from toon_core.weights.checkpoint import read
-from train.assemble import AssembleConfig, assemble
-from train.preview import cast_keys
+from train.recipes.assemble import AssembleConfig, assemble, cast_keys
 
 if TYPE_CHECKING:
     from inprocess import Comfy

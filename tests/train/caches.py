@@ -1,6 +1,6 @@
 """The options of a small cache of clips."""
 
-from train.cache import CacheConfig
+from train.recipes.cache import CacheConfig
 
 SHAPE = {"height": 64, "width": 64}
 

@@ -13,15 +13,18 @@ from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.vae.blocks import ResBlock
 from toon_core.weights.save import save
-from train import autoencoder
-from train.autoencoder import AutoencoderConfig, AutoencoderRecipe, Reconstruction
+from train.autoencoder import main
 from train.engine import checkpoint
-from train.engine.draws import Draws
-from train.vae_start import start_as_resize, start_identity
+from train.engine.rng import SampleRNG
+from train.losses.perceptual import PerceptualConfig
+from train.recipes import autoencoder
+from train.recipes.autoencoder import AutoencoderConfig, AutoencoderObjective, AutoencoderRecipe
+from train.recipes.decoder_init import start_as_resize, start_identity
 
 PLAIN = presets.plain(presets.nano())
-SHORT = ["height=64", "width=64", "frames=4", "batch=1", "workers=0", "threads=1", "device=cpu"]
-SHORT += ["steps=1", "sheet_clips=1"]
+PROCESS = ["run.workers=0", "run.threads=1", "run.device=cpu", "run.sheet_clips=1"]
+SHORT = ["height=64", "width=64", "frames=4", "batch=1", *PROCESS]
+SHORT += ["steps=1"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def run(clip_folders, tmp_path_factory):
     out = tmp_path_factory.mktemp("autoencoders")
 
     def start(name, *options):
-        autoencoder.main([f"data={clip_folders}", f"out={out}/{name}", *SHORT, *options])
+        main([f"data={clip_folders}", f"out={out}/{name}", *SHORT, *options])
         return out / name
 
     return start
@@ -38,7 +41,7 @@ def run(clip_folders, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(run):
-    return run("first", "crop=32", "lambda_p=0.1", "perceptual=hed")
+    return run("first", "crop=32", "perceptual.weight=0.1", "perceptual.net=hed")
 
 
 def test_a_run_leaves_one_part_and_tells_how_it_was_made(first):
@@ -51,7 +54,7 @@ def test_a_run_leaves_one_part_and_tells_how_it_was_made(first):
 
 
 def test_without_sheets_it_is_calibrated_on_clips_of_training(run):
-    folder = run("blind", "sheet_clips=0")
+    folder = run("blind", "run.sheet_clips=0")
     manifest = json.loads((folder / "autoencoder.json").read_text())
     assert not (folder / "sheets").exists() and "psnr_held_out" not in manifest
     assert (folder / "autoencoder.safetensors").is_file()
@@ -80,7 +83,7 @@ def test_checkpointing_computes_the_decoder_again_to_the_same_gradients(run, mon
     weights = []
     for on in ("false", "true"):
         counts.append(0)
-        folder = run(f"checkpointing-{on}", f"checkpointing={on}", "crop=32")
+        folder = run(f"checkpointing-{on}", f"run.checkpointing={on}", "crop=32")
         weights.append(checkpoint.load_latest(folder / "checkpoints")["objectives"])
     assert counts[1] > counts[0] and same(*weights)
 
@@ -92,7 +95,7 @@ def test_it_goes_on_from_a_part_and_from_a_model(first, run, tmp_path):
     save(model, tmp_path / "model.safetensors")
     for name in (first / "autoencoder.safetensors", tmp_path / "model.safetensors"):
         config = AutoencoderConfig(data="", out="", base=str(name))
-        state = autoencoder.start(config).state_dict()
+        state = autoencoder.initial_autoencoder(config).state_dict()
         assert all(torch.equal(state[k], part[k]) for k in part)
 
 
@@ -105,10 +108,10 @@ def test_a_base_that_does_not_fit_is_refused(first, tmp_path):
         shape=str(tmp_path / "wide.yaml"),
     )
     with pytest.raises(ValueError, match="another shape"):
-        autoencoder.start(config)
+        autoencoder.initial_autoencoder(config)
     path = save(ToonModel(presets.nano()), tmp_path / "dual.safetensors")
     with pytest.raises(ValueError, match="decoder is not plain"):
-        autoencoder.start(AutoencoderConfig(data="", out="", base=str(path)))
+        autoencoder.initial_autoencoder(AutoencoderConfig(data="", out="", base=str(path)))
 
 
 @pytest.mark.parametrize("option", ["crop=60", "crop=128"])
@@ -153,14 +156,14 @@ def test_lpips_is_an_option_and_trains_nothing():
     torch.manual_seed(0)
     vae = Autoencoder(PLAIN.vae)
     batch = {"video": torch.rand(1, 3, 4, 32, 32) * 2 - 1}
-    config = AutoencoderConfig(data="", out="", lambda_p=0.5)
+    config = AutoencoderConfig(data="", out="", perceptual=PerceptualConfig(weight=0.5))
 
     def blur(out, truth):
         return (out.mean() - truth.mean()).square() + 3
 
-    plain = Reconstruction(vae, config, None)
-    both = Reconstruction(vae, config, blur)
-    draws = [Draws(0, 0, [0]) for _ in range(2)]
+    plain = AutoencoderObjective(vae, config, None)
+    both = AutoencoderObjective(vae, config, blur)
+    draws = [SampleRNG(0, 0, [0]) for _ in range(2)]
     without, with_it = plain(batch, draws[0]), both(batch, draws[1])
     difference = with_it[0] - without[0]
     assert difference.item() == pytest.approx(0.5 * with_it[1]["lpips"].item(), rel=1e-4)
@@ -169,34 +172,37 @@ def test_lpips_is_an_option_and_trains_nothing():
 
 def test_noise_on_latents_is_as_strong_as_asked_and_each_clip_s_own():
     z = torch.randn(6, 4, 16, 16) * torch.tensor([1.0, 1, 1, 5, 5, 5])[:, None, None, None]
-    draws = [Draws(0, 0, [3, 4]) for _ in range(2)]
-    added = (autoencoder.disturbed(z, 0.5, draws[0]) - z).unflatten(0, (2, 3)).std(dim=(1, 2, 3, 4))
+    draws = [SampleRNG(0, 0, [3, 4]) for _ in range(2)]
+    added = (
+        (autoencoder.with_noise(z, 0.5, draws[0]) - z).unflatten(0, (2, 3)).std(dim=(1, 2, 3, 4))
+    )
     expected = 0.5 * draws[1].uniform() * torch.tensor([1.0, 5.0])
     assert torch.allclose(added, expected, rtol=0.05)
-    assert autoencoder.disturbed(z, 0.0, draws[0]) is z
+    assert autoencoder.with_noise(z, 0.0, draws[0]) is z
 
 
-def test_halved_latents_are_held_to_halved_pictures():
+def test_halved_latents_are_held_to_halved_pictures(monkeypatch):
     """Loss of clips that are all halved, by hand; a share takes clips as its draws say."""
     torch.manual_seed(0)
     vae = Autoencoder(PLAIN.vae)
     batch = {"video": torch.rand(2, 3, 2, 32, 32) * 2 - 1}
-    given = {"data": "", "out": "", "kl": 0.0, "images": 1}
+    monkeypatch.setattr(autoencoder, "KL", 0.0)
+    given = {"data": "", "out": "", "images": 1}
 
     def loss(index, **options):
-        drawn = Draws(0, index, range(2))
+        drawn = SampleRNG(0, index, range(2))
         config = AutoencoderConfig(**given, **options)
-        return Reconstruction(vae, config, None)(batch, drawn)[0].item()
+        return AutoencoderObjective(vae, config, None)(batch, drawn)[0].item()
 
     found = loss(0, halved=1.0)
-    drawn = Draws(0, 0, range(2))
+    drawn = SampleRNG(0, 0, range(2))
     picked = drawn.order(2)[:, :1]
     images = torch.stack([c[:, o] for c, o in zip(batch["video"], picked, strict=True)])[:, :, 0]
     posterior = vae.encode(images)
     z = posterior.sample(autoencoder.noise_like(posterior.mean, drawn))
     small, truth = (torch.nn.functional.avg_pool2d(x, 2) for x in (z, images))
     out = vae.decode(small.unsqueeze(2)).squeeze(2)
-    assert found == pytest.approx(autoencoder.reconstruction(out, truth, 0.5).item(), rel=1e-5)
+    assert found == pytest.approx(autoencoder.reconstruction_loss(out, truth).item(), rel=1e-5)
     mixed = [loss(index, halved=0.5) for index in range(8)]
     ends = [{loss(index, halved=h) for h in (0.0, 1.0)} for index in range(8)]
     assert any(value not in end for value, end in zip(mixed, ends, strict=True))

@@ -13,13 +13,14 @@ from omegaconf import OmegaConf
 import toon_core
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
-from train import pretrain, scale
+from train import pretrain
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.prepare import prepare
 from train.engine.config import parse
-from train.prepare import prepare
-from train.pretrain import PretrainConfig
-from train.rectify import RectifyConfig
+from train.recipes.defaults import NANO, shape_of
+from train.recipes.pretrain import PretrainConfig
+from train.recipes.rectify import RectifyConfig
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {
@@ -28,7 +29,10 @@ RESULTS = {
     "decoder": ("model.safetensors", ToonModel),
     "sketch": ("sketch_encoder.safetensors", SketchEncoder),
 }
-QUICK = {"height": 64, "width": 64, "frames": 4, "batch": 1, "sheet_clips": 1, "workers": 0}
+QUICK = {"height": 64, "width": 64, "frames": 4, "batch": 1}
+QUICK |= {"run": {"sheet_clips": 1, "held_out": 1, "workers": 0}}
+WORDS = [*(f"{k}={v}" for k, v in QUICK.items() if k != "run"), "run.sheet_clips=1"]
+WORDS += ["run.held_out=1", "run.workers=0"]
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -53,8 +57,7 @@ def shards(clip_folders, tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["pretrain", "decoder", "sketch"])
 def test_a_recipe_takes_shards(name, shards, tmp_path):
-    words = [f"{k}={v}" for k, v in QUICK.items()]
-    import_module(f"train.{name}").main([*words, f"data={shards}", f"out={tmp_path}", "steps=1"])
+    import_module(f"train.{name}").main([*WORDS, f"data={shards}", f"out={tmp_path}", "steps=1"])
     check(name, tmp_path)
 
 
@@ -73,8 +76,7 @@ def check(name: str, out: Path) -> None:
 
 
 def test_pretraining_keeps_the_autoencoder_that_it_made(clip_folders, tmp_path):
-    words = [f"{k}={v}" for k, v in QUICK.items()]
-    words += [f"data={clip_folders}", f"out={tmp_path}", "steps=1"]
+    words = [*WORDS, f"data={clip_folders}", f"out={tmp_path}", "steps=1"]
     pretrain.main([*words, "--dry-run"])
     assert not list(tmp_path.iterdir())
     pretrain.main(words)
@@ -89,7 +91,7 @@ def test_pretraining_keeps_the_autoencoder_that_it_made(clip_folders, tmp_path):
 def test_size_and_batch_go_by_the_model():
     def resolved(schema, *words):
         found = parse(schema, ["data=d", "out=o", *words], "").resolved()
-        return found.height, found.width, found.batch, found.checkpointing
+        return found.height, found.width, found.batch, found.run.checkpointing
 
     assert resolved(RectifyConfig) == (128, 128, 4, False)
     assert resolved(RectifyConfig, "batch=2", "width=64") == (128, 64, 2, False)
@@ -105,7 +107,7 @@ def test_a_shape_has_our_fields_or_the_release_s_options(tmp_path):
 
     def shape():
         OmegaConf.save(parts, tmp_path / "shape.yaml")
-        return scale.shape(PretrainConfig(data="", out="", shape=str(tmp_path / "shape.yaml")))
+        return shape_of("nano", str(tmp_path / "shape.yaml"))
 
     found = shape()
     assert (found.unet.model_channels, found.unet.norm_groups) == (32, 8)
@@ -123,13 +125,13 @@ def test_a_shape_has_our_fields_or_the_release_s_options(tmp_path):
     ("name", "word", "said"),
     [
         ("rectify", "base=nowhere.ckpt", "nowhere.ckpt: no such file"),
-        ("rectify", "variant=VI", "variant=VI: expected one of I, II"),
+        ("rectify", "variant=VI", "variant=VI: expected I or II"),
         ("sketch", "data=nowhere", "data=nowhere: no such folder"),
         ("assemble", "base=nowhere.ckpt", "nowhere.ckpt: no such file"),
     ],
 )
 def test_an_error_of_the_user_s_is_one_line(name, word, said, clip_folders, tmp_path):
-    given = {"base": str(scale.NANO), "data": str(clip_folders), "out": f"{tmp_path}/x.safetensors"}
+    given = {"base": str(NANO), "data": str(clip_folders), "out": f"{tmp_path}/x.safetensors"}
     words = [f"{k}={v}" for k, v in given.items() if name != "assemble" or k != "data"]
     done = subprocess.run(
         [sys.executable, "-m", f"train.{name}", *words, word],

@@ -15,21 +15,26 @@ from torch import nn
 import toon_core
 from toon_core import presets
 from toon_core.model import ToonModel
-from train import cache, denoising, rectify
-from train.cache import CacheConfig, build
-from train.conditions import Tokens, clip_moments
 from train.data.cached import CachedWindows
 from train.data.cachefile import TEXT
 from train.data.source import open_windows
-from train.decoder import DecoderConfig, DecoderRecipe
 from train.engine.batches import collate
-from train.engine.draws import Draws
-from train.engine.result import save_part
-from train.pretrain import PretrainConfig, PretrainRecipe
-from train.rectify import RectifyConfig, RectifyRecipe
-from train.sketch import SketchRecipe, SketchTrainConfig
+from train.engine.config import RuntimeConfig
+from train.engine.export import save_part
+from train.engine.rng import SampleRNG
+from train.losses.perceptual import PerceptualConfig
+from train.recipes import cache, conditioning
+from train.recipes.cache import CacheConfig
+from train.recipes.cache import build_cache as build
+from train.recipes.conditioning import ContextEncoder, clip_moments
+from train.recipes.decoder import DecoderConfig, DecoderRecipe
+from train.recipes.pretrain import PretrainConfig, PretrainRecipe
+from train.recipes.rectify import RectifyConfig, RectifyRecipe
+from train.recipes.sketch import SketchRecipe, SketchTrainConfig
+from train.rectify import main as rectify
 
-RUN = {"steps": 2, "batch": 2, "seed": 3, "workers": 0, "sheet_clips": 1, "device": "cpu"}
+PROCESS = {"workers": 0, "sheet_clips": 1, "held_out": 1, "device": "cpu"}
+RUN = {"steps": 2, "batch": 2, "seed": 3, "run": RuntimeConfig(**PROCESS)}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +62,12 @@ def loss(recipe, first=0) -> float:
     (objective,) = recipe.objectives.values()
     batch = collate([recipe.dataset[i + first] for i in range(2)])
     torch.manual_seed(0)
-    return objective(batch, Draws(3, 0, range(2)))[0].item()
+    return objective(batch, SampleRNG(3, 0, range(2)))[0].item()
 
 
 def no_encoder(monkeypatch):
     """Nothing but the empty prompt and the grey image may be encoded."""
-    seen = Tokens._seen
+    seen = ContextEncoder._image_tower
 
     def grey_only(self, pictures):
         assert pictures.shape[-1] == 224 and not pictures.any()
@@ -71,8 +76,8 @@ def no_encoder(monkeypatch):
     def forbidden(*_):
         raise AssertionError("the autoencoder has run")
 
-    monkeypatch.setattr(Tokens, "_seen", grey_only)
-    monkeypatch.setattr(denoising, "clip_latents", forbidden)
+    monkeypatch.setattr(ContextEncoder, "_image_tower", grey_only)
+    monkeypatch.setattr(conditioning, "clip_moments", forbidden)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_pretraining_takes_a_cache_of_an_autoencoder_alone(
     recipe = made(tmp_path)
     assert set(recipe.dataset[0]) >= {"moments", "first"}
     assert not {"text", "image", "video"} & set(recipe.dataset[0]), "its towers train"
-    monkeypatch.setattr(denoising, "clip_latents", None)
+    monkeypatch.setattr(conditioning, "clip_moments", None)
     assert loss(recipe) == pytest.approx(expected, rel=2e-3), "stored in half precision"
     with pytest.raises(ValueError, match="without text: .*train.cache` with base=MODEL"):
         config = RectifyConfig(data=str(tmp_path), out="", base=str(base), **SHAPE, **RUN)
@@ -122,7 +127,7 @@ def test_pretraining_takes_a_cache_of_an_autoencoder_alone(
 
 
 def test_the_decoder_takes_pictures_and_posteriors(cached, base, clip_folders):
-    given = {"base": str(base), "perceptual": "none", "gan_weight": 0.0}
+    given = {"base": str(base), "perceptual": PerceptualConfig(), "gan_weight": 0.0}
     config = DecoderConfig(data=str(cached), out="", **given, **SHAPE, **RUN)
     recipe = DecoderRecipe(config, torch.device("cpu"))
     item, plain = recipe.dataset[1], open_windows(replace(config, data=str(clip_folders)))[1]
@@ -133,9 +138,11 @@ def test_the_decoder_takes_pictures_and_posteriors(cached, base, clip_folders):
 
 
 def test_a_run_by_its_command_needs_the_cache_alone(cached, base, tmp_path):
-    words = [f"{k}={v}" for k, v in (SHAPE | RUN | {"steps": 1, "batch": 1}).items()]
-    short = ["sheet_steps=1", "threads=1", "variant=V", "lr=1e-3", "warmup=0"]
-    rectify.main([f"base={base}", f"data={cached}", f"out={tmp_path}", *words, *short])
+    process = {f"run.{k}": v for k, v in PROCESS.items()}
+    words = [f"{k}={v}" for k, v in (SHAPE | process | {"steps": 1, "batch": 1}).items()]
+    words.append("seed=3")
+    short = ["sheet.steps=1", "run.threads=1", "variant=V", "lr=1e-3", "optim.warmup=0"]
+    rectify([f"base={base}", f"data={cached}", f"out={tmp_path}", *words, *short])
     result = load_file(tmp_path / "model.safetensors")
     name = "image_proj_model.proj_in.weight"
     assert not torch.equal(result[name], load_file(base)[name])
@@ -204,12 +211,12 @@ def test_another_model_is_refused_by_its_hash(cached, base, tmp_path):
 
 
 def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
-    config = SimpleNamespace(data=str(cached), frames=16, sketch="stored", buckets=False, **SHAPE)
+    config = SimpleNamespace(data=str(cached), frames=16, buckets=False, **SHAPE)
     wider = SimpleNamespace(**(vars(config) | {"width": 128}))
     with pytest.raises(ValueError, match="width=128, but .*width=64"):
         open_windows(wider)
     with pytest.raises(ValueError, match="sketch=hed, but .*sketch=stored"):
-        open_windows(SimpleNamespace(**(vars(config) | {"sketch": "hed"})), parts=("sketches",))
+        open_windows(config, parts=("sketches",), sketch="hed")
     with pytest.raises(ValueError, match="1 held-out windows, 2 are wanted"):
         open_windows(config, "test", 2)
     shard = cached / "train-000001.tar"

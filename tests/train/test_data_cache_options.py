@@ -9,7 +9,7 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import cache
-from train.cache import build
+from train.recipes.cache import build_cache as build
 
 
 def test_shards_of_clips_are_not_written_over(clip_folders, tmp_path):

@@ -7,8 +7,8 @@ from caches import SHAPE
 
 from train.data.cached import CachedWindows
 from train.data.cachefile import shard_name, spans, write_json, write_shard
-from train.engine.history import History
-from train.rectify import RectifyConfig
+from train.engine.checkpoint import RunHistory
+from train.recipes.rectify import RectifyConfig
 
 
 def test_a_lost_shard_of_many_windows_costs_no_run(tmp_path):
@@ -60,14 +60,10 @@ def test_the_stamp_holds_what_decides_the_items(tmp_path):
     assert len({plain, *of_parts}) == 4
 
 
-def test_a_run_is_not_gone_on_with_from_a_cache_that_has_grown(tmp_path, caplog):
+def test_a_run_is_not_gone_on_with_from_a_cache_that_has_grown(tmp_path):
     config = RectifyConfig(data=str(tmp_path), out="run", base="")
     before, grown = (stamps(tmp_path / f"{n}", count=n) for n in (5, 6))
-    state = History(config, before).state_dict() | {"step": 1}
-    History(config, before).go_on(state)
+    state = RunHistory(config, before).state_dict() | {"step": 1}
+    RunHistory(config, before).check_resume(state)
     with pytest.raises(ValueError, match="another cache.*made with its count of before"):
-        History(config, grown).go_on(state)
-    assert not caplog.records
-    History(config, grown).go_on(state | {"data_stamp": "c" * 16})
-    (told,) = [r.message for r in caplog.records]
-    assert "if data=" in told and "has grown" in told and "another out folder" in told
+        RunHistory(config, grown).check_resume(state)

@@ -15,8 +15,8 @@ from train.data import worker
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.data.pool import Lost
+from train.data.prepare import prepare
 from train.data.store import INDEX, Record, Store, from_line, read_index, to_line
-from train.prepare import prepare
 
 FILTERS = FilterConfig(sketch="xdog", text=0.0)
 ROOT = Path(__file__).resolve().parents[2]

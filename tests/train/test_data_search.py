@@ -9,10 +9,10 @@ from PIL import Image
 from train import prepare as module
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.prepare import prepare
 from train.data.search import clip_id, search
 from train.data.sequence import image_files
 from train.data.store import read_index
-from train.prepare import prepare
 
 
 def options(data: Path, out: Path) -> PrepareConfig:

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from train.data.folder import FolderStore, _held_out
-from train.data.source import held_out, open_windows
+from train.data.sketch import xdog
+from train.data.source import HeldOut, held_out, open_windows, windows_to_show
 from train.data.store import stable_hash
 from train.data.windows import WindowConfig
 
@@ -91,19 +92,30 @@ def test_where_the_held_out_clips_have_no_window_those_of_training_are_shown(tmp
     (held_out,) = _held_out(names)
     for name in names:
         write_clip(tmp_path / name, count=4 if name == held_out else 8)
-    windows = open_windows(options(tmp_path), "test", 2)
-    assert windows[0]["name"] != held_out
+    windows, stands_in = windows_to_show(options(tmp_path), 2)
+    assert stands_in and windows[0]["name"] != held_out
     (told,) = [r.message for r in caplog.records if "train split" in r.message]
     assert "in split 'test'" in told and "split.test_share" in told
     with pytest.raises(ValueError, match=rf"data={tmp_path}: no .* in split 'train'.* split\.seed"):
-        open_windows(options(tmp_path, frames=9), "test")
+        windows_to_show(options(tmp_path, frames=9), 2)
 
 
 def test_without_sheets_no_window_is_asked_for(tmp_path):
     write_clip(tmp_path / "one", count=4)
-    assert held_out(options(tmp_path, sheet_clips=0)) == []
+    assert held_out(options(tmp_path), 0, 0) == HeldOut([], [])
     write_clip(tmp_path / "two", count=8)
-    assert [item["name"] for item in held_out(options(tmp_path, sheet_clips=2))] == ["two"] * 2
+    found = held_out(options(tmp_path), 2, 4)
+    assert [item["name"] for item in found.shown] == ["two"] * 2
+    assert found.scored == [], "a clip of training says nothing of what is learned"
+
+
+def test_held_out_windows_have_the_sketches_that_are_asked_for(tmp_path):
+    """So that a sheet shows the kind of lines that is trained on."""
+    write_clip(tmp_path / "two", count=8)
+    (item,) = held_out(options(tmp_path), 1, 0, ("video", "sketches"), "xdog").shown
+    assert item["sketches"].shape == (1, 8, 48, 64)
+    drawn = xdog(item["video"].movedim(0, 1)).movedim(1, 0)
+    assert (item["sketches"] - drawn).abs().mean() < 0.02
 
 
 def test_clips_are_held_out_where_there_are_enough(tmp_path):

@@ -13,12 +13,12 @@ from train.data.compose import as_layer, inked, outlined, over, panned, placed
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.data.picking import PickConfig
+from train.data.prepare import prepare
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig
 from train.data.store import Store, stable_hash
 from train.data.windows import ClipWindows, WindowConfig
 from train.eval.heldout import HeldoutConfig, write_heldout
-from train.prepare import prepare
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from PIL import Image
 from torch import nn
 
 from toon_core.metrics.networks.lpips import LPIPS
-from train.engine.draws import Draws
+from train.engine.rng import SampleRNG
 from train.losses.perceptual import Perceptual
-from train.vae_start import VARIANTS, last_layer
+from train.recipes import decoder
+from train.recipes.decoder_init import VARIANTS, last_layer
 
 
 class Edges(nn.Module):
@@ -26,13 +27,14 @@ class Edges(nn.Module):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_loss_and_its_weight_by_hand(vae, batch, variant):
+def test_the_loss_and_its_weight_by_hand(vae, batch, variant, monkeypatch):
     """Equation 5 written out on one graph equals the objective, in value and in gradients."""
+    monkeypatch.setattr(decoder, "LPIPS_AT_ONCE", 3)
     torch.manual_seed(0)
     measure = Perceptual(LPIPS(Edges(), [torch.rand(8)]), "edges")
-    options = {"gan_start": 0, "gan_weight": 0.5, "lambda_p": 0.3, "perceptual_frames": 3}
+    options = {"gan_start": 0, "gan_weight": 0.5, "perceptual__weight": 0.3}
     objective, adversary, started = objectives(vae, variant, measure, **options)
-    found, values = objective(batch, Draws(0, 0, range(2)))
+    found, values = objective(batch, SampleRNG(0, 0, range(2)))
     found.backward()
     gradients = {k: p.grad.clone() for k, p in started.decoder.named_parameters()}
     started.decoder.zero_grad()
@@ -40,7 +42,7 @@ def test_the_loss_and_its_weight_by_hand(vae, batch, variant):
     out, video = decoded(started, batch["video"]), batch["video"]
     frames, truth = (rearrange(x, "b c f h w -> (b f) c h w") for x in (out, video))
     rec = (out - video).abs().mean() + 0.3 * measure(frames, truth)
-    gan = -adversary(out).mean()
+    gan = adversary.generator_loss(out)
     norms = [torch.autograd.grad(x, last_layer(started), retain_graph=True)[0] for x in (rec, gan)]
     weight = 0.5 * norms[0].norm() / (norms[1].norm() + 1e-6)
     loss = rec + weight * gan
@@ -54,7 +56,7 @@ def test_the_loss_and_its_weight_by_hand(vae, batch, variant):
 
 def test_decoder_and_discriminator_leave_each_other_alone(vae, batch):
     objective, adversary, _ = objectives(vae, gan_start=0)
-    draws = Draws(0, 0, range(2))
+    draws = SampleRNG(0, 0, range(2))
     objective(batch, draws)[0].backward()
     assert all(p.grad is None for p in adversary.parameters())
     before = {k: p.grad.clone() for k, p in objective.named_parameters()}
@@ -63,30 +65,30 @@ def test_decoder_and_discriminator_leave_each_other_alone(vae, batch):
     assert all(p.grad.abs().max() > 0 for n, p in adversary.named_parameters() if "weight" in n)
     assert all(torch.equal(before[k], p.grad) for k, p in objective.named_parameters())
     assert values.keys() == {"real", "fake"}
-    assert not adversary.pairs
+    assert not adversary._pairs
 
 
-def test_every_piece_of_a_batch_is_judged_once(vae, batch):
+def test_every_part_of_a_batch_is_judged_once(vae, batch):
     objective, adversary, started = objectives(vae, gan_start=0)
     for i in range(2):
-        objective({"video": batch["video"][i : i + 1]}, Draws(0, 0, [i]))
-    video, out = adversary.pairs[1]
+        objective({"video": batch["video"][i : i + 1]}, SampleRNG(0, 0, [i]))
+    video, out = adversary._pairs[1]
     assert torch.equal(video, batch["video"][1:])
     assert not out.requires_grad
     for i in range(2):
-        adversary({"video": batch["video"][i : i + 1]}, Draws(0, 0, [i]))
-    assert not adversary.pairs
+        adversary({"video": batch["video"][i : i + 1]}, SampleRNG(0, 0, [i]))
+    assert not adversary._pairs
 
 
 def test_no_discriminator_before_its_start(vae, batch):
     objective, adversary, _ = objectives(vae, gan_start=2)
     early, late = ({"l1"}, {"l1", "gan", "lambda_d"})
-    assert objective(batch, Draws(0, 1, range(2)))[1].keys() == early
-    loss, _ = adversary(batch, Draws(0, 1, range(2)))
+    assert objective(batch, SampleRNG(0, 1, range(2)))[1].keys() == early
+    loss, _ = adversary(batch, SampleRNG(0, 1, range(2)))
     loss.backward()
     assert loss.item() == 0
     assert all(p.grad.abs().max() == 0 for p in adversary.parameters())
-    assert objective(batch, Draws(0, 2, range(2)))[1].keys() == late
+    assert objective(batch, SampleRNG(0, 2, range(2)))[1].keys() == late
 
 
 @pytest.mark.parametrize("variant", ["full", "no_pseudo3d"])
@@ -96,7 +98,7 @@ def test_checkpointing_changes_no_gradient(vae, batch, variant):
     for on in (False, True):
         started.decoder.checkpointing = on
         started.zero_grad()
-        objective(batch, Draws(0, 0, range(2)))[0].backward()
+        objective(batch, SampleRNG(0, 0, range(2)))[0].backward()
         found.append([p.grad.clone() for p in started.decoder.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
@@ -105,10 +107,10 @@ def test_lpips_of_drawn_frames_reaches_these_alone(vae, batch):
     torch.manual_seed(0)
     measure = Perceptual(LPIPS(Edges(), [torch.rand(8)]), "edges")
 
-    def gradient(lambda_p):
-        options = {"gan_weight": 0.0, "lambda_p": lambda_p, "perceptual_drawn": 1}
+    def gradient(weight):
+        options = {"gan_weight": 0.0, "perceptual__weight": weight, "perceptual__frames": 1}
         objective, _, started = objectives(vae, "full", measure, **options)
-        out, draws = decoded(started, batch["video"]).detach(), Draws(0, 0, range(2))
+        out, draws = decoded(started, batch["video"]).detach(), SampleRNG(0, 0, range(2))
         return objective._reconstruction(out, batch["video"], draws)[1]
 
     changed = (gradient(1.0) - gradient(0.0)).abs().amax(dim=(1, 3, 4)) > 0
@@ -124,7 +126,7 @@ def test_a_few_steps_lower_the_loss(vae, clip_folders):
     losses = []
     for _ in range(12):
         optimizer.zero_grad()
-        loss, _ = objective({"video": video}, Draws(0, 0, [0]))
+        loss, _ = objective({"video": video}, SampleRNG(0, 0, [0]))
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -132,10 +134,12 @@ def test_a_few_steps_lower_the_loss(vae, clip_folders):
 
 
 def test_matching_adds_its_share_and_pulls_at_the_attention_alone_where_it_is_unused(vae, batch):
-    draws = Draws(0, 0, [0, 1])
+    draws = SampleRNG(0, 0, [0, 1])
     shares = []
     for weight in (0.0, 0.5):
-        objective, _, started = objectives(vae, lambda_p=0.0, gan_weight=0.0, matching=weight)
+        objective, _, started = objectives(
+            vae, perceptual__weight=0.0, gan_weight=0.0, matching=weight
+        )
         loss, values = objective(batch, draws)
         loss.backward()
         shares.append(float(loss.detach()) - float(values["l1"]))

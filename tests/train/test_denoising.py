@@ -12,17 +12,13 @@ from torch import Tensor, nn
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
 from toon_core.presets import nano, sketch_for
-from toon_core.samplers.ddim import ddim
 from toon_core.sketch.encoder import SketchEncoder
-from train import sketch
-from train.conditions import Tokens, dropped
-from train.denoising import DenoiserObjective, batch_latents
-from train.engine.draws import Draws
-from train.losses.diffusion import ends_only
-from train.pretrain import PretrainConfig
-from train.rectify import RectifyConfig
-from train.sketch import SketchObjective, SketchTrainConfig
-from train.unrolled import UnrolledObjective
+from train.engine.rng import SampleRNG
+from train.recipes import sketch
+from train.recipes.conditioning import ContextEncoder, dropped
+from train.recipes.denoiser import TIMES, DenoiserObjective, held_out_errors, set_dropout
+from train.recipes.rectify import RectifyConfig
+from train.recipes.sketch import SketchObjective, SketchTrainConfig
 
 NANO = nano()
 TINY = replace(
@@ -31,7 +27,6 @@ TINY = replace(
     clip=replace(NANO.clip, text_layers=2, vision_layers=2),
 )
 CLIPS, FRAMES = 3, 4
-UNROLLED = 4  # steps of a sampling that is trained on
 FILES = {"data": "", "out": "", "base": ""}
 
 
@@ -80,10 +75,10 @@ def test_the_denoiser_s_loss_is_equation_2(model: ToonModel, batch: dict) -> Non
     objective = DenoiserObjective(model, RectifyConfig(drop=1 / 3, **FILES), train_towers=False)
     given, named = seen(model.unet)
     step = next(s for s in range(99) if _all_kinds(s))
-    loss, _ = objective(batch, Draws(5, step, range(CLIPS)))
+    loss, _ = objective(batch, SampleRNG(5, step, range(CLIPS)))
     x_in, t_in, context_in, fs_in = given
 
-    draws, video = Draws(5, step, range(CLIPS)), batch["video"]
+    draws, video = SampleRNG(5, step, range(CLIPS)), batch["video"]
     noise = draws.normal(FRAMES, 4, 8, 8)
     frames = []
     for clip, clip_noise in zip(video, noise, strict=True):
@@ -116,7 +111,7 @@ def test_the_denoiser_s_loss_is_equation_2(model: ToonModel, batch: dict) -> Non
 def _all_kinds(step: int) -> bool:
     """Whether of the three clips one loses its prompt, one its image and one both at this step,
     and one has a timestep where the rescale is between its ends."""
-    draws = Draws(5, step, range(CLIPS))
+    draws = SampleRNG(5, step, range(CLIPS))
     draws.normal(FRAMES, 4, 8, 8)
     t = draws.integers(1000)
     draws.normal(4, FRAMES, 8, 8)
@@ -124,53 +119,25 @@ def _all_kinds(step: int) -> bool:
     return kinds == {0, 1, 2} and bool(((t > 50) & (t < 350)).any())
 
 
-def test_each_clip_is_judged_where_a_sampling_without_it_would_stand(
-    model: ToonModel, batch: dict
-) -> None:
-    """Without noise, a run of the sampler alone passes the same states."""
-    config = PretrainConfig(drop=0.0, data="", out="")
-    objective = UnrolledObjective(model, config, True, None, UNROLLED, temperature=0.0)
-    given, _ = seen(model.unet)
-    loss, values = objective(batch, Draws(3, 0, range(3)))
-    x_t, t = given[0][:, :4].clone(), given[1].clone()
-
-    draws = Draws(3, 0, range(3))
-    latents = batch_latents(model, batch, draws)
-    predict = objective.predictor(batch, ends_only(latents), draws)
-    states = {}
-
-    def denoise(x, timestep):
-        states[timestep] = x
-        return predict(x, torch.full((3,), timestep))
-
-    with torch.no_grad():
-        ddim(denoise, 0 * latents, objective.table, lambda: 0 * latents)
-    assert len(set(t.tolist())) > 1
-    wanted = torch.stack([states[int(step)][i] for i, step in enumerate(t)])
-    torch.testing.assert_close(x_t, wanted, rtol=1e-4, atol=1e-5)
-    x0 = model.schedule.x0(x_t, predict(x_t, t), t)
-    assert loss.item() == pytest.approx((x0 - latents).square().mean().item(), rel=1e-4)
-    assert values.keys() <= {"noisy", "clean"}
-
-
-def test_the_steps_before_give_no_gradients_and_the_judged_one_does(
-    model: ToonModel, batch: dict
-) -> None:
-    config = PretrainConfig(drop=0.0, data="", out="")
-    objective = UnrolledObjective(model, config, True, None, UNROLLED, temperature=0.3)
-    graded = []
-    hook = model.unet.register_forward_pre_hook(lambda *_: graded.append(torch.is_grad_enabled()))
-    with torch.enable_grad():
-        objective(batch, Draws(3, 0, range(3)))
-    hook.remove()
-    assert graded[-1] and not any(graded[:-1]) and len(graded) > 1
-
-
 def test_conditions_are_dropped_in_the_base_s_shares() -> None:
     """5 % without prompt, 5 % without image, 5 % without either."""
-    no_prompt, grey = dropped(Draws(0, 0, range(20_000)), 0.05)
-    for which in (no_prompt & ~grey, grey & ~no_prompt, no_prompt & grey):
-        assert which.float().mean().item() == pytest.approx(0.05, abs=0.006)
+    no_prompt, grey = dropped(SampleRNG(0, 0, range(20_000)), 0.05)
+    pairs = list(zip(no_prompt, grey, strict=True))
+    for which in ((True, False), (False, True), (True, True)):
+        assert pairs.count(which) / len(pairs) == pytest.approx(0.05, abs=0.006)
+
+
+def test_the_held_out_loss_is_the_same_each_time(model: ToonModel, batch: dict) -> None:
+    """Without dropout of weights or conditions; training goes on as before."""
+    config = RectifyConfig(drop=0.3, dropout=0.5, **FILES)
+    objective = DenoiserObjective(model, config, train_towers=False).train()
+    items = [{key: values[i] for key, values in batch.items()} for i in range(2)]
+    first, second = (held_out_errors(objective, items) for _ in range(2))
+    set_dropout(model.unet, 0.0)
+    assert first == second and objective.training and objective.tokens.drop == 0.3
+    by_time = [first[f"t{time}"] for time in TIMES]
+    assert first["loss"] == pytest.approx(sum(by_time) / len(TIMES)) and "t999" in first
+    assert held_out_errors(objective, []) == {}
 
 
 class Tower(nn.Module):
@@ -191,17 +158,17 @@ class Tower(nn.Module):
 def test_dropped_means_the_empty_prompt_and_a_grey_image() -> None:
     """Of pictures and words, and of what a cache holds of them."""
     parts = SimpleNamespace(text=Tower(), image=Tower(), resampler=nn.Identity())
-    tokens, n = Tokens(parts, drop=0.25, train_towers=False), 40
+    tokens, n = ContextEncoder(parts, drop=0.25, train_towers=False), 40
     batch = {"prompt": ["words"] * n, "first": torch.ones(n, 3, 16, 16)}
-    found = tokens(batch, Draws(0, 0, range(n)))
-    no_prompt, grey = dropped(Draws(0, 0, range(n)), 0.25)
+    found = tokens(batch, SampleRNG(0, 0, range(n)))
+    no_prompt, grey = dropped(SampleRNG(0, 0, range(n)), 0.25)
     white, mid = (parts.image(clip_pixels(x * torch.ones(1, 3, 16, 16), 8)).item() for x in (1, 0))
     assert found[:, 0, 0].tolist() == [0.0 if gone else 5.0 for gone in no_prompt]
     expected = torch.tensor([mid if gone else white for gone in grey])
     torch.testing.assert_close(found[:, 1, 0], expected)
-    assert len(set(zip(no_prompt.tolist(), grey.tolist(), strict=True))) == 4 and mid != white
+    assert len(set(zip(no_prompt, grey, strict=True))) == 4 and mid != white
     cached = {"text": torch.full((n, 1, 1), 5.0), "image": torch.full((n, 1, 1), white)}
-    torch.testing.assert_close(tokens(cached, Draws(0, 0, range(n))), found)
+    torch.testing.assert_close(tokens(cached, SampleRNG(0, 0, range(n))), found)
 
 
 @pytest.mark.parametrize("gate", [False, True])
@@ -209,14 +176,14 @@ def test_the_sketch_encoder_sees_chosen_frames_and_a_gate_closes_the_others(
     model: ToonModel, batch: dict, monkeypatch: pytest.MonkeyPatch, gate: bool
 ) -> None:
     keep = torch.tensor([[0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
-    monkeypatch.setattr(sketch, "chosen", lambda *_: keep)
+    monkeypatch.setattr(sketch, "sketched_frames", lambda *_: keep)
     torch.manual_seed(2)
     encoder = filled(SketchEncoder(sketch_for(TINY.unet)))
     objective = SketchObjective(model, encoder, SketchTrainConfig(gate=gate, scale=0.5, **FILES))
     shown, hint = [], encoder.hint
     monkeypatch.setattr(encoder, "hint", lambda x: shown.append(x) or hint(x))
     _, named = seen(model.unet)
-    loss, values = objective.eval()(batch, Draws(5, 0, range(CLIPS)))
+    loss, values = objective.eval()(batch, SampleRNG(5, 0, range(CLIPS)))
     assert torch.equal(shown[0], batch["sketches"] * keep.view(CLIPS, 1, FRAMES, 1, 1))
     assert values["sketched"] == keep.float().mean()
     for found in named["control"]:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from train.engine import claim
-from train.engine.claim import check_out, claimed
-from train.engine.command import errors_told
+from train.engine import files as claim
+from train.engine.command import GO_ON, exit_on_user_error
+from train.engine.files import check_out, locked_folder
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from train.engine.claim import claimed
-with claimed(Path(sys.argv[1])):
+from train.engine.files import locked_folder
+with locked_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -29,15 +29,15 @@ def test_a_second_command_is_refused_until_the_first_ends_or_is_killed(tmp_path,
         monkeypatch.setattr(claim, "PATIENCE", 0)
         with (
             pytest.raises(ValueError, match=r"run: another command writes there now"),
-            claimed(out),
+            locked_folder(out),
         ):
             pass
         holder.kill()
         holder.wait()
         monkeypatch.setattr(claim, "PATIENCE", 5)
-        with claimed(out):
+        with locked_folder(out):
             pass
-    with claimed(out), claimed(tmp_path / "other"):
+    with locked_folder(out), locked_folder(tmp_path / "other"):
         pass
 
 
@@ -47,7 +47,7 @@ def test_folders_that_cannot_be_written_into_are_refused_at_once(tmp_path):
         check_out(tmp_path / "file")
     with (
         pytest.raises(OSError, match="out=.* cannot be made or written"),
-        claimed(tmp_path / "file" / "below"),
+        locked_folder(tmp_path / "file" / "below"),
     ):
         pass
     for inside in (tmp_path, tmp_path / "a" / "b", tmp_path / "a" / ".."):
@@ -58,19 +58,22 @@ def test_folders_that_cannot_be_written_into_are_refused_at_once(tmp_path):
 
 
 def test_ctrl_c_is_one_line_and_code_130(capsys):
-    with pytest.raises(SystemExit) as ended, errors_told("stopped; the same command goes on"):
+    with (
+        pytest.raises(SystemExit) as ended,
+        exit_on_user_error(GO_ON),
+    ):
         raise KeyboardInterrupt
     assert ended.value.code == 130
-    assert capsys.readouterr().err.strip() == "stopped; the same command goes on"
+    assert capsys.readouterr().err.strip() == GO_ON
 
 
 def test_messages_are_short_and_leave_the_terminal_alone():
-    with pytest.raises(SystemExit) as ended, errors_told():
+    with pytest.raises(SystemExit) as ended, exit_on_user_error():
         raise ValueError("\x1b[31m" + "x" * 5000)
     assert ended.value.code.startswith(r"error: \x1b[31mx") and len(ended.value.code) < 1100
-    with pytest.raises(SystemExit, match="error: out of memory"), errors_told():
+    with pytest.raises(SystemExit, match="error: out of memory"), exit_on_user_error():
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
-    with pytest.raises(SystemExit, match="^error: clip: cut$"), errors_told():
+    with pytest.raises(SystemExit, match="^error: clip: cut$"), exit_on_user_error():
         raise ValueError("Caught\nTraceback (most recent call last):\n x\nValueError: clip: cut\n")
-    with pytest.raises(RuntimeError, match="a bug"), errors_told():
+    with pytest.raises(RuntimeError, match="a bug"), exit_on_user_error():
         raise RuntimeError("a bug")

@@ -27,8 +27,14 @@ def one_thread():
 
 
 def child(out: Path) -> subprocess.Popen:
-    options = [f"out={out}", f"save_every={EVERY}", "slow_save=0.5", "pause=0.05", "dropout=0.3"]
-    words = ["data=none", "steps=100000", "device=cpu", "threads=1", "keep=3", *options]
+    options = [
+        f"out={out}",
+        f"run.save_every={EVERY}",
+        "slow_save=0.5",
+        "pause=0.05",
+        "dropout=0.3",
+    ]
+    words = ["data=none", "steps=100000", "run.device=cpu", "run.threads=1", "run.keep=3", *options]
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tests/train/toy_recipe.py"), *words],
         cwd=ROOT,
@@ -53,17 +59,24 @@ def begun(out: Path) -> int:
     return int((out / "begun").read_text() or -1)
 
 
+def unfinished(folder: Path) -> list[Path]:
+    """Checkpoints that have no name yet."""
+    return list(folder.glob("*.part"))
+
+
 def last_step(out: Path) -> int:
     return checkpoint.load_latest(out / "checkpoints")["step"]
 
 
 def test_a_killed_run_loses_an_interval_at_most_and_goes_on_exactly(tmp_path, one_thread):
-    kept, unfinished = tmp_path / "checkpoints", tmp_path / "checkpoints" / checkpoint.UNFINISHED
+    kept = tmp_path / "checkpoints"
     process = child(tmp_path)
-    wait_until(lambda: len(checkpoint.found(kept)) >= 2 and unfinished.is_file(), process)
+    wait_until(
+        lambda: len(checkpoint.checkpoints_in(kept)) >= 2 and list(kept.glob("*.part")), process
+    )
     process.kill()
     process.wait()
-    assert unfinished.is_file(), "killed while it saved"
+    assert unfinished(kept), "killed while it saved"
     killed = last_step(tmp_path)
     assert killed == 2 * EVERY and 0 <= begun(tmp_path) - killed <= EVERY
 
@@ -79,3 +92,4 @@ def test_a_killed_run_loses_an_interval_at_most_and_goes_on_exactly(tmp_path, on
     rest = {"steps": max(STEPS, ended), "dropout": 0.3, "device": "cpu"}
     whole = train(out=str(tmp_path / "whole"), **rest)
     assert same(states(whole), states(train(out=str(tmp_path), **rest)))
+    assert not unfinished(kept)

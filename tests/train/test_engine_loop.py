@@ -7,11 +7,11 @@ from itertools import islice
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from toy_recipe import Items, ToyConfig, ToyRecipe, curve, same, states, tensors, train
+from toy_recipe import Items, ToyRecipe, curve, same, states, tensors, toy_config, train
 
 from train.data.windows import WindowConfig
 from train.engine import checkpoint
-from train.engine.batches import Share, batches
+from train.engine.batches import RankShard, batches
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_every_part_of_the_state_has_moved(whole):
 def test_accumulated_pieces_equal_one_batch(tmp_path):
     one = train(out=str(tmp_path / "one"), steps=2, batch=4)
     four = train(out=str(tmp_path / "four"), steps=2, batch=4, accumulate=4)
-    a, b = (j.trained["denoise"].state_dict()["weights"] for j in (one, four))
+    a, b = (j.states["denoise"].state_dict()["weights"] for j in (one, four))
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="multiple of 3"):
@@ -57,7 +57,9 @@ def test_only_the_newest_checkpoints_are_kept_and_none_is_half_written(whole):
 
 
 def test_a_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
-    with pytest.raises(ValueError, match=r"denoise, step 3: .*step_00000002.* lower lr or clip_n"):
+    with pytest.raises(
+        ValueError, match=r"denoise, step 3: .*step_00000002.* lower lr or optim.clip_n"
+    ):
         train(out=str(tmp_path), steps=6, bad_step=3, save_every=2)
     assert not (tmp_path / "result.json").exists()
 
@@ -68,9 +70,9 @@ def test_a_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
         ({"batch": 8}, "batch=4"),
         ({"seed": 1}, "seed=0"),
         ({"dropout": 0.1}, "dropout=0.3"),
-        ({"betas": (0.5, 0.9)}, r"betas=\[0.9, 0.99\]"),
+        ({"betas": (0.5, 0.9)}, r"optim.betas=\[0.9, 0.99\]"),
         ({"windows": WindowConfig(flip=0.25)}, "windows.flip=0.5"),
-        ({"optimizer": "muon"}, "optimizer=adamw,"),
+        ({"optimizer": "muon"}, "optim.name=adamw,"),
     ],
 )
 def test_options_that_decide_what_is_learned_are_refused_on_resuming(whole, option, begun):
@@ -99,7 +101,7 @@ def test_another_file_under_the_same_name_is_refused_on_resuming(tmp_path):
 def test_only_the_process_that_saves_holds_a_copy(whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(type(whole.accelerator), "is_main_process", False)
-        others = [*states(whole).values(), whole.trained["denoise"].averaged_state()]
+        others = [*states(whole).values(), whole.states["denoise"].averaged_state()]
     assert not any(tensors(state) for state in others)
     assert tensors(states(whole)["denoise"])
 
@@ -113,8 +115,8 @@ class Broken(Items):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_bad_data_are_one_line(workers):
-    config, share = ToyConfig(data="", out="", steps=9, workers=workers), Share(batch=4)
-    found = batches(Broken(), config, share, step=1)
+    config, part = toy_config(steps=9, workers=workers), RankShard(batch=4)
+    found = batches(Broken(), config, part, step=1)
     assert [pieces[0].batch["name"][0] for pieces in islice(found, 2)] == ["4", "8"]
     with pytest.raises(ValueError, match=r"^item 12: cannot be read; see the log$"):
         next(found)
@@ -135,14 +137,18 @@ def test_what_has_changed_on_the_way_is_told_with_the_result(tmp_path):
     assert told[0]["changed"] == {"steps": [2, 3], "lr": [1e-2, 1e-3]}
 
 
-def test_a_checkpoint_from_before_options_were_kept_goes_on(tmp_path):
-    path = checkpoint.found(train(out=str(tmp_path), steps=2).checkpoints)[-1]
+def test_a_checkpoint_with_names_of_before_goes_on(tmp_path):
+    """As runs of before wrote them: flat, and with options that are gone."""
+    job = train(out=str(tmp_path), steps=2)
+    path = checkpoint.checkpoints_in(job.checkpoints)[-1]
     state = torch.load(path)
-    for name in ("options", "sources", "data_stamp", "history"):
-        del state[name]
-    torch.save({**state, "seed": 0, "batch": 4}, path)
-    with pytest.raises(ValueError, match="batch=4"):
-        train(out=str(tmp_path), steps=3, batch=8)
+    before = {name.rpartition(".")[2]: v for name, v in state["options"].items()}
+    before |= {"optimizer": before.pop("name"), "attention": "products", "weighting": "plain"}
+    windows = {k: v for k, v in state["options"].items() if k.startswith("windows.")}
+    before = {k: v for k, v in before.items() if f"windows.{k}" not in windows} | windows
+    torch.save({**state, "options": before}, path)
+    with pytest.raises(ValueError, match="begun with optim.name=adamw"):
+        train(out=str(tmp_path), steps=3, optimizer="muon")
     assert train(out=str(tmp_path), steps=3).step == 3
 
 
@@ -184,4 +190,46 @@ def test_curves_and_sheets_go_to_tensorboard(whole):
 def test_sheets_can_be_switched_off(tmp_path, monkeypatch):
     monkeypatch.delattr(ToyRecipe, "sheet")
     job = train(out=str(tmp_path), steps=2, sample_every=1, sheet_clips=0)
-    assert job.step == 2 and job.expected.sheet >= 0 and not (tmp_path / "sheets").exists()
+    assert job.step == 2 and not (tmp_path / "sheets").exists()
+
+
+class Watched(ToyRecipe):
+    """A held-out loss that falls until the fourth step."""
+
+    def held_out_loss(self) -> dict[str, float]:
+        step = max(self.objectives["denoise"].seen, default=-1) + 1
+        return {"loss": float(abs(4 - step)), "t999": float(step)}
+
+
+def test_the_held_out_loss_and_the_pace_are_curves(tmp_path):
+    train(Watched, out=str(tmp_path), steps=3, sample_every=1)
+    assert curve(tmp_path, "held_out/loss") == [4, 3, 2, 1]
+    assert curve(tmp_path, "held_out/t999") == [0, 1, 2, 3]
+    assert curve(tmp_path, "run/lr") == [pytest.approx(1e-2)] * 3
+    for name in ("step_seconds", "clips_per_second", "memory_gib"):
+        assert all(value > 0 for value in curve(tmp_path, f"run/{name}"))
+
+
+def test_a_run_ends_where_the_held_out_loss_falls_no_more(tmp_path):
+    """Its result is the best state's, and the same command does nothing more."""
+    options = {"steps": 20, "sample_every": 1, "patience": 2, "ema": 0.0}
+    train(Watched, out=str(tmp_path / "early"), **options)
+    train(out=str(tmp_path / "four"), steps=4, ema=0.0)
+    early, four = (torch.load(tmp_path / name / "result.pt") for name in ("early", "four"))
+    assert same(dict(early), dict(four))
+    assert json.loads((tmp_path / "early" / "result.json").read_text())["step"] == 4
+    assert checkpoint.load_latest(tmp_path / "early" / "checkpoints")["step"] == 6
+    again = train(Watched, out=str(tmp_path / "early"), **options)
+    assert again.done and not again.recipe.objectives["denoise"].seen
+
+
+def test_early_stopping_resumes_exactly(tmp_path):
+    options = {"sample_every": 1, "patience": 3, "save_every": 1}
+    train(Watched, out=str(tmp_path / "parts"), steps=5, **options)
+    train(Watched, out=str(tmp_path / "parts"), steps=20, **options)
+    train(Watched, out=str(tmp_path / "whole"), steps=20, **options)
+    parts, whole = (
+        checkpoint.load_latest(tmp_path / name / "checkpoints") for name in ("parts", "whole")
+    )
+    assert parts["early_stopping"] == whole["early_stopping"]
+    assert parts["step"] == whole["step"] == 7 and same(parts["objectives"], whole["objectives"])

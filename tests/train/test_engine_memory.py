@@ -1,4 +1,4 @@
-"""What a run says it will need before it starts, and blocks that are computed again."""
+"""What a dry run says that a run will need, and blocks that are computed again."""
 
 import subprocess
 import sys
@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe
+from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe, train
 
-from train.engine import estimate, loop, watch
+from toon_core.layers.transformers import TemporalTransformer
+from train.engine import estimate
 from train.engine.batches import collate
-from train.engine.blocks import recompute
-from train.engine.command import errors_told
-from train.engine.draws import Draws
-from train.engine.live import LiveMemory
+from train.engine.command import exit_on_user_error
+from train.engine.recompute import set_checkpointing
+from train.engine.rng import SampleRNG
+from train.recipes.memory import LiveMemory
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def loss_and_gradients(objective):
     objective.zero_grad()
     torch.manual_seed(1)
     with LiveMemory() as live:
-        loss, _ = objective.train()(batch, Draws(0, 0, range(4)))
+        loss, _ = objective.train()(batch, SampleRNG(0, 0, range(4)))
         held = live.live
     loss.backward()
     return loss.detach(), [p.grad.clone() for p in objective.parameters()], held
@@ -53,24 +54,32 @@ def test_recomputed_blocks_give_the_same_gradients_with_less_memory():
     objective = Denoise(ToyConfig(data="", out="", dropout=0.3))
     nn.init.normal_(objective.unet.out[2].weight)
     loss, gradients, held = loss_and_gradients(objective)
-    recompute(objective)
+    set_checkpointing([objective], True)
     again, same, less = loss_and_gradients(objective)
     assert torch.equal(loss, again)
     assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
     assert less < 0.6 * held
 
 
-def test_networks_held_beside_an_objective_are_recomputed_too():
-    class Holder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self._frozen = (Denoise(ToyConfig(data="", out="")), "no network")
+def test_every_transformer_of_the_denoiser_is_computed_again():
+    """`init_attn` among them: it stands beside the blocks."""
+    unet = Denoise(ToyConfig(data="", out="")).unet
+    set_checkpointing([unet], True)
+    calls = {name: 0 for name, m in unet.named_modules() if isinstance(m, TemporalTransformer)}
 
-    holder = Holder()
-    assert not list(holder.parameters())
-    recompute(holder)
-    blocks = holder._frozen[0].unet.output_blocks
-    assert all("forward" in vars(block) for block in blocks)
+    def count(name):
+        def hook(*_):
+            calls[name] += 1
+
+        return hook
+
+    for name in calls:
+        unet.get_submodule(name).register_forward_pre_hook(count(name))
+    unet(torch.rand(1, *SHAPE), torch.tensor([5]), torch.ones(1, 78, 4)).sum().backward()
+    assert "init_attn.0" in calls and set(calls.values()) == {2}
+    set_checkpointing([unet], False)
+    unet(torch.rand(1, *SHAPE), torch.tensor([5]), torch.ones(1, 78, 4)).sum().backward()
+    assert set(calls.values()) == {3}
 
 
 class Counting(nn.Module):
@@ -79,9 +88,9 @@ class Counting(nn.Module):
         self.net = nn.Linear(64, 10)
         self.register_buffer("calls", torch.zeros(()))
 
-    def forward(self, batch, draws):
+    def forward(self, batch, rng):
         self.calls += 1
-        self.steps = draws.step
+        self.steps = rng.step
         return self.net(batch["x"].flatten(1)).square().mean(), {}
 
 
@@ -92,8 +101,7 @@ class CountingRecipe(ToyRecipe):
 
 
 def dry(tmp_path, **options):
-    config = ToyConfig(data="", out=str(tmp_path), dry_run=True, device="cpu", **options)
-    return loop.run(CountingRecipe, config)
+    return train(CountingRecipe, out=str(tmp_path), dry_run=True, device="cpu", **options)
 
 
 def test_an_estimate_leaves_everything_as_it_was(tmp_path):
@@ -102,14 +110,14 @@ def test_an_estimate_leaves_everything_as_it_was(tmp_path):
     net = job.recipe.objectives["counting"]
     assert net.steps == 6, "the last step is tried"
     assert net.calls == 0 and all(p.grad is None for p in net.parameters())
-    assert not job.trained["counting"].optimizer.state_dict()["state"]
+    assert not job.states["counting"].optimizer.state_dict()["state"]
     assert job.expected.seconds > 0
 
 
 def test_an_estimate_adds_up(tmp_path, monkeypatch):
     seen = []
 
-    def tried(parts, config, items):
+    def tried(states, config, items):
         seen.append(len(items))
         return 10_000_000 + 10 * len(items), 0.5 * len(items)
 
@@ -136,8 +144,7 @@ def test_a_sheet_that_takes_more_than_a_step_is_what_is_needed(tmp_path, monkeyp
         return np.ones((4, 4, 3), np.uint8)
 
     monkeypatch.setattr(CountingRecipe, "sheet", sheet)
-    for module in (estimate, watch):
-        monkeypatch.setattr(module, "present", lambda device: sum(held))
+    monkeypatch.setattr(estimate, "present", lambda device: sum(held))
     found = dry(tmp_path).expected
     assert (found.sheet, found.step) == (64 * 2**20, 0)
     assert found.total == 2**30 + found.optimizer + found.sheet
@@ -148,15 +155,15 @@ def test_no_room_for_one_sample_tells_what_is_known(tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     monkeypatch.setattr(estimate, "_tried", full)
-    known = "weights of what trains .*optimizer .*average .*checkpointing=true"
+    known = "weights of what trains .*optimizer .*average .*run.checkpointing=true"
     with pytest.raises(ValueError, match=known) as told:
         dry(tmp_path)
     assert "\n" not in str(told.value)
 
 
 def test_no_memory_later_is_one_line_too():
-    told = r"^error: out of memory \(CUDA.*\): more accumulate"
-    with pytest.raises(SystemExit, match=told), errors_told():
+    told = r"^error: out of memory \(CUDA.*\): more run.accumulate"
+    with pytest.raises(SystemExit, match=told), exit_on_user_error():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nA list")
 
 
@@ -171,7 +178,7 @@ def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):
 def test_the_estimate_is_near_the_peak_then_measured(recipe):
     """In a process of its own, since memory that other tests have left would be used again."""
     command = [sys.executable, "benchmarks/training_memory.py", f"only={recipe}", "steps=2"]
-    small = ["height=64", "width=64", "device=cpu"]
+    small = ["height=64", "width=64", "run.device=cpu"]
     done = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     before, total, peak = map(int, done.stdout.splitlines()[-1].split("|")[2:5])

@@ -7,12 +7,12 @@ import torch
 import torch._dynamo
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from toy_recipe import ToyConfig, ToyRecipe, same, states, tensors, train
+from toy_recipe import ToyRecipe, same, states, tensors, toy_config, train
 
-from train.engine import launch, loop
+from train.engine import launch
 from train.engine.muon import is_matrix
 from train.engine.optimizers import make_optimizer
-from train.engine.trained import Trained
+from train.engine.state import TrainState
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_run_that_skips_every_update_stops(scaled, tmp_path, monkeypatch):
             p.grad.fill_(float("inf"))
         return torch.tensor(float("inf"))
 
-    monkeypatch.setattr(Trained, "_clipped", overflowed)
+    monkeypatch.setattr(TrainState, "_clipped_norm", overflowed)
     with pytest.raises(ValueError, match=r"denoise, step 19: .*not finite; last good checkpoint"):
         train(out=str(tmp_path), steps=30, judge=False)
 
@@ -64,7 +64,7 @@ def test_weights_that_no_result_can_hold_are_not_saved(tmp_path):
 def test_the_8_bit_optimizer_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ValueError, match="pip install bitsandbytes"):
-        make_optimizer([nn.Parameter(torch.zeros(2))], ToyConfig(optimizer="adamw8bit"))
+        make_optimizer([nn.Parameter(torch.zeros(2))], toy_config(optimizer="adamw8bit"))
 
 
 class Wide(nn.Module):
@@ -74,7 +74,7 @@ class Wide(nn.Module):
         super().__init__()
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.GELU(), nn.Linear(128, 64))
 
-    def forward(self, batch, draws):
+    def forward(self, batch, rng):
         return (self.net(batch["x"]) - batch["x"].flatten(1)).square().mean(), {}
 
 
@@ -89,8 +89,7 @@ def trained_and_resumed(out, optimizer):
 
     def run(name, steps):
         options = {"optimizer": optimizer, "lr": 1e-2, "steps": steps, "judge": False}
-        config = ToyConfig(data="none", out=str(out / name), device="cpu", **options)
-        return loop.run(WideRecipe, config)
+        return train(WideRecipe, out=str(out / name), device="cpu", **options)
 
     whole = run("whole", 6)
     values = EventAccumulator(str(whole.out / "log")).Reload().Scalars("loss")
@@ -117,7 +116,7 @@ def test_muon_trains_and_resumes_exactly(tmp_path):
 def test_muon_moves_a_matrix_by_an_orthogonal_step_of_adamw_s_size(shape):
     weight = nn.Parameter(torch.randn(shape))
     before, weight.grad = weight.detach().clone(), torch.randn(shape)
-    make_optimizer([weight], ToyConfig(optimizer="muon", lr=0.01, weight_decay=0.0)).step()
+    make_optimizer([weight], toy_config(optimizer="muon", lr=0.01, weight_decay=0.0)).step()
     moved = (before - weight.detach()).flatten(1)
     size = 0.2 * max(moved.shape) ** 0.5 * 0.01
     turned = torch.linalg.svdvals(moved) / size

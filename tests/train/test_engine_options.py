@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from toy_recipe import ToyConfig, ToyRecipe, train
 
-from train.engine import launch, loop
+from train.engine import loop
 from train.engine.config import RunConfig, parse, read
+from train.engine.options import options_of
 
 
 def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
@@ -20,30 +21,36 @@ def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
 
 
 def test_unknown_and_missing_options_are_refused():
-    with pytest.raises(ValueError, match=r"stepz.*known keys: data, out,") as refused:
-        read(RunConfig, None, ["data=x", "out=y", "stepz=3"])
-    assert "FREE" not in str(refused.value)
+    for word, near in (("stepz=3", "steps"), ("run.thread=1", "run.threads"), ("flip=1", "flip")):
+        with pytest.raises(ValueError, match=f"unknown option; did you mean .*{near}.*--help"):
+            read(RunConfig, None, ["data=x", "out=y", word])
     with pytest.raises(ValueError, match="data"):
         read(RunConfig, None, ["out=y"])
+
+
+BOUNDED = [
+    own
+    for own in options_of(RunConfig)
+    if "least" in own.limits and isinstance(own.default, (int, float))
+]
 
 
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ({"dtype": "fp8"}, "fp32, bf16, fp16"),
+        ({"dtype": "fp8"}, "fp32 or bf16 or fp16"),
         ({"dtype": "fp16", "device": "cpu"}, "needs a GPU"),
         ({"fsdp": True}, "torchrun"),
-        ({"fsdp": True, "optimizer": "adamw8bit"}, "optimizer=adamw"),
-        ({"fsdp": True, "optimizer": "muon"}, "optimizer=adamw"),
+        ({"fsdp": True, "optimizer": "adamw8bit"}, "optim.name=adamw"),
+        ({"fsdp": True, "optimizer": "muon"}, "optim.name=adamw"),
         ({"optimizer": "sgd"}, "adamw or adamw8bit or muon"),
-        *(({name: 0}, f"{name}=0: expected 1 or more") for name in launch.AT_LEAST_1),
-        *(({name: -1}, f"{name}=-1: expected 0 or more") for name in launch.AT_LEAST_0),
+        *(({own.name: own.limits["least"] - 1}, own.range()) for own in BOUNDED),
         ({"seed": 2**64}, f"seed={2**64}: expected"),
-        ({"ema": 1.0}, "ema=1.0: expected 0 or more, below 1"),
-        ({"betas": (0.9, 2.0)}, "betas=.0.9, 2.0.: expected"),
-        ({"clip_norm": 0.0}, "clip_norm=0.0: expected more than 0"),
-        ({"device": "gpu"}, "device=gpu: expected cpu, cuda"),
-        ({"device": "cuda:99"}, "device=cuda:99: this torch sees"),
+        ({"ema": 1.0}, "optim.ema=1.0: expected 0 or more, below 1"),
+        ({"betas": (0.9, 2.0)}, "optim.betas=.0.9, 2.0.: expected"),
+        ({"clip_norm": 0.0}, "optim.clip_norm=0.0: expected more than 0"),
+        ({"device": "gpu"}, "run.device=gpu: expected cpu, cuda"),
+        ({"device": "cuda:99"}, "run.device=cuda:99: this torch sees"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):
@@ -91,3 +98,26 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, text, said):
 def test_words_that_cannot_be_options_are_named(word, said):
     with pytest.raises(ValueError, match=said):
         read(ToyConfig, None, ["data=x", "out=y", word])
+
+
+def test_every_option_says_what_it_does(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(RunConfig, ["--help"], "Train.")
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and lines[0] == "Train."
+    for own in options_of(RunConfig):
+        (line,) = [x for x in lines if x.startswith(f"  {own.name} ")]
+        assert len(line.split("  ")[-1]) > 4, own.name
+    assert any("lr" in x and "0.0005" in x and "0 or more" in x for x in lines)
+
+
+def test_options_of_before_are_taken_or_refused_by_name(tmp_path):
+    """As the config.yaml of a run of before has them."""
+    (tmp_path / "config.yaml").write_text(
+        "optimizer: muon\nema: 0.5\nkeep: 7\nattention: sdpa\nweighting: plain\n"
+    )
+    config = read(RunConfig, str(tmp_path / "config.yaml"), ["data=x", "out=y", "warmup=3"])
+    assert (config.optim.name, config.optim.ema, config.run.keep) == ("muon", 0.5, 7)
+    assert config.optim.warmup == 3
+    with pytest.raises(ValueError, match="weighting=min_snr: is gone; errors of all"):
+        read(RunConfig, None, ["data=x", "out=y", "weighting=min_snr"])

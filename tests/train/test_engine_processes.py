@@ -21,14 +21,15 @@ from train import pretrain, rectify, sketch
 
 ROOT = Path(__file__).parents[2]
 STEPS = 4
-TOY = ["data=none", f"steps={STEPS}", "save_every=2", "sample_every=2", "device=cpu", "threads=1"]
-TOYS = {"ddp": [], "fsdp": ["fsdp=true", "accumulate=2", "checkpointing=true"]}
+CPU = ["run.device=cpu", "run.threads=1"]
+TOY = ["data=none", f"steps={STEPS}", "run.save_every=2", "run.sample_every=2", *CPU]
+TOYS = {"ddp": [], "fsdp": ["run.fsdp=true", "run.accumulate=2", "run.checkpointing=true"]}
 NANO = f"base={ROOT / 'weights' / 'nano.safetensors'}"
 REAL = {  # run: entry, its own options
     "rectify": (rectify, [NANO]),
     "sketch": (sketch, [NANO]),
     "pretrain": (pretrain, []),
-    "rectify-fsdp": (rectify, [NANO, "fsdp=true"]),
+    "rectify-fsdp": (rectify, [NANO, "run.fsdp=true"]),
 }
 LAUNCHES = (("ddp", "rectify", "sketch", "pretrain"), ("fsdp", "rectify-fsdp"))
 KILLED = re.compile(r"Root Cause.*?exitcode\s*: -\d+", re.DOTALL)  # in torchrun's report
@@ -41,9 +42,9 @@ def real(clip_folders, tmp_path_factory):
     torch.manual_seed(0)
     state = Autoencoder(presets.plain(presets.nano()).vae).state_dict()
     write(state, vae, {PART_KEY: "vae"})
-    size = ["height=64", "width=64", "frames=4", "batch=2", "lr=1e-4", "warmup=1", "log_every=1"]
-    sheets = ["sheet_clips=1", "sheet_steps=1", "workers=0", "device=cpu", "threads=1"]
-    same = [f"data={clip_folders}", "steps=2", *size, *sheets]
+    size = ["height=64", "width=64", "frames=4", "batch=2", "lr=1e-4", "optim.warmup=1"]
+    sheets = ["run.sheet_clips=1", "run.held_out=1", "run.log_every=1", "run.workers=0", *CPU]
+    same = [f"data={clip_folders}", "steps=2", "sheet.steps=1", *size, *sheets]
 
     def options(run: str, out: Path) -> list[str]:
         entry, own = REAL[run]
@@ -137,7 +138,7 @@ def test_one_process_goes_on_from_a_sharded_checkpoint(two, one):
 
 @pytest.mark.parametrize("run", REAL)
 def test_a_real_recipe_equals_one_process(two, real, tmp_path, run):
-    words = [word for word in real(run, tmp_path) if word != "fsdp=true"]
+    words = [word for word in real(run, tmp_path) if word != "run.fsdp=true"]
     REAL[run][0].main(words)
     expected = curve(tmp_path, "loss")
     assert len(expected) == 2 and expected[0] != expected[1]

@@ -13,7 +13,7 @@ from torch import nn
 
 from toon_core.metrics.networks.imagenet import FILES
 from train.losses import adversarial, gradients
-from train.losses.adversarial import PatchDiscriminator
+from train.losses.adversarial import Discriminator
 from train.losses.perceptual import perceptual, style_distance
 
 ROOT = Path(__file__).parents[2]
@@ -123,15 +123,14 @@ def test_a_missing_or_wrong_file_is_named(tmp_path, monkeypatch):
     assert perceptual("none", tmp_path) is None
     (tmp_path / FILES["vgg"]).unlink()
     monkeypatch.setattr("toon_core.metrics.networks.packages.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="perceptual=none"):
+    with pytest.raises(ValueError, match="perceptual.net=none"):
         perceptual("auto", tmp_path)
 
 
 def test_hinge_losses_in_closed_form():
     real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
-    loss = adversarial.hinge_discriminator(real, fake)
+    loss = adversarial.hinge(real, fake)
     assert loss.item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3)
-    assert adversarial.hinge_generator(fake).item() == pytest.approx(2 / 3)
 
 
 def test_adaptive_weight_by_hand():
@@ -171,31 +170,20 @@ def test_all_processes_take_the_weight_of_the_whole_batch(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_logits_do_not_depend_on_the_rest_of_the_batch(dims):
+def test_logits_do_not_depend_on_the_rest_of_the_batch():
     torch.manual_seed(0)
-    judge = PatchDiscriminator(width=16, dims=dims)
+    judge = Discriminator(width=16).net
     clips = torch.rand(2, 3, 4, 64, 64) * 2 - 1
     both, single = judge(clips), judge(clips[1:])
-    assert both.shape == ((8, 1, 6, 6) if dims == 2 else (2, 1, 4, 6, 6))
+    assert both.shape == (8, 1, 6, 6)
     assert torch.allclose(both.chunk(2)[1], single, atol=1e-6)
-
-
-@pytest.mark.parametrize(("dims", "sees"), [(2, False), (3, True)])
-def test_only_the_3d_discriminator_sees_neighbouring_frames(dims, sees):
-    torch.manual_seed(0)
-    judge = PatchDiscriminator(width=16, layers=1, dims=dims)
-    clip = torch.rand(1, 3, 4, 32, 32).requires_grad_()
-    logits = judge(clip)
-    (logits[0] if dims == 2 else logits[:, :, 0]).sum().backward()
-    assert (clip.grad[:, :, 1].abs().max() > 0) == sees
 
 
 def test_frames_too_small_for_the_discriminator_are_refused():
     with pytest.raises(ValueError, match="at least 32 pixels, given 64x16"):
-        PatchDiscriminator(width=16)(torch.zeros(1, 3, 2, 64, 16))
-    with pytest.raises(ValueError, match="dims=4"):
-        PatchDiscriminator(dims=4)
+        Discriminator(width=16).generator_loss(torch.zeros(1, 3, 2, 64, 16))
+    with pytest.raises(ValueError, match="disc_width=20"):
+        Discriminator(width=20)
 
 
 def test_a_loss_taken_apart_is_the_same_loss():

@@ -8,8 +8,8 @@ from torch import nn
 from toon_core.ops import Ops
 from toon_core.vae.frames import Span
 from toon_core.vae.references import ReferenceAttention
-from train.engine.draws import Draws
-from train.losses.matching import attention, matching, targets, watched
+from train.engine.rng import SampleRNG
+from train.losses.matching import attention, matching, record_attention, targets
 
 FRAMES, SIDE, PLACES = 5, 8, 16  # pixels of a place; places 4x4
 
@@ -59,9 +59,9 @@ def test_it_teaches_an_attention_to_find_its_places(video):
     optimizer = torch.optim.Adam([module.to_q.weight, module.to_k.weight], lr=0.1)
     losses = []
     for step in range(60):
-        with watched(nn.ModuleList([module])) as seen:
+        with record_attention(nn.ModuleList([module])) as seen:
             module(x, Span(0, FRAMES, FRAMES), keys)
-        loss = matching(seen, video, Draws(0, step, [0]))
+        loss = matching(seen, video, SampleRNG(0, step, [0]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

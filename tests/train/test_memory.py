@@ -1,82 +1,86 @@
 """The table of full-size memory: fake tensors take what real ones take."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
+from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
 from toon_core.presets import nano
-from train import memory, workloads
-from train.engine.blocks import recompute
-from train.engine.draws import Draws
-from train.engine.live import LiveMemory
-from train.memory import MemoryConfig
-from train.rectify import RectifyConfig, RectifyObjective
-from train.sketch import SketchObjective, SketchTrainConfig, start_from
-from train.trainable import select
+from train.engine.options import with_values
+from train.engine.recompute import set_checkpointing
+from train.engine.rng import SampleRNG
+from train.memory import main
+from train.recipes import memory
+from train.recipes.memory import LiveMemory, MemoryConfig
 
 CLIP = (4, 64, 64)
+SIZE = {"frames": 4, "height": 64, "width": 64, "disc_width": 16}
 NANO = nano()
 TINY = replace(
     NANO,
     unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
     clip=replace(NANO.clip, text_layers=2, vision_layers=2),
 )
-FILES = {"data": "", "out": "", "base": ""}
 
 
-def rectifying(model):
-    select(model.unet, model.resampler, "IV")
-    return RectifyObjective(model, RectifyConfig(**FILES))
+class Edges(nn.Module):
+    """A trunk for a small perceptual loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, frames):
+        return [self.conv(frames)]
 
 
-def sketching(model):
-    encoder = workloads.SketchEncoder(workloads.sketch_for(model.config.unet))
-    encoder = start_from(model.unet, encoder)
-    return SketchObjective(model, encoder, SketchTrainConfig(**FILES))
-
-
-def taken(objective, clips: int) -> int:
+def taken(objectives, clips: int) -> int:
     """Bytes at the peak of a real step whose gradients are dropped as they come."""
-    for p in objective.parameters():
+    for p in (p for o in objectives for p in o.parameters()):
         if p.requires_grad:
             p.register_post_accumulate_grad_hook(memory._drop)
-    batch = {"video": torch.rand(clips, 3, *CLIP), "prompt": ["a"] * clips, "fs": [8] * clips}
+    batch = {"video": torch.rand(clips, 3, *CLIP), "prompt": [""] * clips, "fs": [8] * clips}
+    batch["first"] = torch.rand(clips, 3, 224, 224)
     batch["sketches"] = torch.rand(clips, 1, *CLIP)
     with LiveMemory() as live:
-        objective.train()(batch, Draws(0, 0, range(clips)))[0].backward()
+        for objective in objectives:
+            objective.train()(batch, SampleRNG(0, 10**6, range(clips)))[0].backward()
     return live.peak
 
 
 @pytest.mark.parametrize(
-    ("make", "real", "checkpointing"),
-    [
-        (workloads.rectify, rectifying, True),
-        (workloads.sketch, sketching, False),
-    ],
+    ("name", "checkpointing"),
+    [("rectify", True), ("sketch", False), ("pretrain", False), ("decoder", False)],
 )
-def test_fake_tensors_take_what_the_recipe_takes(make, real, checkpointing):
-    config = MemoryConfig(samples=2, dtype="fp32", checkpointing=checkpointing)
-    need = memory.needs(lambda: make(shape=TINY, clip=CLIP), config)
-    objective = real(ToonModel(TINY).requires_grad_(False))
-    if checkpointing:
-        recompute(objective)
-    parameters = list(objective.parameters())
+def test_fake_tensors_take_what_the_recipe_takes(name, checkpointing, monkeypatch):
+    monkeypatch.setattr(memory, "_vgg_lpips", lambda: LPIPS(Edges(), [torch.ones(8)]))
+    options = MemoryConfig(samples=2, dtype="fp32", checkpointing=checkpointing)
+    known = {k: v for k, v in SIZE.items() if hasattr(memory.RECIPES[name], k)}
+    config = with_values(memory.RECIPES[name], {**known, "run.checkpointing": checkpointing})
+    need = memory.need(config, TINY, options)
+    torch.manual_seed(0)
+    model = ToonModel(TINY).requires_grad_(False)
+    objectives, _ = memory._objectives(config, model)
+    set_checkpointing((*objectives.values(), model), checkpointing)
+    parameters = [p for o in objectives.values() for p in o.parameters()]
     assert need.objective == sum(p.nbytes for p in parameters)
     assert need.trained == sum(p.nbytes for p in parameters if p.requires_grad)
-    assert need.activations == pytest.approx(taken(objective, 2), rel=0.05)
+    assert need.activations == pytest.approx(taken(objectives.values(), 2), rel=0.05)
 
 
 def test_several_gpus_share_states_and_not_activations():
-    own = {"trained": 40, "objective": 80, "beside": 7, "average": 0, "gathered": 5}
+    own = {"trained": 40, "objective": 80, "beside": 7, "average": 0, "gathered": 5, "flop": 0}
     need = memory.Need(**own, activations=990, sheet=0)
     assert need.on(1) == 80 + 3 * 40 + 7 + 990
     assert need.on(8) == 200 / 8 + 5 + 7 + 990
 
 
 def test_a_sheet_counts_where_it_takes_more_than_a_step():
-    own = {"trained": 40, "objective": 80, "beside": 7, "gathered": 5, "activations": 1}
+    own = {"trained": 40, "objective": 80, "beside": 7, "gathered": 5, "activations": 1, "flop": 0}
     need = memory.Need(**own, average=40, sheet=50)
     assert need.on(1) == 80 + 2 * 40 + 40 + 40 + 7 + 50, "weights wait beside their average"
     assert need.on(8) == 200 / 8 + 7 + 87 + 50, "one more whole model"
@@ -91,13 +95,16 @@ def test_the_table_has_a_row_for_each_recipe(monkeypatch, capsys):
         gathered=0,
         activations=2**29,
         sheet=2**28,
+        flop=10**15,
     )
-    monkeypatch.setattr(memory, "WORKLOADS", {"small": None})
-    monkeypatch.setattr(memory, "needs", lambda make, config: need)
-    memory.main(["recipes=[small]", "gpus=[1,8]"])
+    monkeypatch.setattr(memory, "RECIPES", {"small": SimpleNamespace(batch=32, steps=1000)})
+    monkeypatch.setattr(memory, "need_of", lambda name, config: need)
+    main(["recipes=[small]", "gpus=[1,8]"])
     head, rule, row = capsys.readouterr().out.splitlines()
-    assert head.endswith("| 1 GPU | 8 GPUs |") and set(rule) == {"|", "-"}
-    assert row == "| small | 268 M | 2.0 | 1.0 | 2.0 | 0.0 | 0.5 | 0.2 | 5.5 | 2.8 |"
+    assert "| 1 GPU | 8 GPUs | disk |" in head and set(rule) == {"|", "-"}
+    assert (
+        row == "| small | 268 M | 2.0 | 1.0 | 2.0 | 0.0 | 0.5 | 0.2 | 5.5 | 2.8 | 3.0 | 1000 | 71 |"
+    )
     assert row.count("|") == head.count("|")
-    with pytest.raises(SystemExit, match="smal: expected recipes among small"):
-        memory.main(["recipes=[smal]"])
+    with pytest.raises(ValueError, match="recipes=smal: expected some of small"):
+        main(["recipes=[smal]"])

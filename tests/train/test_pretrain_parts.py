@@ -8,9 +8,9 @@ import torch
 from toon_core import presets
 from toon_core.vae.autoencoder import Autoencoder
 from train.engine.config import RunConfig
-from train.engine.result import save_part
-from train.pretrain import load_autoencoder
-from train.vae_start import start_decoder
+from train.engine.export import save_part
+from train.recipes.decoder_init import start_decoder
+from train.recipes.pretrain import load_autoencoder
 
 NANO = presets.nano()
 

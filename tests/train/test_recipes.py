@@ -18,12 +18,14 @@ from toon_core.sketch.control import SketchControl
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.unet.model import VideoUNet
 from toon_core.weights import checkpoint
-from train import assemble, autoencoder, decoder, pretrain, sketch
-from train.engine.draws import Draws
-from train.engine.result import RUN_KEY, manifest_of
+from train import assemble, autoencoder, decoder, pretrain
+from train import sketch as sketch_entry
+from train.engine.export import RUN_KEY, manifest_of
+from train.engine.rng import SampleRNG
+from train.recipes import sketch
 
-SIZE = ["height=64", "width=64", "workers=0", "threads=1", "sheet_clips=1"]
-SHORT = ["steps=1", "batch=1", "warmup=0", *SIZE]
+PROCESS = ["run.workers=0", "run.threads=1", "run.sheet_clips=1", "run.held_out=1"]
+SHORT = ["steps=1", "batch=1", "optim.warmup=0", "height=64", "width=64", *PROCESS]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,10 @@ def trained(clip_folders, tmp_path_factory):
     data = f"data={clip_folders}"
     autoencoder.main([data, f"out={out}/plain", *SHORT])
     plain = f"autoencoder={out}/plain/autoencoder.safetensors"
-    pretrain.main([data, plain, f"out={out}/base", "sheet_steps=1", *SHORT])
+    pretrain.main([data, plain, f"out={out}/base", "sheet.steps=1", *SHORT])
     base = f"base={out}/base/model.safetensors"
-    decoder.main([data, base, f"out={out}/dual", "perceptual=none", "gan_weight=0", *SHORT])
-    sketch.main([data, base, f"out={out}/sketch", "sheet_steps=1", "lr=1e-3", *SHORT])
+    decoder.main([data, base, f"out={out}/dual", "perceptual.net=none", "gan_weight=0", *SHORT])
+    sketch_entry.main([data, base, f"out={out}/sketch", "sheet.steps=1", "lr=1e-3", *SHORT])
     dual = f"decoder={out}/dual/model.safetensors"
     assemble.main([base, dual, f"out={out}/model.safetensors", "credit=nobody"])
     return out
@@ -126,7 +128,7 @@ def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):
 
 
 def test_pretraining_goes_on_from_a_model_of_the_same_shape_only(trained, clip_folders, tmp_path):
-    words = [f"data={clip_folders}", f"out={tmp_path}/more", "sheet_steps=1", *SHORT]
+    words = [f"data={clip_folders}", f"out={tmp_path}/more", "sheet.steps=1", *SHORT]
     words += [f"autoencoder={trained}/plain/autoencoder.safetensors"]
     init = trained / "model.safetensors"
     pretrain.main([*words, f"init={init}", "lr=0"])
@@ -149,22 +151,16 @@ def test_bisection_gives_the_published_frames():
 
 def test_sketched_frames_are_chosen_by_bisection_in_most_clips():
     sets = {tuple(sketch.bisected(1, 16, n)) for n in range(1, 5)}
-    keep = sketch.chosen(Draws(0, 0, range(400)), 16, 0.8)
+    keep = sketch.sketched_frames(SampleRNG(0, 0, range(400)), 16)
     drawn = [tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep]
     assert 0.72 < sum(d in sets for d in drawn) / 400 < 0.9
     assert sets <= set(drawn), "every depth is drawn"
 
 
-def test_the_depth_of_the_bisection_is_an_option():
-    sets = {tuple(sketch.bisected(1, 16, n)) for n in (1, 2)}
-    keep = sketch.chosen(Draws(0, 0, range(60)), 16, 1.0, depth=2)
-    assert {tuple((row.nonzero()[:, 0] + 1).tolist()) for row in keep} == sets
-
-
 def test_the_sketch_encoder_starts_as_the_denoisers_and_as_no_change():
     torch.manual_seed(0)
     unet = VideoUNet(presets.nano().unet)
-    encoder = sketch.start_from(unet, SketchEncoder(presets.nano_sketch()))
+    encoder = sketch.copy_of_spatial_layers(unet, SketchEncoder(presets.nano_sketch()))
     own, theirs = encoder.state_dict(), unet.state_dict()
     name = "input_blocks.1.0.in_layers.2.weight"
     assert torch.equal(own[name], theirs[name])

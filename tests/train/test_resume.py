@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +17,9 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import autoencoder, cache, decoder, pretrain, rectify, sketch
-from train.engine import attention, checkpoint
+from train.engine import checkpoint
 from train.engine.config import RunConfig
-from train.engine.result import save_part
+from train.engine.export import save_part
 
 NANO = presets.nano()
 TINY = replace(
@@ -28,27 +27,23 @@ TINY = replace(
     unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
     clip=replace(NANO.clip, text_layers=2, vision_layers=2),
 )
-SIZE = ["height=64", "width=64", "frames=4", "seed=3", "workers=0", "threads=1", "device=cpu"]
-RUN = ["batch=2", "warmup=0", "lr=1e-3", "ema=0.9", "sheet_clips=0", *SIZE]
+SIZE = ["height=64", "width=64", "frames=4", "seed=3"]
+CPU = ["workers=0", "threads=1", "device=cpu"]
+LOOKS = ["run.sheet_clips=0", "run.held_out=0", "optim.warmup=0", "optim.ema=0.9"]
+RUN = ["batch=2", "lr=1e-3", *LOOKS, *SIZE, *(f"run.{word}" for word in CPU)]
 BASE, SHAPE = "base={files}/model.safetensors", "shape={files}/shape.yaml"
 CACHED = [BASE, "data={files}/cache"]
-ADVERSARIAL = ["gan_start=0", "disc_width=16", "disc_layers=2", "perceptual=none"]
+ADVERSARIAL = ["gan_start=0", "disc_width=16", "perceptual.net=none"]
 FROM_NOTHING = [SHAPE, "autoencoder={files}/vae.safetensors"]
 CASES: dict[str, tuple[ModuleType, list[str]]] = {
     "autoencoder": (autoencoder, [SHAPE, "latent_noise=0.3", "halved=0.5"]),
     "decoder": (decoder, [BASE, *ADVERSARIAL, "latent_noise=0.2"]),
-    "sketch": (sketch, [BASE, "dropout=0.2", "optimizer=muon"]),
-    "pretrain": (pretrain, [*FROM_NOTHING, "weighting=min_snr", "attention=products"]),
+    "sketch": (sketch, [BASE, "dropout=0.2", "optim.name=muon"]),
+    "pretrain": (pretrain, [*FROM_NOTHING, "shift=2", "run.checkpointing=true"]),
     "rectify": (rectify, [BASE, "dropout=0.2"]),
-    "lora": (rectify, [BASE, "lora=2", "dropout=0.2", "accumulate=2"]),
+    "lora": (rectify, [BASE, "lora=2", "dropout=0.2", "run.accumulate=2"]),
     "cache": (rectify, [*CACHED, "drop=0.3"]),
 }
-
-
-@pytest.fixture(autouse=True)
-def torchs_own_attention_afterwards() -> Iterator[None]:
-    yield
-    attention.use("sdpa")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +58,7 @@ def files(clip_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(model, folder / "model.safetensors", dtype=torch.float32)
     save_part(model.vae, folder / "vae.safetensors", "vae", RunConfig(data="", out=""), {})
     (folder / "shape.yaml").write_text(json.dumps(TINY.to_dict()))
-    words = [f"base={folder}/model.safetensors", "count=3", "held_out=0", *SIZE]
+    words = [f"base={folder}/model.safetensors", "count=3", "held_out=0", *SIZE, *CPU]
     cache.main([f"data={clip_folders}", f"out={folder}/cache", *words])
     return folder
 

@@ -1,7 +1,7 @@
 """A small recipe of two objectives, and its command line: what the engine is tested on.
 
-A little video UNet learns to remove noise that its draws add, and a judge beside it learns to tell
-what the UNet made, so that steps have draws, dropout, blocks and several optimizers.
+A little video UNet learns to remove noise that its rng add, and a judge beside it learns to tell
+what the UNet made, so that steps have rng, dropout, blocks and several optimizers.
 
     python tests/train/toy_recipe.py data=none out=DIR [key=value ...] [-- another run ...]
 
@@ -15,7 +15,8 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,9 @@ from torch import nn
 from toon_core.config import UNetConfig
 from toon_core.unet.model import VideoUNet
 from train.engine import loop
-from train.engine.config import RunConfig, parse
+from train.engine.config import OptimConfig, RunConfig, RuntimeConfig, parse
+from train.engine.options import option, options_of, with_values
+from train.engine.renamed import MOVED
 
 SHAPE = (2, 2, 4, 4)  # channels, frames, height, width
 
@@ -35,23 +38,18 @@ SHAPE = (2, 2, 4, 4)  # channels, frames, height, width
 @dataclass(kw_only=True)
 class ToyConfig(RunConfig):
     batch: int = 4
-    workers: int = 0
-    lr: float = 1e-2
-    warmup: int = 1
-    log_every: int = 1
+    lr: float = option(1e-2, least=0, free=True)
+    optim: OptimConfig = field(default_factory=partial(OptimConfig, warmup=1))
+    run: RuntimeConfig = field(default_factory=partial(RuntimeConfig, workers=0, log_every=1))
     dropout: float = 0.0
-    pause: float = 0.0  # seconds of every step
-    slow_save: float = 0.0  # seconds between writing a checkpoint and naming it
-    interrupt_step: int = -1  # which sends this process a signal
-    signal: int = 2
-    bad_step: int = -1  # whose loss is not a number
+    pause: float = option(0.0, free=True)  # seconds of every step
+    # Seconds between writing a checkpoint and naming it.
+    slow_save: float = option(0.0, free=True)
+    interrupt_step: int = option(-1, free=True)  # which sends this process a signal
+    signal: int = option(2, free=True)
+    bad_step: int = option(-1, free=True)  # whose loss is not a number
     judge: bool = True
     base: str = ""  # a file that it says to start from
-
-    FREE: ClassVar[tuple[str, ...]] = (
-        *RunConfig.FREE,
-        *("pause", "slow_save", "interrupt_step", "signal", "bad_step"),
-    )
 
 
 class Items(torch.utils.data.Dataset):
@@ -84,15 +82,15 @@ class Denoise(nn.Module):
         self.unet, self.config = VideoUNet(shape), config
         self.seen: dict[int, list[str]] = {}  # names of every step's samples
 
-    def forward(self, batch, draws):
-        self._begin(draws.step)
-        self.seen.setdefault(draws.step, []).extend(batch["name"])
-        x, noise = batch["x"], draws.normal(*SHAPE)
+    def forward(self, batch, rng):
+        self._begin(rng.step)
+        self.seen.setdefault(rng.step, []).extend(batch["name"])
+        x, noise = batch["x"], rng.normal(*SHAPE)
         context = torch.ones(len(x), 78, 4)
-        out = self.unet(x + noise, draws.integers(1000), context)
+        out = self.unet(x + noise, rng.integers(1000), context)
         batch["made"] = out.detach()
         error = (out - noise).square().mean()
-        return error * (float("nan") if draws.step == self.config.bad_step else 1), {"l2": error}
+        return error * (float("nan") if rng.step == self.config.bad_step else 1), {"l2": error}
 
     def _begin(self, step: int) -> None:
         time.sleep(self.config.pause)
@@ -107,13 +105,14 @@ class Judge(nn.Module):
         super().__init__()
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
 
-    def forward(self, batch, draws):
+    def forward(self, batch, rng):
         made, real = self.net(batch["made"]), self.net(batch["x"])
         return (made.tanh() - real.sigmoid()).mean(), {}
 
 
 class ToyRecipe:
     result = "result.pt"
+    frozen: ClassVar = {}
 
     def __init__(self, config: ToyConfig, device: torch.device) -> None:
         torch.manual_seed(5)
@@ -124,6 +123,9 @@ class ToyRecipe:
             self.objectives["judge"] = Judge().to(device)
         self.dataset = Items()
 
+    def held_out_loss(self) -> dict[str, float]:
+        return {}
+
     def sheet(self) -> np.ndarray:
         return np.zeros((4, 4, 3), np.uint8)
 
@@ -132,9 +134,16 @@ class ToyRecipe:
         torch.save(self.objectives["denoise"].state_dict(), out / "result.pt")
 
 
-def train(**options) -> loop.Run:
+def toy_config(**options) -> ToyConfig:
+    """Options of groups by their last name alone."""
+    last = {own.name.rpartition(".")[2]: own.name for own in options_of(ToyConfig)}
+    named = {last.get(MOVED.get(k, k).rpartition(".")[2], k): v for k, v in options.items()}
+    return with_values(ToyConfig(data="none", out=""), named)
+
+
+def train(recipe: type[ToyRecipe] = ToyRecipe, **options) -> loop.Run:
     """A run in this process."""
-    return loop.run(ToyRecipe, ToyConfig(data="none", **options))
+    return loop.run(recipe, toy_config(**options))
 
 
 def same(a, b) -> bool:
@@ -155,7 +164,7 @@ def curve(out: Path, name: str) -> list[float]:
 
 def states(job: loop.Run) -> dict:
     """What training has changed, by objective."""
-    return {name: trained.state_dict() for name, trained in job.trained.items()}
+    return {name: state.state_dict() for name, state in job.states.items()}
 
 
 def tensors(tree: dict) -> list[torch.Tensor]:

@@ -62,27 +62,37 @@ def join(text: Tensor, image: Tensor, batch: int) -> Tensor:
     return torch.cat(grown, dim=1)
 
 
+@dataclass(frozen=True)
+class BranchTexts:
+    """Text tokens of the guidance branches, (1 n d) each."""
+
+    positive: Tensor
+    empty: Tensor
+    negative: Tensor
+
+    @classmethod
+    def of(cls, text: TextEncoder, prompt: str, negative: str = "") -> BranchTexts:
+        return cls(positive=text([prompt]), empty=text([""]), negative=text([negative]))
+
+
 def encode_branches(
-    text: TextEncoder,
+    texts: BranchTexts,
     image: ImageEncoder,
     resampler: Resampler,
     first: Tensor,
-    prompt: str,
-    negative: str = "",
     *,
     grey: bool = True,
 ) -> Branches:
     """Context tokens of all three branches. first (b 3 h w) is the first key before any fit: only
     it is used semantically, at its own size. grey=False gives the unconditional branch the same
     image as the conditional one."""
-    cond, empty, uncond = (text([p]) for p in (prompt, "", negative))
     tokens = image_tokens(image, resampler, first)
     blank = image_tokens(image, resampler, grey_image(first)) if grey else tokens
     batch = first.shape[0]
     return Branches(
-        cond=join(cond, tokens, batch),
-        uncond=join(uncond, blank, batch),
-        image=join(empty, tokens, batch),
+        cond=join(texts.positive, tokens, batch),
+        uncond=join(texts.negative, blank, batch),
+        image=join(texts.empty, tokens, batch),
     )
 
 

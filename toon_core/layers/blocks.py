@@ -16,8 +16,10 @@ from .fused import norm_silu, usable
 
 
 class TemporalConv(nn.Module):
-    """x + four (3,1,1) convolutions over the frames (architecture.md 2.4)."""
+    """x + four (3,1,1) convolutions over the frames (architecture.md 2.4). `bypass`: it does
+    nothing, as in the ablation's variant III while it trains."""
 
+    bypass = False
     conv2: nn.Sequential
     conv3: nn.Sequential
     conv4: nn.Sequential
@@ -36,6 +38,8 @@ class TemporalConv(nn.Module):
             setattr(self, f"conv{i}", stage)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
+        if self.bypass:
+            return x
         if not usable(x):
             clip = rearrange(x, "(b f) c h w -> b c f h w", f=frames)
             out = self.conv4(self.conv3(self.conv2(self.conv1(clip))))

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..config import SketchConfig, UNetConfig
 from ..ops import Ops
@@ -23,11 +25,19 @@ from .transformers import SpatialTransformer, TemporalTransformer
 
 
 class Stage(nn.Sequential):
-    """Layers of one block, each called with what it needs."""
+    """Layers of one block, each called with what it needs. `checkpointing`: in training, keep the
+    input only and compute the rest again in the backward pass."""
+
+    checkpointing = False
 
     def forward(  # type: ignore[override]  # more than Sequential's one
         self, x: Tensor, emb: Tensor, context: Context, frames: int
     ) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(self._layers, x, emb, context, frames, use_reentrant=False)
+        return self._layers(x, emb, context, frames)
+
+    def _layers(self, x: Tensor, emb: Tensor, context: Context, frames: int) -> Tensor:
         for layer in self:
             if isinstance(layer, ResBlock):
                 x = layer(x, emb, frames, context.shifts)

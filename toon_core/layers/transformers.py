@@ -55,7 +55,10 @@ class SpatialTransformer(nn.Module):
 
 class TemporalTransformer(nn.Module):
     """Attention of every place over the frames; both attentions are self-attention
-    (architecture.md 2.6). Norm statistics are joint over frames and places."""
+    (architecture.md 2.6). Norm statistics are joint over frames and places. `bypass`: it does
+    nothing, as in the ablation's variant III while it trains."""
+
+    bypass = False
 
     def __init__(
         self, channels: int, dim: int, heads: int, depth: int, ops: Ops, conv: bool = False
@@ -71,6 +74,8 @@ class TemporalTransformer(nn.Module):
         self.proj_out = zero(layer(dim, channels, *kernel))
 
     def forward(self, x: Tensor, frames: int, context: Context | None = None) -> Tensor:
+        if self.bypass:
+            return x
         h = x.shape[-2]
         tokens = self._places(x, frames)
         for block in self.transformer_blocks:

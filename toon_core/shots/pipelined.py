@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import pipeline
-from ..conditioning.encode import Keys, encode_branches
+from ..conditioning.encode import BranchTexts, Keys, encode_branches
 from ..denoiser import Branches
 from ..model import ToonModel
 from ..recipe import Recipe
@@ -116,9 +116,9 @@ class PipelineMaker(Maker):
         grey, made = self.recipe.grey_uncond_image, []
         for job in jobs:
             whole = job.first.whole.to(self.device, self.model.dtype)
-            made.append(
-                encode_branches(*self._encoders, whole, job.prompt, job.negative, grey=grey)
-            )
+            text, image, projector = self._encoders
+            texts = BranchTexts.of(text, job.prompt, job.negative)
+            made.append(encode_branches(texts, image, projector, whole, grey=grey))
         return Branches(*(torch.cat(tokens) for tokens in zip(*map(_parts, made), strict=True)))
 
     def _control(self, job: Job) -> SketchControl | None:

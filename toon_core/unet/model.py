@@ -49,7 +49,7 @@ class VideoUNet(nn.Module):
         self.fps_embedding = embedding_mlp(width, make)
         factory = LayerFactory(config, make, temporal=True, image=True)
         self.input_blocks, self.middle_block, widths = encoder(factory)
-        self.init_attn = nn.Sequential(
+        self.init_attn = Stage(
             TemporalTransformer(
                 width,
                 INIT_HEADS * config.num_head_channels,
@@ -92,7 +92,7 @@ class VideoUNet(nn.Module):
         self._check_size(h, w)
         if isinstance(context, Tensor):
             context = Context.route(context.expand(b, -1, -1), frames)
-        context.copies = max(1, context.text.shape[0] // b)  # one context may serve all clips
+        context.copies = context.text.shape[0] // b
         emb = self._embed(t, fs, x) if context.shifts is None else x.new_empty(0)
         hidden = laid_out(rearrange(x, "b c f h w -> (b f) c h w"))
         hidden, skips, emb = self._encode(hidden, emb, context, frames, adapter)
@@ -157,7 +157,7 @@ class VideoUNet(nn.Module):
         for i, block in enumerate(self.input_blocks):
             hidden = block(hidden, emb, context, frames)
             if i == 0:
-                hidden = self.init_attn[0](hidden, frames, context)
+                hidden = self.init_attn(hidden, emb, context, frames)
             if i in maps:
                 hidden = hidden + maps[i]
             skips.append(hidden)

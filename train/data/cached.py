@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,15 @@ ATTEMPTS = 8  # shards tried for one item before unreadable windows stop the run
 Read = Callable[[str], bytes]
 
 
+class WindowSize(Protocol):
+    """What of a run's options a cache must have been made with."""
+
+    data: str
+    height: int
+    width: int
+    frames: int
+
+
 class CachedWindows(Dataset):
     """Items of a finished cache; item i is the stored one i modulo their count, or where that
     cannot be read one of the next shard.
@@ -41,7 +50,8 @@ class CachedWindows(Dataset):
     An item has `prompt`, `fs`, `name`, `start`, `stride`, and of these, all float32, the `parts`
     asked for: `moments` (2 z t h/8 w/8), mean and log variance of the latents before scaling,
     `text` (77 d) and `image` (257 d) tokens of the towers, `first` (3 h w) and `video` (3 t h w)
-    in [-1, 1], and `sketches` (1 t h w) in [0, 1]. Held-out windows have `video` alone.
+    in [-1, 1], and `sketches` (1 t h w) in [0, 1]. Held-out windows have
+    `video`, and `sketches` where the cache has.
     ValueError where the cache is not finished.
     """
 
@@ -61,58 +71,68 @@ class CachedWindows(Dataset):
 
     @classmethod
     def opened(
-        cls, config: Any, split: str, items: int, parts: tuple[str, ...], model: nn.Module | None
+        cls,
+        options: WindowSize,
+        split: str,
+        items: int,
+        parts: tuple[str, ...],
+        model: nn.Module | None,
+        sketch: str,
+        made_by: str,
     ) -> CachedWindows:
-        """Checked against the options of a run and the model it trains."""
-        cache = cls(config.data, split, items, parts if split == "train" else ("video",))
-        cache._check_options(config)
-        if split == "train":
-            cache._check_parts(config)
-            if model is not None:
-                cache._check_encoders(config, model)
-        elif items > cache.facts["held_out"]:
-            raise ValueError(
-                f"data={config.data} has {cache.facts['held_out']} held-out windows, {items} are "
-                f"wanted: give sheet_clips={cache.facts['held_out']}, or run train.cache again "
-                f"with held_out={items} into another folder"
-            )
-        if split == "train" and items > cache.facts["count"]:
+        """Checked against the options of a run, the extractor `sketch` and the model it trains,
+        which the option `made_by` names."""
+        if split != "train":
+            return cls._held_out(options, items, parts)
+        cache = cls(options.data, split, items, parts)
+        cache._check_size(options)
+        cache._check_parts(sketch)
+        if model is not None:
+            cache._check_encoders(model, f"{made_by}={getattr(options, made_by, '')}")
+        if items > cache.facts["count"]:
             times = items / cache.facts["count"]
-            log.info("%s: each of its windows is used about %.1f times", config.data, times)
+            log.info("%s: each of its windows is used about %.1f times", options.data, times)
         return cache
 
-    def _check_options(self, config: Any) -> None:
+    @classmethod
+    def _held_out(cls, options: WindowSize, items: int, parts: tuple[str, ...]) -> CachedWindows:
+        """`video`, and of `sketches` what is there."""
+        cache = cls(options.data, "test", items, ("video",))
+        cache._check_size(options)
+        if items > cache.facts["held_out"]:
+            raise ValueError(
+                f"data={options.data} has {cache.facts['held_out']} held-out windows, {items} are "
+                f"wanted: give run.sheet_clips={cache.facts['held_out']}, or run train.cache again "
+                f"with held_out={items} into another folder"
+            )
+        stored = cache._places and numbered(cache._places[0], ".sketch.webp")
+        if "sketches" in parts and stored:
+            cache.parts = ("video", "sketches")
+        return cache
+
+    def _check_size(self, options: WindowSize) -> None:
         for name in SAME:
-            if self.facts[name] != getattr(config, name):
+            if self.facts[name] != getattr(options, name):
                 raise ValueError(
-                    f"{name}={getattr(config, name)}, but data={self.root} was made with "
+                    f"{name}={getattr(options, name)}, but data={self.root} was made with "
                     f"{name}={self.facts[name]}: give the same, or make another cache"
                 )
 
-    def _check_parts(self, config: Any) -> None:
-        frame = getattr(config, "semantic_frame", "first")
-        if frame != "first":
-            raise ValueError(
-                f"semantic_frame={frame}, but data={self.root} is a cache, which holds that of the "
-                "first frame: give the clips or shards themselves"
-            )
+    def _check_parts(self, sketch: str) -> None:
         for part in self.parts:
             if part in MADE_BY and part not in self.facts["parts"]:
                 raise ValueError(
                     f"data={self.root} was made without {part}: make another cache with "
                     f"`python -m train.cache` {MADE_BY[part]}"
                 )
-        wanted = getattr(config, "sketch", "stored") if "sketches" in self.parts else "stored"
-        if wanted not in ("stored", self.facts["sketch"]):
+        if "sketches" in self.parts and sketch not in ("stored", self.facts["sketch"]):
             raise ValueError(
-                f"sketch={wanted}, but data={self.root} was made with "
+                f"sketch={sketch}, but data={self.root} was made with "
                 f"sketch={self.facts['sketch']}: leave it out, or make another cache"
             )
 
-    def _check_encoders(self, config: Any, model: nn.Module) -> None:
+    def _check_encoders(self, model: nn.Module, given: str) -> None:
         used = {ENCODERS[part] for part in self.parts if part in ENCODERS}
-        option = "base" if hasattr(config, "base") else "autoencoder"
-        given = f"{option}={getattr(config, option, '')}"
         for name, value in encoder_hashes(model, used).items():
             stored = self.facts["encoders"][name]
             if value != stored:

@@ -16,14 +16,23 @@ class PrepareConfig:
 
     data: str = MISSING  # folder of media, or a tar of one (.tar, .tar.gz, .tar.xz)
     out: str = MISSING  # folder of the shards and their index
-    size: int = 128  # short side of the frames
-    max_fps: float = 30.0
-    max_frames: int = 900  # longer clips are read in parts of so many, which bounds the memory
-    least_frames: int = 16
-    workers: int = 2  # processes; 0: this one, where a crashing reader ends the run
-    longest_minutes: float = 120  # of one clip, in a process of its own; then it is dropped
-    shard_mb: int = 256
-    families: tuple[str, ...] = ()  # patterns: clips whose captions fit one stay on one side
+    # short side of the stored frames, pixels; clips with alpha are fitted into squares of it
+    size: int = 128
+    max_fps: float = 30.0  # faster clips lose every second frame, or more, until they are near it
+    # Longer clips are read in parts of so many, which bounds the memory, also of GIF, WebP and APNG
+    # (of pictures wider than 2 to 1, in shorter ones); of a Lottie file the first part is taken.
+    max_frames: int = 900
+    least_frames: int = 16  # shorter pieces are dropped
+    # Processes; 0: none beside the first, where a crashing reader ends the run. With them it costs
+    # one clip, which the next command tries again.
+    workers: int = 2
+    # A clip that takes longer is dropped, until the same command has a higher limit; not with
+    # workers=0.
+    longest_minutes: float = 120
+    shard_mb: int = 256  # size of a shard, MiB
+    # Regular expressions: clips whose captions fit one stay on one side of the split, such as all
+    # flags (train/configs/noto.yaml). Clips that move alike do so anyway.
+    families: tuple[str, ...] = ()
     split: SplitConfig = field(default_factory=SplitConfig)
     rules: WindowRules = field(default_factory=WindowRules)
     filters: FilterConfig = field(default_factory=FilterConfig)

@@ -37,9 +37,9 @@ class ClipStore(Protocol):
 class PickConfig:
     """Which windows are good: frames per second after striding, and how they move."""
 
-    min_fps: float = 5.0
-    max_fps: float = 30.0
-    max_stride: int = 6
+    min_fps: float = 5.0  # frames per second of a window at least
+    max_fps: float = 30.0  # at most
+    max_stride: int = 6  # every so many-th frame of a clip at most
     rules: WindowRules = field(default_factory=WindowRules)
 
 

@@ -1,9 +1,11 @@
-"""The one door of training data: `open_windows(config, split, items, parts, model)`."""
+"""The one door of training data: windows to train on, and those that are held out."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
+from einops import rearrange
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -12,12 +14,40 @@ from train.data.cached import CachedWindows
 from train.data.cachefile import FACTS
 from train.data.folder import FolderStore
 from train.data.picking import NoWindow
+from train.data.sketch import xdog
 from train.data.store import INDEX, Store
-from train.data.windows import ClipWindows
+from train.data.windows import ClipWindows, WindowConfig
 
 log = logging.getLogger("toon.data")
 
 TEST_SEED = 0  # held-out windows are the same for every run
+
+
+class WindowOptions(Protocol):
+    """What windows go by. A cache has its own seed and staging."""
+
+    data: str
+    height: int  # pixels
+    width: int
+    frames: int
+    seed: int
+    windows: WindowConfig
+
+
+class TrainingOptions(WindowOptions, Protocol):
+    """And those of training, which come in batches."""
+
+    buckets: bool
+    batch: int
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Windows of held-out clips: `shown` on sheets, where none is held out those of training;
+    `scored` by the held-out loss, then none."""
+
+    shown: list[dict]
+    scored: list[dict]
 
 
 def open_store(data: str | Path) -> Store | FolderStore:
@@ -26,59 +56,102 @@ def open_store(data: str | Path) -> Store | FolderStore:
 
 
 def open_windows(
-    config: Any,
+    options: TrainingOptions,
     split: str = "train",
     items: int = 100_000,
     parts: tuple[str, ...] = ("video",),
     model: nn.Module | None = None,
+    *,
+    sketch: str = "stored",
+    made_by: str = "base",
 ) -> Dataset:
-    """Windows of `config.data`: shards, a folder of clips, or what `train.cache` made of either.
+    """Windows of `options.data`: shards, a folder of clips, or what `train.cache` made of either.
 
     Shards and folders give `video` whatever `parts` says, and `sketches` where it is one of them,
-    by the drawer `config.sketch`. A cache gives the parts asked for, and refuses a `model` whose
-    encoders are not those that it was made with. Uses `data`, `height`, `width`, `frames`,
-    `seed` and `windows` of the options, of which a cache has its own seed and windows, and for
-    training windows `buckets` and `batch`. Where no window is held out, "test" gives windows of
-    training, with a warning. ValueError where the data hold no window of that length, or a cache
-    has not what is asked for.
+    by the extractor `sketch`. A cache gives the parts asked for, and refuses a `model` whose
+    encoders are not those that it was made with; `made_by` is the option that names the model.
+    ValueError where the data hold no window of that length, or a cache has not what is asked for.
     """
-    bucketed = config.buckets and split == "train"
-    if (Path(config.data) / FACTS).is_file():
+    bucketed = options.buckets and split == "train"
+    if (Path(options.data) / FACTS).is_file():
         if bucketed:
             raise ValueError(
-                f"buckets=true needs clips or shards, and data={config.data} is a cache"
+                f"buckets=true needs clips or shards, and data={options.data} is a cache"
             )
-        return CachedWindows.opened(config, split, items, parts, model)
-    windows = make_windows(config, split, items, sketched="sketches" in parts)
-    return BucketWindows(windows, config.batch) if bucketed else windows
+        return CachedWindows.opened(options, split, items, parts, model, sketch, made_by)
+    windows = make_windows(options, split, items, sketch if "sketches" in parts else "")
+    return BucketWindows(windows, options.batch) if bucketed else windows
 
 
-def held_out(config: Any) -> list[dict]:
-    """The `sheet_clips` windows that a run shows on its sheets."""
-    if not config.sheet_clips:
-        return []
-    windows = open_windows(config, "test", config.sheet_clips)
-    return [windows[i] for i in range(config.sheet_clips)]
+def held_out(
+    options: TrainingOptions,
+    shown: int,
+    scored: int,
+    parts: tuple[str, ...] = ("video",),
+    sketch: str = "stored",
+) -> HeldOut:
+    """So many windows of the test split to show and to score, of a cache as many as it has."""
+    if (Path(options.data) / FACTS).is_file():
+        scored = min(scored, CachedWindows(options.data, "test", 0, ()).facts["held_out"])
+    count = max(shown, scored)
+    if not count:
+        return HeldOut([], [])
+    drawn_by = sketch if "sketches" in parts else ""
+    if (Path(options.data) / FACTS).is_file():
+        windows = open_windows(options, "test", count, parts, sketch=sketch)
+        stands_in = windows.facts.get("held_out_from") == "train"
+    else:
+        windows, stands_in = windows_to_show(options, count, drawn_by)
+    if stands_in:
+        scored = 0
+    found = [_with_sketches(windows[i], parts) for i in range(max(shown, scored))]
+    return HeldOut(found[:shown], found[:scored])
 
 
-def make_windows(config: Any, split: str, items: int, sketched: bool = False) -> ClipWindows:
-    """Windows of shards or of a folder of clips. Of few clips none that moves may be held out:
-    then those of training, which are shown alone, stand in for them."""
-    options = {
-        "frames": config.frames,
-        "height": config.height,
-        "width": config.width,
-        "seed": config.seed if split == "train" else TEST_SEED,
-        "items": items,
-        "config": config.windows,
-        "sketch": config.sketch if sketched else "",
-    }
-    store = open_store(config.data)
+def windows_to_show(
+    options: WindowOptions, items: int, sketch: str = ""
+) -> tuple[ClipWindows, bool]:
+    """Windows of the test split, and whether they are of training clips: of few clips none may be
+    held out, or none that moves; then those of training, which can be shown but say nothing of
+    what is learned, stand in for them."""
     try:
-        return ClipWindows(store, split, **options)
+        windows = make_windows(options, "test", items, sketch)
     except NoWindow as error:
-        if split == "train":
-            raise
-        found = ClipWindows(store, "train", **options)
-        log.warning("%s. Sample sheets show windows of the train split", error)
-        return found
+        log.warning(
+            "%s. Sample sheets show windows of the train split, and there is no held-out loss",
+            error,
+        )
+        return _windows(options, "train", items, sketch, TEST_SEED), True
+    train, test = ({r.id for r in windows.store.split(name)} for name in ("train", "test"))
+    if test <= train:
+        log.info("no clip is held out of so few: there is no held-out loss")
+    return windows, test <= train
+
+
+def _with_sketches(item: dict, parts: tuple[str, ...]) -> dict:
+    """XDoG's, where a cache has none of held-out windows."""
+    if "sketches" in parts and "sketches" not in item:
+        lines = xdog(rearrange(item["video"], "c f h w -> f c h w"))
+        item["sketches"] = rearrange(lines, "f c h w -> c f h w")
+    return item
+
+
+def make_windows(options: WindowOptions, split: str, items: int, sketch: str = "") -> ClipWindows:
+    """Windows of shards or of a folder of clips, with `sketches` by an extractor's name. NoWindow
+    where the split has none that moves."""
+    seed = options.seed if split == "train" else TEST_SEED
+    return _windows(options, split, items, sketch, seed)
+
+
+def _windows(options: WindowOptions, split: str, items: int, sketch: str, seed: int) -> ClipWindows:
+    return ClipWindows(
+        open_store(options.data),
+        split,
+        frames=options.frames,
+        height=options.height,
+        width=options.width,
+        seed=seed,
+        items=items,
+        config=options.windows,
+        sketch=sketch,
+    )

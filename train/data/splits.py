@@ -13,11 +13,15 @@ from train.data.store import Record, stable_hash
 class SplitConfig:
     """How much is held out; `seed` names the split."""
 
-    test_share: float = 0.12  # of the clips
-    least_large: int = 60  # disjoint large-motion windows in the test split, where the data allow
-    large_change: float = 15.0  # first to last frame, mean absolute, of 255, over white
-    length: int = 16
-    seed: int = 0
+    test_share: float = 0.12  # share of the clips that is held out, in whole groups of look-alikes
+    # Windows of large motion that the held-out clips should have: up to twice the share is held out
+    # for them.
+    least_large: int = 60
+    # First to last frame of a window over white, mean absolute, of 255, from which its motion is
+    # large.
+    large_change: float = 15.0
+    length: int = 16  # frames of these windows
+    seed: int = 0  # another number is another split
 
 
 def large_windows(

@@ -30,19 +30,19 @@ ATTEMPTS = 8  # draws of one item before unreadable clips stop the run
 class WindowConfig:
     """Shares (0..1) of the random choices, and ranges in pixels of a 128 picture."""
 
-    reverse: float = 0.3
-    flip: float = 0.5
-    recolour: float = 0.25  # red, green and blue of the character change places
-    outline: float = 0.3
-    inner_lines: float = 0.0  # of the outlined: ink between the character's colours, too
-    place: float = 0.6  # scale and move the character
-    scale: tuple[float, float] = (0.7, 1.15)
-    shift: float = 20.0
-    drift: float = 0.25  # the character also glides through the picture
-    drift_speed: float = 1.5  # a frame
-    pan: float = 0.2  # the camera moves over the background
-    pan_speed: float = 1.5  # a frame
-    second: float = 0.15  # another character, in front or behind
+    reverse: float = 0.3  # share of windows with alpha that run backwards
+    flip: float = 0.5  # share that is mirrored
+    recolour: float = 0.25  # share whose red, green and blue change places
+    outline: float = 0.3  # share with an inked outline
+    inner_lines: float = 0.0  # of the outlined: share with ink between the character's colours, too
+    place: float = 0.6  # share that is scaled and moved
+    scale: tuple[float, float] = (0.7, 1.15)  # of the placed, least and most
+    shift: float = 20.0  # of the placed: pixels of a 128 picture at most
+    drift: float = 0.25  # share that also glides through the picture
+    drift_speed: float = 1.5  # pixels a frame at most
+    pan: float = 0.2  # share whose background moves, as under a camera
+    pan_speed: float = 1.5  # pixels a frame at most
+    second: float = 0.15  # share with another character, in front or behind
     pick: PickConfig = field(default_factory=PickConfig)
 
 

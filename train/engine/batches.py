@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from train.engine.config import RunConfig
-from train.engine.objective import Batch
 from train.engine.stop import ignore_signals
 
 log = logging.getLogger("toon.train")
 
+Batch = dict[str, Any]  # of stacked tensors, and lists of everything else
+
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """One process's share of every batch: step s takes items s * batch ..., process r of n the
+class RankShard:
+    """One process's part of every batch: step s takes items s * batch ..., process r of n the
     r-th part of them, in `accumulate` pieces."""
 
     batch: int
@@ -38,7 +40,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Piece:
+class MicroBatch:
     """Part of a batch, and the global numbers of its samples."""
 
     batch: Batch
@@ -48,35 +50,37 @@ class Piece:
 class _Order:
     """The indices of every piece from `step` on, for a DataLoader."""
 
-    def __init__(self, share: Share, step: int, steps: int) -> None:
-        self.share, self.step, self.steps = share, step, steps
+    def __init__(self, shard: RankShard, step: int, steps: int) -> None:
+        self.shard, self.step, self.steps = shard, step, steps
 
     def __len__(self) -> int:
-        return (self.steps - self.step) * self.share.accumulate
+        return (self.steps - self.step) * self.shard.accumulate
 
     def __iter__(self) -> Iterator[range]:
         for step in range(self.step, self.steps):
-            for piece in range(self.share.accumulate):
-                yield self.share.indices(step, piece)
+            for piece in range(self.shard.accumulate):
+                yield self.shard.indices(step, piece)
 
 
-def batches(dataset: Dataset, config: RunConfig, share: Share, step: int) -> Iterator[list[Piece]]:
-    """The pieces of step `step`, of the next, and so on to the last. What loads them ends with the
-    generator: close it."""
-    order = _Order(share, step, config.steps)
+def batches(
+    dataset: Dataset, config: RunConfig, shard: RankShard, step: int
+) -> Iterator[list[MicroBatch]]:
+    """The micro-batches of step `step`, of the next, and so on to the last. What loads them ends
+    with the generator: close it."""
+    order = _Order(shard, step, config.steps)
     loader = DataLoader(
         _Batches(dataset),
         batch_size=None,
         sampler=order,
-        num_workers=config.workers,
+        num_workers=config.run.workers,
         collate_fn=_as_it_is,
         worker_init_fn=ignore_signals,
     )
     parts = map(_checked, loader)
     try:
         for current in range(step, config.steps):
-            pieces = range(share.accumulate)
-            yield [Piece(next(parts), share.indices(current, piece)) for piece in pieces]
+            pieces = range(shard.accumulate)
+            yield [MicroBatch(next(parts), shard.indices(current, piece)) for piece in pieces]
     finally:  # else an error's traceback holds them, and the program waits for them at its end
         del parts, loader
 

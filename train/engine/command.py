@@ -15,13 +15,16 @@ from train.data.names import printable
 
 log = logging.getLogger("toon.train")
 
-TOLD = (ValueError, OSError, ModelError, SafetensorError)
+USER_ERRORS = (ValueError, OSError, ModelError, SafetensorError)
+LESS_MEMORY = (
+    "more run.accumulate, run.checkpointing=true, dtype=bf16, less batch, or smaller frames"
+)
 LONGEST = 1000  # characters of a message
 GO_ON = "stopped; what is done is kept, and the same command goes on from there"
 
 
 @contextmanager
-def errors_told(stopped: str = "stopped") -> Iterator[None]:
+def exit_on_user_error(stopped: str = "stopped") -> Iterator[None]:
     """Bad input and what the machine refuses become `error: ...` on stderr and exit code 1; where
     in the code it was is in the log at debug level. Ctrl-C is `stopped` and exit code 130."""
     try:
@@ -32,12 +35,10 @@ def errors_told(stopped: str = "stopped") -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        from train.engine.estimate import LESS  # here, since its training code is heavy
-
         log.debug("where it was", exc_info=True)
         reason = printable(str(error).split(". ")[0].splitlines()[0], LONGEST)
-        sys.exit(f"error: out of memory ({reason}): {LESS} would help")
-    except TOLD as error:
+        sys.exit(f"error: out of memory ({reason}): {LESS_MEMORY} would help")
+    except USER_ERRORS as error:
         log.debug("where it was", exc_info=True)
         sys.exit(f"error: {_message(error) or type(error).__name__}")
 

@@ -1,21 +1,23 @@
-"""Run options: dataclass schema, YAML file, key=value overrides; the result is written out."""
+"""Options of a run: its schema, `[--config FILE] key=value ...`, and the resolved ones as YAML."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from train.data.names import printable
 from train.data.windows import WindowConfig
 from train.engine.files import write_text
+from train.engine.options import help_text, option
+from train.engine.renamed import check_names, leaves, renamed
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,54 +27,84 @@ MOST_BYTES = 1 << 20  # of a YAML file
 LONGEST = 300  # characters of what is wrong with it
 # By reading and merging options.
 RAISED = (yaml.YAMLError, OmegaConfBaseException, RecursionError, ValueError, TypeError, KeyError)
+OPTIMIZERS = ("adamw", "adamw8bit", "muon")
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(kw_only=True)
+class OptimConfig:
+    """How weights move."""
+
+    # adamw8bit: moments in 8 bits, by bitsandbytes, for a GPU. muon: orthogonalized momentum for
+    # matrices, AdamW for the rest, for small models from nothing. Neither with run.fsdp.
+    name: str = option("adamw", choices=OPTIMIZERS)
+    # Decay of Adam's two moments.
+    betas: tuple[float, float] = option((0.9, 0.99), least=0, below=1)
+    weight_decay: float = option(0.0, least=0)  # per step, times lr
+    warmup: int = option(100, least=0, free=True)  # steps of linear growth of lr
+    cosine: bool = option(False, free=True)  # a fall of lr to a twentieth at the last step
+    clip_norm: float = option(1.0, above=0, free=True)  # largest norm of the gradient
+    # Decay of the average that becomes the result; 0: none is kept, the weights are the result.
+    ema: float = option(0.999, least=0, below=1)
+
+
+@dataclass(kw_only=True)
+class RuntimeConfig:
+    """Where and how a run runs. All of it may change when the run goes on: it changes neither its
+    samples nor its loss, but for rounding (and of dropout's masks, which are drawn for a part of a
+    batch at once, with accumulate)."""
+
+    minutes: float = option(0, least=0, free=True)  # stop and save after so many (0: no limit)
+    # Parts in which a process takes its share of a batch, one after the other: less memory.
+    accumulate: int = option(1, least=1, free=True)
+    # Blocks are computed again in the backward pass: much less memory, about a third slower.
+    checkpointing: bool | None = option(False, free=True)
+    fsdp: bool = option(False, free=True)  # several GPUs share what trains (FSDP2) instead of DDP
+    device: str = option("", free=True)  # where: cpu, cuda or cuda:1; none: a GPU if any
+    workers: int = option(1, least=0, free=True)  # processes that read data, for each GPU
+    threads: int = option(0, least=0, free=True)  # of torch on the CPU; 0: torch's own choice
+    save_every: int = option(200, least=1, free=True)  # steps between checkpoints
+    keep: int = option(2, least=0, free=True)  # checkpoints that stay (0: all)
+    log_every: int = option(10, least=1, free=True)  # steps between lines of the curves
+    # Steps between looks at held-out clips: a sample sheet and the held-out loss.
+    sample_every: int = option(200, least=1, free=True)
+    sheet_clips: int = option(3, least=0, free=True)  # held-out clips on a sheet (0: no sheets)
+    held_out: int = option(8, least=0, free=True)  # clips of the held-out loss (0: none)
+    # End after so many looks without a lower held-out loss; the result is the best state's.
+    # 0: never.
+    patience: int = option(0, least=0, free=True)
 
 
 @dataclass(kw_only=True)
 class RunConfig:
-    """What every training run has. Paths are folders unless they say otherwise. FREE may change
-    when a run goes on: they change neither its samples nor its loss, but for rounding, nor what
-    its optimizer keeps. (With dropout `accumulate` changes its masks, as the number of processes
-    does: they are drawn for a part of a batch at once.) Of `data` the stamp must stay."""
+    """What every run has. Paths are folders unless they say otherwise. Of `data` the stamp must
+    stay when a run goes on."""
 
-    FREE: ClassVar[tuple[str, ...]] = (
-        *("data", "out", "steps", "minutes", "lr", "warmup", "cosine", "clip_norm", "accumulate"),
-        *("dtype", "attention", "checkpointing", "fsdp", "device", "workers", "threads", "keep"),
-        *("save_every", "sample_every", "log_every", "sheet_clips", "dry_run"),
-    )
-
-    data: str = MISSING  # clips, shards of train.prepare, or what train.cache made of either
-    out: str = MISSING  # checkpoints, sheets, TensorBoard logs and the result
-    height: int = 128
-    width: int = 128
-    frames: int = 16
-    buckets: bool = False  # each batch in an aspect bucket of its clips, of height * width pixels
-    windows: WindowConfig = field(default_factory=WindowConfig)  # how characters are staged
-    steps: int = 1000
-    minutes: float = 0  # stop and save after so many (0: no limit); the run resumes later
-    batch: int = 8  # samples of a step, over all processes and accumulated parts
-    accumulate: int = 1  # parts a process takes its share of a batch in, one after the other
-    lr: float = 5e-4  # 2e-3 already keeps small autoencoders from finding their colours
-    warmup: int = 100  # steps of linear growth of lr
-    cosine: bool = False  # let lr fall to a twentieth at the last step
-    optimizer: str = "adamw"  # or muon; or adamw8bit, which needs bitsandbytes
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    ema: float = 0.999  # 0: no average is kept, the weights themselves are the result
-    dtype: str = "fp32"  # fp32, or bf16 and fp16 mixed precision; weights stay fp32
-    attention: str = "sdpa"  # or products: faster on CPUs for nano's narrow heads, most in bf16
-    checkpointing: bool = False  # compute blocks again in the backward pass: less memory, slower
-    fsdp: bool = False  # shard what is trained over the processes (FSDP2) instead of DDP
-    device: str = ""  # cuda when there is one, else cpu
-    seed: int = 0
-    workers: int = 1
-    threads: int = 0  # torch threads (0: torch's own choice)
-    save_every: int = 200
-    keep: int = 2
-    sample_every: int = 200
-    sheet_clips: int = 3  # held-out clips on a sample sheet (0: no sheets)
-    log_every: int = 10
-    dry_run: bool = False  # build everything and print the estimate, but take no step
+    # Clips, shards of train.prepare, or what train.cache made of either.
+    data: str = option(MISSING, free=True)
+    # Folder for checkpoints, sheets, curves (TensorBoard) and the result.
+    out: str = option(MISSING, free=True)
+    steps: int = option(1000, least=1, free=True)  # updates
+    # Clips of a step, over all GPUs and accumulated parts together.
+    batch: int = option(8, least=1)
+    # Learning rate. 2e-3 already keeps small autoencoders from finding their colours.
+    lr: float = option(5e-4, least=0, free=True)
+    seed: int = option(0, least=0, most=2**63 - 1)  # of windows, noise, dropout and new layers
+    # bf16 and fp16: mixed precision; weights stay in 32 bits.
+    dtype: str = option("fp32", choices=PRECISIONS, free=True)
+    # Pixels of a window, a multiple of 8: shorter side fitted, then cut.
+    height: int = option(128, least=1)
+    width: int = option(128, least=1)  # pixels, a multiple of 8
+    frames: int = option(16, least=1)  # of a window
+    # Each batch in an aspect bucket of its clips, of about height x width pixels in multiples
+    # of 64; from clips or shards, not from a cache.
+    buckets: bool = False
+    # How characters with alpha are staged; a cache has its own.
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RuntimeConfig = field(default_factory=RuntimeConfig)
+    # Build everything and print the memory and time it will take, but take no step; or --dry-run.
+    dry_run: bool = option(False, free=True)
 
     def resolved(self) -> Self:
         """The same with every default filled in that depends on other options."""
@@ -81,15 +113,17 @@ class RunConfig:
 
 def parse(schema: type[T], arguments: list[str], description: str) -> T:
     """`[--config FILE] [--dry-run] key=value ...` read into `schema`; exits with the reason on
-    bad input."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", help="YAML file with options")
+    bad input, and with all options by --help."""
+    parser = argparse.ArgumentParser(add_help=False, usage="%(prog)s [--help] [--config FILE] ...")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--config")
     if "dry_run" in schema.__dataclass_fields__:
-        parser.add_argument("--dry-run", action="store_true", help="the same as dry_run=true")
+        parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     given = parser.parse_args(arguments)
+    if given.help:
+        print(help_text(schema, description))
+        raise SystemExit(0)
     flags = ["dry_run=true"] if getattr(given, "dry_run", False) else []
     try:
         return read(schema, given.config, given.overrides + flags)
@@ -140,20 +174,25 @@ def read_words(words: Sequence[str]) -> DictConfig:
 
 
 def merge(schema: Any, *given: DictConfig) -> DictConfig:
-    """Options over the defaults of a dataclass; ValueError for one that it has not, or cannot be,
-    and for what would be filled in from elsewhere (`${oc.env:NAME}`): options are written out."""
-    for options in given:
-        _check_values(OmegaConf.to_container(options))
+    """Options over the defaults of a dataclass or an instance of one; ValueError for one that it
+    has not, or cannot be, and for what would be filled in from elsewhere (`${oc.env:NAME}`):
+    options are written out. Names of before are taken as what they are called now."""
+    options = [OmegaConf.create(_checked(schema, own)) for own in given]
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), *given)
-    except (ConfigKeyError, ConfigAttributeError) as error:
-        known = ", ".join(f.name for f in fields(schema))
-        raise ValueError(f"{_reason(error)} (known keys: {known})") from error
+        merged = OmegaConf.merge(OmegaConf.structured(schema), *options)
     except RAISED as error:
-        key = getattr(error, "full_key", None) or _culprit(schema, given)
+        key = getattr(error, "full_key", None) or _culprit(schema, options)
         raise ValueError(f"{key}: {_reason(error)}") from error
     _check_values(OmegaConf.to_container(merged))
     return merged
+
+
+def _checked(schema: Any, given: DictConfig) -> dict[str, Any]:
+    values = OmegaConf.to_container(given)
+    _check_values(values)
+    values = renamed(values, schema)
+    check_names(values, schema)
+    return values
 
 
 def _culprit(schema: Any, given: Sequence[DictConfig]) -> str:
@@ -179,20 +218,11 @@ def _reason(error: Exception) -> str:
 
 def _check_values(options: Any) -> None:
     """ValueError for a reference, or a number that is not finite."""
-    for name, value in _leaves(options):
+    for name, value in leaves(options):
         if isinstance(value, str) and "${" in value:
             raise ValueError(f"{name}={printable(value, 80)}: give the value itself")
         if isinstance(value, float) and not isfinite(value):
             raise ValueError(f"{name}={value}: expected a finite number")
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    inner = value if isinstance(value, dict) else {}
-    inner = dict(enumerate(value)) if isinstance(value, (list, tuple)) else inner
-    for key, own in inner.items():
-        yield from _leaves(own, f"{name}.{key}" if name else str(key))
-    if not inner:
-        yield name, value
 
 
 def at_least(config: object, least: float, *names: str) -> None:

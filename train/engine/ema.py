@@ -1,4 +1,4 @@
-"""Exponential moving average of parameters."""
+"""Exponential moving average of parameters, and a recipe with its averages in place."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class EMA:
         return {"updates": self.updates, "average": self.average}
 
     def load_state_dict(self, state: dict) -> None:
-        """Of whole tensors."""
+        """From whole tensors."""
         self.updates = state["updates"]
         for name, value in state["average"].items():
             fill(self.average[name], value)

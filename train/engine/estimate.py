@@ -1,27 +1,31 @@
-"""What a run will need in memory and time: steps of one and of two samples, and a sheet, tried and
-measured before it starts."""
+"""What a run will need in memory and time: for a dry run steps of one and of two samples, and a
+sheet, are tried and measured."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 
-from train.engine.batches import Piece, collate
+from train.engine.batches import MicroBatch, collate
+from train.engine.command import LESS_MEMORY
 from train.engine.config import RunConfig
 from train.engine.sharding import local
-from train.engine.trained import Trained
-from train.engine.watch import Most, free, present, watched
+from train.engine.state import TrainState
 
 log = logging.getLogger("toon.train")
 
-LESS = "more accumulate, checkpointing=true, dtype=bf16, less batch, or smaller frames"
+INTERVAL = 0.002  # seconds between two readings; an operation that matters takes longer
+SELDOM = 0.05  # through a whole run, whose steps are all alike
 MOMENT_BYTES = {"adamw": 8, "adamw8bit": 2, "muon": 4}  # a parameter
 
 
@@ -42,21 +46,21 @@ class Estimate:
         return self.present + self.optimizer + self.average + max(self.step, self.sheet)
 
 
-Parts = Mapping[str, Trained]
+States = Mapping[str, TrainState]
 Draw = Callable[[], object]
 
 
 def report(
-    parts: Parts, dataset: Dataset, config: RunConfig, processes: int, draw: Draw
+    states: States, dataset: Dataset, config: RunConfig, processes: int, draw: Draw
 ) -> Estimate:
     """Measure, log and return it; a warning where the memory will not do. `draw` makes a sheet.
     ValueError with what is known where one sample is too much already."""
-    device = _device(parts)
+    device = _device(states)
     there = present(device) + free(device)
     try:
-        found = measure(parts, dataset, config, processes, draw)
+        found = measure(states, dataset, config, processes, draw)
     except torch.OutOfMemoryError as error:
-        raise ValueError(_too_much(parts, config, there)) from error
+        raise ValueError(_too_much(states, config, there)) from error
     log.info(
         "%.1f M parameters train. Memory, about %s: present %s, optimizer %s, average %s, "
         "activations and gradients %s, or a sheet %s",
@@ -74,87 +78,89 @@ def report(
         log.warning(
             "more than the %s there are: %s would help",
             _size(there),
-            LESS,
+            LESS_MEMORY,
         )
     return found
 
 
-def _too_much(parts: Parts, config: RunConfig, there: int) -> str:
-    weights = sum(_bytes(t.module.parameters()) for t in parts.values())
+def _too_much(states: States, config: RunConfig, there: int) -> str:
+    weights = sum(_bytes(t.module.parameters()) for t in states.values())
     return (
         f"the {_size(there)} there are do not do for a sample and a sheet: weights of what trains "
-        f"{_size(weights)}, optimizer {_size(_moments(parts, config))}, average "
-        f"{_size(_average(parts))}, and activations besides: {LESS} would help"
+        f"{_size(weights)}, optimizer {_size(_moments(states, config))}, average "
+        f"{_size(_average(states))}, and activations besides: {LESS_MEMORY} would help"
     )
 
 
-def _moments(parts: Parts, config: RunConfig) -> int:
-    trained = [p for t in parts.values() for p in t.parameters]
-    return MOMENT_BYTES[config.optimizer] * sum(local(p).numel() for p in trained)
+def _moments(states: States, config: RunConfig) -> int:
+    trained = [p for t in states.values() for p in t.parameters]
+    return MOMENT_BYTES[config.optim.name] * sum(local(p).numel() for p in trained)
 
 
-def _average(parts: Parts) -> int:
-    return sum(_bytes(t.ema.average.values()) for t in parts.values())
+def _average(states: States) -> int:
+    return sum(_bytes(t.ema.average.values()) for t in states.values())
 
 
 def measure(
-    parts: Parts, dataset: Dataset, config: RunConfig, processes: int = 1, draw: Draw = tuple
+    states: States, dataset: Dataset, config: RunConfig, processes: int = 1, draw: Draw = tuple
 ) -> Estimate:
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
-    device, average = _device(parts), _average(parts)
-    resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in parts.values())
+    device, average = _device(states), _average(states)
+    resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in states.values())
     before = present(device)
-    most, seconds = _step(parts, dataset, config, config.batch // (processes * config.accumulate))
+    peak, seconds = _step(
+        states, dataset, config, config.batch // (processes * config.run.accumulate)
+    )
     sheet = _drawn(device, draw)
     return Estimate(
-        trained=sum(p.numel() for t in parts.values() for p in t.parameters),
+        trained=sum(p.numel() for t in states.values() for p in t.parameters),
         present=before - average - resumed,
-        optimizer=_moments(parts, config),
+        optimizer=_moments(states, config),
         average=average,
-        step=most - before,
+        step=peak - before,
         sheet=sheet - before,
-        seconds=seconds * config.accumulate,
+        seconds=seconds * config.run.accumulate,
     )
 
 
-def _step(parts: Parts, data: Dataset, config: RunConfig, samples: int) -> tuple[int, float]:
-    """Peak bytes of a piece of so many samples, by a line through one and two, and its seconds."""
+def _step(states: States, data: Dataset, config: RunConfig, samples: int) -> tuple[int, float]:
+    """Peak bytes and seconds of a micro-batch of so many samples, by a line through one and two."""
     few = min(samples, 2)
-    tried = [_tried(parts, config, [data[i] for i in range(n)]) for n in range(1, few + 1)]
+    tried = [_tried(states, config, [data[i] for i in range(n)]) for n in range(1, few + 1)]
     peaks, seconds = zip(*tried, strict=True)
     growth = max(peaks[-1] - peaks[0], 0)
     return peaks[-1] + growth * (samples - few), seconds[-1] * samples / few
 
 
-def _tried(parts: Parts, config: RunConfig, items: list[dict]) -> tuple[int, float]:
-    """Peak bytes and seconds of a piece, of the second of two: the first one still loads, and an
-    allocator does not give back all that it leaves."""
-    count = min(config.accumulate, 2)  # the second piece finds the gradients of the first
+def _tried(states: States, config: RunConfig, items: list[dict]) -> tuple[int, float]:
+    """Peak bytes and seconds of a micro-batch, of the second of two: the first one still loads, and
+    an allocator does not give back all that it leaves."""
+    count = min(config.run.accumulate, 2)  # the second one finds the gradients of the first
     for _ in range(2):
-        pieces = [Piece(collate(items), range(len(items))) for _ in range(count)]
+        batch = [MicroBatch(collate(items), range(len(items))) for _ in range(count)]
         begin = time.monotonic()
-        with watched(_device(parts)) as most:
-            for trained in parts.values():
+        with track_peak(_device(states)) as peak:
+            for state in states.values():
                 # As in the last step: all of a loss is switched on.
-                trained.try_out(pieces, config.steps - 1)
+                state.dry_step(batch, config.steps - 1)
         seconds = (time.monotonic() - begin) / count
-    return most.bytes, seconds
+    return peak.bytes, seconds
 
 
 def _drawn(device: torch.device, draw: Draw) -> int:
     """Peak bytes while a sheet is drawn."""
-    with watched(device) as most:
+    with track_peak(device) as peak:
         draw()
-    return most.bytes
+    return peak.bytes
 
 
-def report_peak(most: Most) -> None:
-    log.info("memory at its peak: %s", _size(most.bytes))
+def report_peak(peak: PeakMemory) -> None:
+    log.info("memory at its peak: %s", _size(peak.bytes))
 
 
-def _device(parts: Parts) -> torch.device:
-    return next(p.device for t in parts.values() for p in t.module.parameters())
+def _device(states: States) -> torch.device:
+    return next(p.device for t in states.values() for p in t.module.parameters())
 
 
 def _bytes(found: Iterable) -> int:
@@ -163,3 +169,52 @@ def _bytes(found: Iterable) -> int:
 
 def _size(count: int) -> str:
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def present(device: torch.device) -> int:
+    """Bytes now: tensors on a GPU, else the process's resident memory."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return psutil.Process().memory_info().rss
+
+
+def free(device: torch.device) -> int:
+    """Bytes that are still to be had."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+@dataclass
+class PeakMemory:
+    """The peak bytes `present` inside a `track_peak` block."""
+
+    bytes: int = 0
+
+
+@contextmanager
+def track_peak(device: torch.device, interval: float = INTERVAL) -> Iterator[PeakMemory]:
+    """On a CPU it looks again after every interval, in seconds, since not all systems keep a
+    peak: what an allocator keeps and what an operation takes for itself counts too, as it will in
+    training."""
+    peak, ended = PeakMemory(present(device)), threading.Event()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        torch.cuda.synchronize(device)
+        peak.bytes = torch.cuda.max_memory_allocated(device)
+        return
+
+    def watch() -> None:
+        over = False
+        while not over:
+            over = ended.wait(interval)
+            peak.bytes = max(peak.bytes, present(device))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()

@@ -1,23 +1,31 @@
-"""Files: small ones written whole or not at all, and their hashes."""
+"""Files written whole or not at all, their hashes, and the folder a command writes into."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+LOCK = ".lock"
+PATIENCE = 5  # seconds; the loader processes of a run that was killed may hold it yet
+
+
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object], sync: bool = False) -> None:
     """Let `write(file)` fill a file that takes its name when it is complete. OSError naming it
-    where it cannot be written; what was there stays."""
+    where it cannot be written; what was there stays. `sync`: it is on the disk before."""
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             write(file)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         with suppress(OSError):  # there may be none, or a folder of that name
@@ -26,13 +34,40 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()))
+    atomic_write(path, lambda file: file.write(text.encode()))
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 in hex; read in pieces, since hashlib.file_digest needs Python 3.11."""
-    sha = hashlib.sha256()
+    """SHA-256 in hex."""
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            sha.update(piece)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_out(out: Path, data: str | Path = "") -> None:
+    """ValueError where `out` is a file, or lies among the data that are read."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out={out} is a file: give a folder")
+    if data and Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+        raise ValueError(f"out={out} lies in data={data}, which is read: choose another out")
+
+
+@contextmanager
+def locked_folder(out: Path, data: str | Path = "") -> Iterator[None]:
+    """Make `out` and lock it until the block, or the process, ends. ValueError where another
+    command has it, or `check_out` refuses it; OSError where it cannot be made. The lock's file
+    stays: to remove it would let two have it."""
+    check_out(out, data)
+    lock = FileLock(out / LOCK, timeout=PATIENCE)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"out={out}: another command writes there now; wait for its end, or choose another out"
+        ) from error
+    except OSError as error:
+        raise OSError(f"out={out} cannot be made or written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,9 +1,9 @@
 """The training loop, the same for every recipe.
 
 A step depends on (seed, step) alone: its data are the items step * batch ..., every sample's
-random draws are keyed by (seed, step, its number). So a run that is stopped and resumed equals one
-that was not, and several processes do what one does: but for dropout, whose masks are drawn for a
-process's part of a batch at once.
+random numbers are keyed by (seed, step, its number). So a run that is stopped and resumed equals
+one that was not, and several processes do what one does: but for dropout, whose masks are drawn
+for a process's part of the batch at once.
 """
 
 from __future__ import annotations
@@ -13,64 +13,63 @@ import time
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from train.engine import checkpoint, estimate
 from train.engine import config as options
-from train.engine.averaged import Averaged
-from train.engine.batches import Piece, Share, batches
-from train.engine.blocks import recompute
-from train.engine.claim import check_out, claimed
+from train.engine.batches import MicroBatch, RankShard, batches
+from train.engine.checkpoint import RunHistory
 from train.engine.config import RunConfig
-from train.engine.history import History
-from train.engine.journal import Journal, over_processes
+from train.engine.estimate import SELDOM, PeakMemory, present, track_peak
+from train.engine.export import exported, refuse_own_source
+from train.engine.files import check_out, locked_folder
 from train.engine.launch import start
+from train.engine.logger import RunLogger, over_processes
 from train.engine.objective import Build, Recipe
-from train.engine.result import exported, refuse_own_source
-from train.engine.stop import Stop
-from train.engine.trained import Trained
-from train.engine.watch import SELDOM, Most, watched
+from train.engine.recompute import set_checkpointing
+from train.engine.state import AveragedRecipe, TrainState
+from train.engine.stop import EarlyStopping, Stop
 
 log = logging.getLogger("toon.train")
 
+BEST = "best"  # folder of the best state's checkpoint, inside that of the others
+
 
 def run(build: Build, config: RunConfig) -> Run:
-    """Build a recipe, say what it will need, train it as `config` says and export it.
+    """Build a recipe, train it as `config` says and export it.
 
     SystemExit 128 + n after signal n: the state is saved, and the same command goes on.
     """
     config = config.resolved()
     accelerator = start(config)
-    with _own_folder(config, accelerator):
+    with _output_folder(config, accelerator):
         return _run(build, config, accelerator)
 
 
-def _own_folder(config: RunConfig, accelerator: Accelerator) -> AbstractContextManager:
-    """Of the first process, unless nothing is written."""
+def _output_folder(config: RunConfig, accelerator: Accelerator) -> AbstractContextManager:
+    """Locked by the first process, unless nothing is written."""
     out = Path(config.out)
     if accelerator.is_main_process and not config.dry_run:
-        return claimed(out, config.data)
+        return locked_folder(out, config.data)
     check_out(out, config.data)
     return nullcontext()
 
 
 def _run(build: Build, config: RunConfig, accelerator: Accelerator) -> Run:
     recipe = build(config, accelerator.device)
-    if config.checkpointing:
-        for objective in recipe.objectives.values():
-            recompute(objective)
+    networks = (*recipe.objectives.values(), *recipe.frozen.values())
+    set_checkpointing(networks, bool(config.run.checkpointing))
     job = Run(recipe, config, accelerator, build)
     if job.done:
         log.info("%s has its result of step %d: nothing to do", job.out, job.step)
-        return job
-    job.estimate()
-    if not config.dry_run:
-        with watched(accelerator.device, SELDOM) as job.most:
+    elif config.dry_run:
+        job.estimate()
+    else:
+        with track_peak(accelerator.device, SELDOM) as job.peak:
             job.train()
-        estimate.report_peak(job.most)
+        estimate.report_peak(job.peak)
     return job
 
 
@@ -80,119 +79,129 @@ class Run:
     def __init__(
         self, recipe: Recipe, config: RunConfig, accelerator: Accelerator, build: Build
     ) -> None:
-        self.recipe, self.config, self.accelerator, self.build = recipe, config, accelerator, build
+        self.recipe, self.config, self.accelerator = recipe, config, accelerator
         self.out = Path(config.out)
         refuse_own_source(config, self.out / recipe.result)
         self.checkpoints = self.out / "checkpoints"
-        self.trained = {
-            name: Trained(objective, config, accelerator)
+        self.states = {
+            name: TrainState(objective, config, accelerator)
             for name, objective in recipe.objectives.items()
         }
-        self.averaged = Averaged(recipe, self.trained, config, accelerator, build)
-        self.journal: Journal | None = None  # the first process's
+        self.averaged = AveragedRecipe(recipe, self.states, config, accelerator, build)
+        self.logger: RunLogger | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
-        self.most = Most()  # memory while it trained
-        self._first: np.ndarray | None = None  # sheet of the start
-        self.history = History(config, recipe.dataset.stamp())
+        self.peak = PeakMemory()  # while it trained
+        self.history = RunHistory(config, recipe.dataset.stamp())
+        self.stopping = EarlyStopping(config.run.patience)
         self.step, self.seconds, self._saved, self.done = 0, 0.0, -1, False
+        self._logged = (0, 0.0)  # step and seconds of the last line of the curves
         if not config.dry_run:
             self._resume()
 
     def estimate(self) -> None:
-        """Say what it will need; the sheet that is drawn for it is the one of the start."""
+        """Try steps and a sheet, and say what the run will need."""
         data, n = self.recipe.dataset, self.accelerator.num_processes
-        self.expected = estimate.report(self.trained, data, self.config, n, self._draw_first)
-
-    def _draw_first(self) -> None:
-        self._first = self.averaged.sheet()
+        self.expected = estimate.report(self.states, data, self.config, n, self._look)
 
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.checkpoints)
         if state is None:
             return
-        self.history.go_on(state)
+        self.history.check_resume(state)
+        self._load(state)
+        self.stopping.load_state_dict(state.get("early_stopping", {}))
+        at_end = self.step >= self.config.steps
+        result = self.stopping.best_step if self.stopping.over else self.step
+        self.done = (at_end or self.stopping.over) and exported(self.out, result)
+
+    def _load(self, state: dict) -> None:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
-        for name, trained in self.trained.items():
-            trained.load_state_dict(state["objectives"][name])
+        self._logged = (self.step, self.seconds)
+        for name, own in self.states.items():
+            own.load_state_dict(state["objectives"][name])
         if self.accelerator.scaler and "scaler" in state:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.done = self.step >= self.config.steps and exported(self.out, self.step)
 
     def save(self) -> None:
         """OSError where it cannot be written, ValueError where the weights are no numbers."""
-        if self._saved == self.step:
-            return
+        if self._saved != self.step:
+            self._write(self.checkpoints, self.config.run.keep)
+            self._saved = self.step
+
+    def _write(self, folder: Path, keep: int) -> None:
         self._check_weights()
         state = {
             **self.history.state_dict(),
             "seconds": self.seconds,
-            "objectives": {name: t.state_dict() for name, t in self.trained.items()},
+            "early_stopping": self.stopping.state_dict(),
+            "objectives": {name: own.state_dict() for name, own in self.states.items()},
         }
         if self.accelerator.scaler:
             state["scaler"] = self.accelerator.scaler.state_dict()
         if self.accelerator.is_main_process:
-            checkpoint.save(self.checkpoints, self.step, state, self.config.keep)
-        self._saved = self.step
+            checkpoint.save(folder, self.step, state, keep)
         self.accelerator.wait_for_everyone()
 
     def train(self) -> None:
-        """Run to `steps` or until `minutes` are over; the result is exported either way."""
+        """Run to `steps`, until `minutes` are over or the held-out loss falls no more; the result
+        is exported either way."""
         self._open()
         try:
             if self.step == 0:
-                self._show(self._first)
-            with Stop(self.accelerator, self.config.minutes) as stop:
-                self._steps(stop)
+                self._look()
+            with Stop(self.accelerator, self.config.run.minutes) as stop:
+                if not self.stopping.over:
+                    self._steps(stop)
                 self.save()
             if stop.signal is not None:
                 log.warning("stopped at step %d; the same command goes on from it", self.step)
                 raise SystemExit(128 + stop.signal)
             self._finish()
         finally:
-            if self.journal:
-                self.journal.close()
+            if self.logger:
+                self.logger.close()
 
     def _open(self) -> None:
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             options.write(self.config, self.out / "config.yaml")
-            self.journal = Journal(self.out, self.step, self.config.steps)
+            self.logger = RunLogger(self.out, self.step, self.config.steps)
 
     def _steps(self, stop: Stop) -> None:
-        c, last = self.config, time.monotonic()
-        with closing(batches(self.recipe.dataset, c, self._share(), self.step)) as steps:
-            for pieces in steps:
-                values = self._advance(pieces)
+        c, a, last = self.config, self.accelerator, time.monotonic()
+        part = RankShard(
+            batch=c.batch,
+            accumulate=c.run.accumulate,
+            rank=a.process_index,
+            processes=a.num_processes,
+        )
+        with closing(batches(self.recipe.dataset, c, part, self.step)) as steps:
+            for parts in steps:
+                values = self._advance(parts)
                 self.seconds += time.monotonic() - last
                 last = time.monotonic()
-                self._note(values)
-                if stop.wanted():
+                self._after_step(values)
+                if self.stopping.over or stop.wanted():
                     return
 
-    def _note(self, values: dict[str, Tensor]) -> None:
-        c = self.config
-        if self.journal:
-            self.journal.bar.update()
+    def _after_step(self, values: dict[str, Tensor]) -> None:
+        c = self.config.run
+        if self.logger:
+            self.logger.bar.update()
         if self.step % c.log_every == 0:
             self._log(values)
+        if self.step % c.sample_every == 0:
+            self._look()
         if self.step % c.save_every == 0:
             self.save()
-        if self.step % c.sample_every == 0:
-            self._sheet()
 
-    def _share(self) -> Share:
-        c, a = self.config, self.accelerator
-        return Share(
-            batch=c.batch, accumulate=c.accumulate, rank=a.process_index, processes=a.num_processes
-        )
-
-    def _advance(self, pieces: list[Piece]) -> dict[str, Tensor]:
+    def _advance(self, parts: list[MicroBatch]) -> dict[str, Tensor]:
         """One step of every objective."""
         values = {}
-        for name, trained in self.trained.items():
-            prefix = f"{name}/" if len(self.trained) > 1 else ""
+        for name, state in self.states.items():
+            prefix = f"{name}/" if len(self.states) > 1 else ""
             try:
-                found = trained.step(pieces, self.step)
+                found = state.step(parts, self.step)
             except FloatingPointError as error:
                 raise ValueError(self._diverged(name, str(error))) from error
             values.update({prefix + k: v for k, v in found.items()})
@@ -201,8 +210,8 @@ class Run:
 
     def _check_weights(self) -> None:
         """Of all processes, so that they end together."""
-        for name, trained in self.trained.items():
-            bad = torch.tensor(float(not trained.sound()), device=self.accelerator.device)
+        for name, state in self.states.items():
+            bad = torch.tensor(float(not state.is_sound()), device=self.accelerator.device)
             if float(self.accelerator.gather(bad[None]).max()):
                 reason = "its weights are not finite, or too large for half precision"
                 raise ValueError(self._diverged(name, reason))
@@ -211,7 +220,7 @@ class Run:
         last = checkpoint.last_good(self.checkpoints)
         text = (
             f"{name}, step {self.step}: {reason}; last good checkpoint: {last}. A lower lr or "
-            "clip_norm may help: the same command goes on from there with either"
+            "optim.clip_norm may help: the same command goes on from there with either"
         )
         if self._saved == self.step:
             text += ". If it fails here again, that one is spoiled, too: delete it to go on from "
@@ -219,20 +228,55 @@ class Run:
         return text
 
     def _log(self, values: dict[str, Tensor]) -> None:
+        """The mean over the processes; beside it the rate, the time of a step since the last line
+        (s), clips a second, and memory now (GiB)."""
         means = over_processes({k: float(v) for k, v in values.items()})
-        if self.journal:
-            self.journal.values(self.step, means)
+        steps, seconds = self.step - self._logged[0], self.seconds - self._logged[1]
+        self._logged = (self.step, self.seconds)
+        if self.logger:
+            first = next(iter(self.states.values()))
+            means["run/lr"] = first.optimizer.param_groups[0]["lr"]
+            means["run/step_seconds"] = seconds / steps
+            means["run/clips_per_second"] = steps * self.config.batch / max(seconds, 1e-9)
+            means["run/memory_gib"] = present(self.accelerator.device) / 2**30
+            self.logger.values(self.step, means)
 
-    def _sheet(self) -> None:
-        self._show(self.averaged.sheet())
+    def _look(self) -> None:
+        """A sheet and the held-out loss of the averaged weights; its best state is kept where
+        early stopping is on."""
+        c, found = self.config.run, {}
+        if c.sheet_clips or c.held_out:
+            with self.averaged.shown() as recipe:
+                if recipe:
+                    found = recipe.held_out_loss()
+                    picture = recipe.sheet() if c.sheet_clips else None
+                    if self.logger and picture is not None:
+                        self.logger.sheet(self.step, picture)
+        loss = self._shared_loss(found)
+        if self.config.dry_run or loss is None:
+            return
+        if self.logger:
+            self.logger.values(self.step, {f"held_out/{k}": v for k, v in found.items()})
+        if self.step and self.stopping.note(self.step, loss) and c.patience:
+            self._write(self.checkpoints / BEST, keep=1)
+        if self.stopping.over:
+            log.info(
+                "the held-out loss has not fallen for %d looks: the result is step %d's",
+                self.stopping.since,
+                self.stopping.best_step,
+            )
 
-    def _show(self, picture: np.ndarray | None) -> None:
-        if self.journal and picture is not None:
-            self.journal.sheet(self.step, picture)
+    def _shared_loss(self, found: dict[str, float]) -> float | None:
+        """The first process's held-out loss, on all of them."""
+        own = torch.tensor(found.get("loss", float("nan")), device=self.accelerator.device)
+        value = float(self.accelerator.gather(own[None])[0])
+        return None if value != value else value
 
     def _finish(self) -> None:
-        if self.step % self.config.sample_every:
-            self._sheet()
+        if self.step % self.config.run.sample_every:
+            self._look()
+        if self.stopping.over and (best := checkpoint.load_latest(self.checkpoints / BEST)):
+            self._load(best)
         with self.averaged.recipe(export=True) as recipe:
             if recipe:
                 self._export(recipe)

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from train.engine.draws import Draws
-
-Batch = dict[str, Any]
+from train.engine.batches import Batch
+from train.engine.rng import SampleRNG
 
 
 class Objective(Protocol):
     """An nn.Module that holds what is trained, and whose forward is the loss, so that it can be
-    wrapped (DDP, FSDP) as a whole. Frozen networks are reached without being its submodules."""
+    wrapped (DDP, FSDP) as a whole. Frozen networks stand in a dict, so that they are no submodules.
+    Methods besides it that compute with its weights are named in `other_forwards`."""
 
-    def __call__(self, batch: Batch, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
         """The scalar to minimise (a mean over the batch), and named values to log. The other
-        objectives of the recipe get the same `batch`, with draws that begin anew."""
+        objectives of the recipe get the same `batch`, with an rng that begins anew."""
 
 
 class Recipe(Protocol):
@@ -32,12 +32,19 @@ class Recipe(Protocol):
     """Stepped in this order on the same batch, with an optimizer each. One for most recipes;
     a decoder and its discriminator for the adversarial one."""
 
+    frozen: Mapping[str, nn.Module]
+    """Networks that the objectives use and do not train, by name."""
+
     result: str
     """Name of the file that `export` writes."""
 
     dataset: Dataset
     """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed.
     `stamp()` is a short hash of what items are drawn from, for the result's manifest."""
+
+    def held_out_loss(self) -> dict[str, float]:
+        """Of what is trained now, on held-out clips, always the same with the same noise: `loss`,
+        the number that early stopping goes by, and others to log; empty where none are held out."""
 
     def sheet(self) -> np.ndarray:
         """A picture (h w 3) uint8 of what is trained now, always of the same clips."""

@@ -1,4 +1,5 @@
-"""When a run ends before its last step: a signal, or its time is over."""
+"""When a run ends before its last step: a signal, its time is over, or the held-out loss falls no
+more."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import logging
 import signal
 import threading
 import time
+from dataclasses import asdict, dataclass
 from types import FrameType
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -61,3 +64,34 @@ def ignore_signals(_: int = 0) -> None:
     """For loader processes: a Ctrl-C goes to them too, and the run still needs what they load."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@dataclass
+class EarlyStopping:
+    """`patience` looks without a lower loss end a run (0: never)."""
+
+    patience: int
+    best: float = float("inf")
+    best_step: int = -1
+    since: int = 0  # looks since the best one
+
+    def note(self, step: int, loss: float) -> bool:
+        """Take the held-out loss of a step; whether it is the lowest so far."""
+        better = loss < self.best
+        if better:
+            self.best, self.best_step = loss, step
+        self.since = 0 if better else self.since + 1
+        return better
+
+    @property
+    def over(self) -> bool:
+        return 0 < self.patience <= self.since
+
+    def state_dict(self) -> dict[str, Any]:
+        state = asdict(self)
+        del state["patience"]
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)

@@ -19,8 +19,8 @@ from train.data.picking import measured
 from train.data.sketch import xdog
 from train.data.splits import SplitConfig, large_windows
 from train.data.store import Record, Store, stable_hash
-from train.engine.claim import LOCK, claimed
 from train.engine.config import at_least
+from train.engine.files import LOCK, locked_folder
 
 from .clips import pixels, write_frames
 
@@ -102,7 +102,7 @@ def write_heldout(config: HeldoutConfig) -> list[Window]:
     at_least(config, 1, "count", "per_clip", "stride")
     at_least(config, 0, "height", "width")
     out = Path(config.out)
-    with claimed(out, config.data):
+    with locked_folder(out, config.data):
         return _written(config, out)
 
 

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from toon_core.metrics.networks.packages import package_file
 from toon_core.weights.checkpoint import read
+from train.engine.export import provenance
 from train.engine.files import file_digest
-from train.engine.result import provenance
 
 from .cache import VERSION
 from .report import Report

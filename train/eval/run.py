@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from train.data.pool import Lost, run_jobs
 from train.data.store import INDEX
-from train.engine.claim import claimed
-from train.engine.files import file_digest
+from train.engine.files import file_digest, locked_folder
 
 from .cache import Cache, folder_name
 from .clips import read_clip, read_testset, shorter_side
@@ -78,7 +77,7 @@ def evaluate(
     state = _processes(settings.device)
     first = state is None or state.is_main_process
     started, name = time.monotonic(), testset.resolve().name
-    with claimed(settings.out, testset) if first else nullcontext():
+    with locked_folder(settings.out, testset) if first else nullcontext():
         with state.main_process_first() if state else nullcontext():
             if first and settings.fresh:
                 Cache(settings.out, settings.sampling).forget()

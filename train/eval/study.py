@@ -15,8 +15,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from train.engine.claim import claimed
-from train.engine.files import write_text, write_whole
+from train.engine.files import atomic_write, locked_folder, write_text
 
 from .cache import write_json
 from .clips import Clip, read_clip, read_testset
@@ -68,7 +67,7 @@ def make(study: Study) -> Path:
         spec.check(chosen)
     clips = [read_clip(folder, study.size) for folder in chosen]
     media = study.out / "page" / "media"
-    with claimed(study.out, study.testset), opened(specs, study.out, study.device) as specs:
+    with locked_folder(study.out, study.testset), opened(specs, study.out, study.device) as specs:
         media.mkdir(parents=True, exist_ok=True)
         systems = [spec.open(study.device) for spec in specs]
         shown = [_show(clip, systems, study, media) for clip in tqdm(clips, "clips", unit="clip")]
@@ -95,7 +94,7 @@ def _blind(study: Study, content: str) -> str:
 
 def _picture(frames: Tensor, file: Path) -> None:
     """Frames (f 3 h w) in [0, 1] as a lossless strip, whole or not at all."""
-    write_whole(file, lambda stream: strip(frames).save(stream, "WEBP", lossless=True))
+    atomic_write(file, lambda stream: strip(frames).save(stream, "WEBP", lossless=True))
 
 
 def _write(

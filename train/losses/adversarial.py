@@ -10,68 +10,88 @@ from einops import rearrange
 from torch import Tensor, distributed, nn
 from torch.nn.functional import relu
 
-from train.engine.draws import Draws
-from train.engine.objective import Batch
+from train.engine.batches import Batch
+from train.engine.rng import SampleRNG
 
+LAYERS = 3  # convolutions of stride 2: a patch is 70 pixels
 NORM_WIDTH = 16  # channels a group
 
 
-class PatchDiscriminator(nn.Module):
-    """PatchGAN (Isola et al. 2017, 3.2.2 and appendix 6.1.2): one logit for every patch.
+class Discriminator(nn.Module):
+    """PatchGAN (Isola et al. 2017, 3.2.2 and appendix 6.1.2) on single frames: one logit for every
+    patch; an objective of its own beside the decoder's.
 
-    `layers` convolutions of stride 2 that double the width up to 8 times, one of stride 1, and
-    the logits; leaky ReLU 0.2, no norm after the first, weights from N(0, 0.02). With 3 layers a
-    patch is 70 pixels. Where the paper has batch norm this has group norm: a clip's logits must
-    not depend on how the batch is cut into processes and micro-batches. dims 2: every frame by
-    itself; 3: kernels also span 3 frames, with no stride in time.
+    Three convolutions of stride 2 that double the width up to 8 times, one of stride 1, and the
+    logits; leaky ReLU 0.2, no norm after the first, weights from N(0, 0.02). Where the paper has
+    batch norm this has group norm: a clip's logits must not depend on how the batch is cut into
+    processes and micro-batches.
     """
 
-    def __init__(self, *, width: int = 64, layers: int = 3, dims: int = 2) -> None:
+    SMALLEST = 2 ** (LAYERS + 2)  # pixels of a frame's side
+    other_forwards = ("generator_loss",)  # where a sharded one must be gathered, too
+
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ValueError(f"dims={dims}: the discriminator sees frames (2) or clips (3)")
         if width % NORM_WIDTH:
-            raise ValueError(f"width={width}: expected a multiple of {NORM_WIDTH}")
-        self.dims, self.smallest = dims, 2 ** (layers + 2)
-        widths = [3, *(width * min(2**i, 8) for i in range(layers + 1))]
+            raise ValueError(f"disc_width={width}: expected a multiple of {NORM_WIDTH}")
+        self.net = PatchLogits(width)
+        # Truth and output of the decoder's parts of this step, not yet judged.
+        self._pairs: deque[tuple[Tensor, Tensor]] = deque()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """What the decoder minimises, of clips (b 3 f h w): -E[D(G)] (Lim and Ye 2017; Miyato et
+        al. 2018, eq. 17)."""
+        return -self.net(fake).mean()
+
+    def add(self, real: Tensor, fake: Tensor) -> None:
+        """Clips (b 3 f h w) of a part of this step and what the decoder made of them, detached, for
+        `forward` to judge in the same order."""
+        self._pairs.append((real, fake))
+
+    def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss on the next clips that were added; 0 where there are none, as
+        before gan_start."""
+        if not self._pairs:
+            return sum(p.sum() for p in self.parameters()) * 0.0, {}
+        real, fake = (self.net(clip) for clip in self._pairs.popleft())
+        return hinge(real, fake), {"real": real.mean(), "fake": fake.mean()}
+
+
+class PatchLogits(nn.Module):
+    """The discriminator's network: (b 3 f h w) in [-1, 1] -> logits ((b f) 1 h' w')."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        widths = [3, *(width * min(2**i, 8) for i in range(LAYERS + 1))]
         stages: list[nn.Module] = []
-        for i in range(layers + 1):
-            stages += self._stage(widths[i], widths[i + 1], 2 if i < layers else 1, norm=i > 0)
-        self.net = nn.Sequential(*stages, self._conv(widths[-1], 1, 1))
-
-    def _stage(self, dim: int, out: int, stride: int, norm: bool) -> list[nn.Module]:
-        norms = [nn.GroupNorm(out // NORM_WIDTH, out)] if norm else []
-        return [self._conv(dim, out, stride), *norms, nn.LeakyReLU(0.2)]
-
-    def _conv(self, dim: int, out: int, stride: int) -> nn.Module:
-        if self.dims == 2:
-            conv = nn.Conv2d(dim, out, 4, stride, padding=1)
-        else:
-            conv = nn.Conv3d(dim, out, (3, 4, 4), (1, stride, stride), padding=1)
-        nn.init.normal_(conv.weight, std=0.02)
-        nn.init.zeros_(conv.bias)
-        return conv
+        for i in range(LAYERS + 1):
+            stages.append(_conv(widths[i], widths[i + 1], 2 if i < LAYERS else 1))
+            if i > 0:
+                stages.append(nn.GroupNorm(widths[i + 1] // NORM_WIDTH, widths[i + 1]))
+            stages.append(nn.LeakyReLU(0.2))
+        self.net = nn.Sequential(*stages, _conv(widths[-1], 1, 1))
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(b 3 f h w) in [-1, 1] -> logits, (b f) 1 h' w' (2D) or (b 1 f h' w') (3D)."""
-        if min(clip.shape[-2:]) < self.smallest:
+        if min(clip.shape[-2:]) < Discriminator.SMALLEST:
             size = "x".join(map(str, clip.shape[-2:]))
             raise ValueError(
-                f"the discriminator needs frames of at least {self.smallest} pixels, given "
-                f"{size}; take larger crops or fewer disc_layers"
+                f"the discriminator needs frames of at least {Discriminator.SMALLEST} pixels, "
+                f"given {size}; take larger crops"
             )
-        return self.net(rearrange(clip, "b c f h w -> (b f) c h w") if self.dims == 2 else clip)
+        return self.net(rearrange(clip, "b c f h w -> (b f) c h w"))
 
 
-def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+def _conv(dim: int, out: int, stride: int) -> nn.Module:
+    conv = nn.Conv2d(dim, out, 4, stride, padding=1)
+    nn.init.normal_(conv.weight, std=0.02)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
     """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G))] (Lim and Ye 2017; Miyato et al. 2018,
     eq. 16); logits of any shape."""
     return relu(1 - real).mean() + relu(1 + fake).mean()
-
-
-def hinge_generator(fake: Tensor) -> Tensor:
-    """-E[D(G)] (Lim and Ye 2017; Miyato et al. 2018, eq. 17)."""
-    return -fake.mean()
 
 
 def adaptive_weight(
@@ -95,25 +115,3 @@ def mean_over_processes(tensors: Sequence[Tensor]) -> list[Tensor]:
     distributed.all_reduce(joined)
     pieces = (joined / distributed.get_world_size()).split([x.numel() for x in tensors])
     return [piece.view_as(x) for piece, x in zip(pieces, tensors, strict=True)]
-
-
-class Adversary(nn.Module):
-    """The discriminator, and its loss on what the decoder has just made, detached."""
-
-    def __init__(self, *, width: int, layers: int, dims: int) -> None:
-        super().__init__()
-        self.net = PatchDiscriminator(width=width, layers=layers, dims=dims)
-        # Truth and output of the decoder's pieces of this step, not yet judged.
-        self.pairs: deque[tuple[Tensor, Tensor]] = deque()
-
-    def forward(
-        self, batch: Batch | Tensor, draws: Draws | None = None
-    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """As an objective; or of a clip alone, its logits: one door, where shards are gathered."""
-        if isinstance(batch, Tensor):
-            return self.net(batch)
-        if not self.pairs:  # before gan_start
-            return sum(p.sum() for p in self.parameters()) * 0.0, {}
-        real, fake = (self.net(clip) for clip in self.pairs.popleft())
-        loss = hinge_discriminator(real, fake)
-        return loss, {"real": real.mean(), "fake": fake.mean()}

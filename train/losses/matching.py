@@ -18,38 +18,38 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from toon_core.vae.references import ReferenceAttention
-from train.engine.draws import Draws
+from train.engine.rng import SampleRNG
 
-Given = tuple[ReferenceAttention, Tensor, Tensor]  # itself, x ((b f) c h w), keys (b c 2 h w)
+Attended = tuple[ReferenceAttention, Tensor, Tensor]  # itself, x ((b f) c h w), keys (b c 2 h w)
 NEAR = 0.003  # mean squared difference of two patches, in [-1, 1], that divides a weight by e
 PLACES = 64  # of each frame, drawn at random
 
 
 @contextmanager
-def watched(decoder: nn.Module) -> Iterator[list[Given]]:
+def record_attention(decoder: nn.Module) -> Iterator[list[Attended]]:
     """Within it, what each reference attention of the decoder is given."""
-    seen: list[Given] = []
+    attended: list[Attended] = []
 
     def keep(module: nn.Module, given: tuple) -> None:
         x, _, keys = given
-        seen.append((module, x, keys))
+        attended.append((module, x, keys))
 
     attentions = [m for m in decoder.modules() if isinstance(m, ReferenceAttention)]
     hooks = [module.register_forward_pre_hook(keep) for module in attentions]
     try:
-        yield seen
+        yield attended
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def matching(seen: list[Given], video: Tensor, draws: Draws) -> Tensor:
+def matching(attended: list[Attended], video: Tensor, rng: SampleRNG) -> Tensor:
     """Divergence of the attention from `targets` in nats, a mean over modules and drawn places.
     video (b c f h w) in [-1, 1]: the true frames, the first and the last the keys."""
     found = []
-    for module, x, keys in seen:
+    for module, x, keys in attended:
         size = x.shape[-2:]
-        drawn = draws.order(size.numel())[:, :PLACES].to(x.device)
+        drawn = rng.order(size.numel())[:, :PLACES].to(x.device)
         wanted = targets(video, size, drawn)
         logs = wanted.clamp(min=1e-9).log() - attention(module, x, keys, drawn)
         found.append((wanted * logs).sum(-1).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,10 +12,26 @@ from torch import Tensor, nn
 from toon_core.metrics.networks.hed import load_lpips_hed, lpips_hed_label
 from toon_core.metrics.networks.imagenet import FILES, find_trunk, load_lpips
 from toon_core.metrics.networks.lpips import LPIPS, unit_maps
+from train.engine.options import option
 
 log = logging.getLogger("toon.train")
 
 CHOICES = ("auto", "vgg", "alex", "hed", "none")
+
+
+@dataclass(kw_only=True)
+class PerceptualConfig:
+    """LPIPS in a loss."""
+
+    weight: float = option(0.0, least=0)  # of LPIPS; the paper's 0.1 for the decoder
+    # Its network, the first that is there by auto; vgg and alex: torchvision's file in models.
+    net: str = option("auto", choices=CHOICES)
+    models: str = option("models", free=True)  # folder of files of other networks
+    # Not the paper's: so much of the distance of Gram matrices (Gatys et al. 2016; Reda et al.
+    # 2022) is added to LPIPS and to its line in the log: sharper where it is not certain what
+    # goes where. Its weight in all is weight times style.
+    style: float = option(0.0, least=0)
+    frames: int = option(0, least=0)  # so many of a clip's frames, drawn at random (0: all)
 
 
 class Perceptual(nn.Module):
@@ -61,19 +78,26 @@ def gram(maps: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[-1]
 
 
-def perceptual(choice: str, models: str | Path, style: float = 0.0) -> Perceptual | None:
+def perceptual_loss(config: PerceptualConfig) -> Perceptual | None:
+    """The loss of a group of options; None for a weight of 0, or the network `none`."""
+    if not config.weight:
+        return None
+    return perceptual(config.net, config.models, config.style)
+
+
+def perceptual(net: str, models: str | Path, style: float = 0.0) -> Perceptual | None:
     """The loss of one of CHOICES, or None for `none`.
 
     vgg, alex: the published LPIPS, torchvision's file lying in the folder `models`; hed: the
     published VGG heads on HED's VGG16 trunk. auto: the first of these three that is there, named
     in the log. ValueError when the one asked for, or all of them, are missing.
     """
-    if choice not in CHOICES:
-        raise ValueError(f"perceptual={choice}: expected one of {', '.join(CHOICES)}")
-    if choice == "none":
+    if net not in CHOICES:
+        raise ValueError(f"perceptual={net}: expected one of {', '.join(CHOICES)}")
+    if net == "none":
         return None
     folder = Path(models)
-    net = choice if choice != "auto" else _available(folder)
+    net = net if net != "auto" else _available(folder)
     loss = Perceptual(*_load(net, folder), net, style)
     log.info("perceptual loss: %s", loss.label)
     return loss
@@ -94,5 +118,5 @@ def _load(net: str, folder: Path) -> tuple[LPIPS, str]:
     except ValueError as error:
         files = " or ".join(FILES.values())
         raise ValueError(
-            f"perceptual=hed: {error}; or put {files} into {folder}, or give perceptual=none"
+            f"perceptual=hed: {error}; or put {files} into {folder}, or give perceptual.net=none"
         ) from error

@@ -13,12 +13,12 @@ from toon_core.metrics import registry
 from toon_core.metrics.metric import TRUTH, Metric
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
+from train.data.prepare import prepare
 from train.eval import run
 from train.eval.clips import Clip, write_frames
 from train.eval.options import Settings
 from train.eval.run import as_folders, evaluate
 from train.eval.systems import run_system
-from train.prepare import prepare
 
 
 @pytest.mark.usefixtures("no_networks")

@@ -27,26 +27,39 @@ class FilterConfig:
     own option names a file or folder.
     """
 
-    models: str = "models"
-    shots: str = "auto"  # transnet, content (PySceneDetect), none; auto: the first that is there
-    shot_model: str = ""  # weights of TransNetV2; else the ones in its package
-    shot_threshold: float = 0.5  # of TransNetV2's probability
-    content_threshold: float = 27.0  # of PySceneDetect's content detector
-    black: float = 12.0  # mean brightness, of 255, below which a frame is black
-    static: float = 3.0  # the most that changes within 16 frames, of 255, summed over the steps
-    sharpness: float = 0.1  # steepest edges, a pixel, as a share of the contrast
-    flicker: float = 0.25  # share of frames unlike both neighbours, which are like each other
-    text: float = 0.02  # share of the picture that text covers
-    text_sure: float = 0.7  # score of the recogniser from which a box is text; 0: every box is
+    models: str = "models"  # folder of the networks below
+    # Cuts between shots: transnet (TransNetV2), content (PySceneDetect), none; auto: the first that
+    # is there.
+    shots: str = "auto"
+    shot_model: str = ""  # a file of TransNetV2's weights; else those in its package
+    shot_threshold: float = 0.5  # TransNetV2's probability of a cut
+    content_threshold: float = 27.0  # PySceneDetect's change of colour and brightness
+    # Frames darker than this on average, of 255, are cut out; not those of clips with alpha.
+    black: float = 12.0
+    static: float = 3.0  # clips of which no 16 frames change by more, of 255, are dropped
+    # Clips whose steepest edges are softer, as a share of the contrast a pixel, are dropped.
+    sharpness: float = 0.1
+    # Clips with a larger share of frames unlike both neighbours, which are like each other, are
+    # dropped; 1: none.
+    flicker: float = 0.25
+    text: float = 0.02  # clips of which text covers a larger share are dropped (PP-OCR)
+    text_sure: float = 0.7  # score from which PP-OCR has read a text; 0: every box it finds is one
     text_model: str = ""  # an .onnx detector; else the one of rapidocr-onnxruntime
-    duplicate: float = 12.0  # largest difference, of 255, of two clips' thumbnails
-    captions: bool = True  # by a model, of clips that came without one
-    caption_model: str = ""  # folder of an image-to-text model of transformers
-    clip_model: str = ""  # folder of a CLIP of transformers, or of open_clip
-    agreement: float = 0.18  # cosine of picture and caption
-    sketch: str = "auto"  # anime2sketch, hed, xdog, none; auto: the first that is there
-    sketch_model: str = ""  # weights of Anime2Sketch; else models/netG.pth
-    device: str = "cpu"  # of the networks
+    # A clip whose thumbnails differ nowhere by more, of 255, from those of an earlier one that was
+    # kept is dropped.
+    duplicate: float = 12.0
+    # A model describes clips that came without a caption. Without it, or without a model, the words
+    # of the file's name stand in.
+    captions: bool = True
+    caption_model: str = ""  # a folder of BLIP-2 or another image-to-text model of transformers
+    clip_model: str = ""  # a folder of a CLIP of transformers or OpenCLIP
+    # Clips whose picture and caption (given, or a model's; not the words of a file's name) have a
+    # smaller cosine in CLIP are dropped.
+    agreement: float = 0.18
+    # A sketch of every frame: anime2sketch, hed, xdog, none; auto: the first that is there.
+    sketch: str = "auto"
+    sketch_model: str = ""  # a file of Anime2Sketch's weights; else models/netG.pth
+    device: str = "cpu"  # of the networks: cpu or cuda
 
 
 @dataclass

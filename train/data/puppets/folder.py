@@ -16,7 +16,7 @@ from tqdm import tqdm
 from train.data.puppets.clip import Clip, clip, stage_clip
 from train.data.puppets.levels import LEVELS
 from train.data.puppets.lottie import lottie_text
-from train.engine.files import write_text, write_whole
+from train.engine.files import atomic_write, write_text
 
 MANIFEST = "puppets.json"
 FORMATS = ("frames", "lottie")
@@ -28,13 +28,13 @@ LICENCE = "CC0 1.0 Universal (https://creativecommons.org/publicdomain/zero/1.0/
 class PuppetsConfig:
     """What is made, and where it goes."""
 
-    out: str = MISSING
-    count: int = 1000
-    seed: int = 0
+    out: str = MISSING  # folder of the clips
+    count: int = 1000  # clips
+    seed: int = 0  # another number is another set
     level: int = -1  # 0 (one shape on a plain ground) to 5 (whole scenes); -1: all in turn
-    frames: int = 16
-    height: int = 128
-    width: int = 128
+    frames: int = 16  # of a clip
+    height: int = 128  # pixels
+    width: int = 128  # pixels
     format: str = "frames"  # or lottie: vectors over a painted picture
     maps: bool = False  # with frames: motion and visibility as maps.npz beside them
     sheet: str = ""  # also a JPEG of the clips, six frames each
@@ -83,7 +83,7 @@ def write_frames(made: Clip, folder: Path) -> None:
             name: value.astype(np.float16) if value.dtype == np.float32 else value
             for name, value in vars(made.maps).items()
         }
-        write_whole(folder / "maps.npz", lambda file: np.savez_compressed(file, **packed))
+        atomic_write(folder / "maps.npz", lambda file: np.savez_compressed(file, **packed))
 
 
 def _write_lottie(config: PuppetsConfig, number: int, out: Path, name: str) -> None:
@@ -105,7 +105,7 @@ def write_sheet(clips: list[Clip], file: Path, columns: int = 3) -> None:
         rows.append(np.concatenate(list(made.frames[picked]), 1))
     rows += [np.full_like(rows[0], 255)] * (-len(rows) % columns)
     page = np.concatenate([np.concatenate(rows[k::columns], 0) for k in range(columns)], 1)
-    write_whole(file, lambda f: Image.fromarray(page).save(f, "JPEG", quality=82))
+    atomic_write(file, lambda f: Image.fromarray(page).save(f, "JPEG", quality=82))
 
 
 def _check(config: PuppetsConfig, manifest: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from omegaconf import OmegaConf
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -20,12 +19,15 @@ from toon_core.weights.configure import PART_KEY
 from toon_core.weights.save import save, write
 from train.engine.files import file_digest, write_text
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
 SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a run starts from
 
 
 def save_part(
-    module: nn.Module, path: Path, part: str, config: object, facts: dict[str, Any]
+    module: nn.Module, path: Path, part: str, config: DataclassInstance, facts: dict[str, Any]
 ) -> None:
     """Write a module's weights, with the manifest in the file and as `<name>.json` beside it:
     data, options, steps, seed, time and commit of the run."""
@@ -36,7 +38,11 @@ def save_part(
 
 
 def save_model(
-    model: ToonModel | SketchEncoder, path: Path, part: str, config: object, facts: dict[str, Any]
+    model: ToonModel | SketchEncoder,
+    path: Path,
+    part: str,
+    config: DataclassInstance,
+    facts: dict[str, Any],
 ) -> None:
     """Write a complete file in the released layout; the manifest is beside it and in it."""
     manifest = provenance(part, config, facts)
@@ -49,13 +55,12 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
 
 
-def sources(config: object) -> dict[str, str]:
+def sources(config: DataclassInstance) -> dict[str, str]:
     """The files that a run starts from, by option."""
-    values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
-    return {k: values[k] for k in SOURCES if values.get(k)}
+    return {k: path for k in SOURCES if (path := getattr(config, k, ""))}
 
 
-def refuse_own_source(config: object, result: Path) -> None:
+def refuse_own_source(config: DataclassInstance, result: Path) -> None:
     """ValueError where the result would replace a file that the run starts from."""
     for name, path in sources(config).items():
         if result.exists() and result.samefile(path):
@@ -65,22 +70,29 @@ def refuse_own_source(config: object, result: Path) -> None:
             )
 
 
-def provenance(part: str, config: object, facts: dict[str, Any]) -> dict[str, Any]:
+def provenance(part: str, config: DataclassInstance, facts: dict[str, Any]) -> dict[str, Any]:
     """Options and facts of a run. Of the files it started from, `files` has the hashes and `from`
     the manifests, so that a result tells its whole training."""
-    values = asdict(config) if is_dataclass(config) else OmegaConf.to_container(config)
+    values = asdict(config)
     paths = sources(config)
     manifests = {k: manifest_of(path) for k, path in paths.items()}
     return {
         "part": part,
-        "options": {k: without_folders(v) for k, v in values.items()},
+        "options": _without_folders_in(values),
         **facts,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short", "HEAD") or "unknown",
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        **code_state(),
         "torch": torch.__version__,
         "files": {k: {"sha256": file_digest(Path(path))} for k, path in paths.items()},
         "from": {k: manifest for k, manifest in manifests.items() if manifest},
+    }
+
+
+def code_state() -> dict[str, Any]:
+    """The commit of this code and whether it was changed since; "unknown" outside a clone."""
+    return {
+        "commit": _git("rev-parse", "--short", "HEAD") or "unknown",
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
 
 
@@ -126,6 +138,12 @@ def without_folders(value: Any) -> Any:
     if not isinstance(value, str) or "/" not in value:
         return value
     return "/".join(Path(value).parts[-2:]) if Path(value).suffix else Path(value).name
+
+
+def _without_folders_in(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_folders_in(own) for key, own in value.items()}
+    return without_folders(value)
 
 
 def load_part(path: str | Path, part: str) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from toon_core.layers.transformers import SpatialTransformer
 from toon_core.unet.model import VideoUNet
 from toon_core.weights.save import write
-from train.engine.result import RUN_KEY
+from train.engine.export import RUN_KEY
 
 PREFIXES = {"unet": "diffusion_model.", "resampler": "image_proj_model."}
 

@@ -1,5 +1,5 @@
 """How an autoencoder starts: from nothing as a resize, or a new decoder on a plain one as "no
-reference, no time" (training.md, dual-reference decoder), in the variants of table 4."""
+reference, no time", in the variants of the paper's table 4."""
 
 from __future__ import annotations
 
@@ -16,25 +16,16 @@ from toon_core.vae.blocks import AttentionBlock, Downsample, ResBlock
 VARIANTS = {"full": (True, True), "no_pseudo3d": (True, False), "plain": (False, False)}
 
 
-def start_decoder(
-    base: Autoencoder,
-    variant: str,
-    *,
-    identity_time_mix: bool = True,
-    fold: bool = True,
-    nearness: bool = False,
-) -> Autoencoder:
+def start_decoder(base: Autoencoder, variant: str, nearness: bool = False) -> Autoencoder:
     """An autoencoder of the variant with the base's weights in float32; only `decoder.` trains.
 
     Parts that the base's decoder lacks start as no change to the plain decoder: zero output
     projections and endpoint convolutions, zero last convolutions of the temporal stacks,
-    `mix_factor` 0 (one half of a zero). `identity_time_mix`: so does the colours' convolution
-    over time, which else starts at random as in the release. `fold`: see `fold_post_quant`.
-    `nearness`: references are found by where they are, too.
-    A base that has parts already keeps them; one with parts the variant lacks is a ValueError.
+    `mix_factor` 0 (one half of a zero), and a colours' convolution over time that is the identity
+    (the release's is random). What a plain decoder's `post_quant_conv` did is kept. `nearness`:
+    references are found by where they are, too. A base that has parts already keeps them; one
+    with parts the variant lacks is a ValueError.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant={variant}: expected one of {', '.join(VARIANTS)}")
     references, pseudo_3d = VARIANTS[variant]
     had = base.config
     if had.references > references or had.pseudo_3d > pseudo_3d:
@@ -46,9 +37,9 @@ def start_decoder(
     new = replace(had, references=references, pseudo_3d=pseudo_3d, reference_nearness=near)
     vae = Autoencoder(new)
     vae.load_state_dict({k: v.float() for k, v in base.state_dict().items()}, strict=False)
-    if pseudo_3d and not had.pseudo_3d and identity_time_mix:
+    if pseudo_3d and not had.pseudo_3d:
         start_identity(vae.decoder.conv_out.time_mix_conv)
-    if had.plain and not vae.config.plain and fold:
+    if had.plain and not vae.config.plain:
         fold_post_quant(vae)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)

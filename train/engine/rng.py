@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Draws:
+class SampleRNG:
     """Sample i of a batch draws from a generator of its own, seeded by (seed, step, its index
     among all samples of the run). One process or eight, resumed or not: the same numbers.
 

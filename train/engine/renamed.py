@@ -1,0 +1,139 @@
+"""Names of options: unknown ones suggest the nearest, and those of before are taken or refused.
+
+A checkpoint or a config.yaml that was written when options had other names goes on: what was
+moved is moved, and of what is gone the one value that the code still has is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from train.data.names import printable
+from train.engine.options import default_of, options_of
+
+log = logging.getLogger("toon.train")
+
+MOVED = {
+    "optimizer": "optim.name",
+    **{
+        name: f"optim.{name}"
+        for name in ("betas", "weight_decay", "warmup", "cosine", "clip_norm", "ema")
+    },
+    **{
+        name: f"run.{name}"
+        for name in (
+            *("minutes", "accumulate", "checkpointing", "fsdp", "device", "workers", "threads"),
+            *("save_every", "keep", "log_every", "sample_every", "sheet_clips"),
+        )
+    },
+    "lambda_p": "perceptual.weight",
+    "style": "perceptual.style",
+    "models": "perceptual.models",
+    "perceptual_drawn": "perceptual.frames",
+    "sheet_steps": "sheet.steps",
+    "sheet_cfg": "sheet.cfg_scale",
+    "sheet_temperature": "sheet.temperature",
+}
+ANY = object()
+BASE = "it follows the recipe of the base now: steps and temperature stand in its file"
+# Gone, with the value that is now the only one, and what to do about another.
+GONE: dict[str, tuple[Any, str]] = {
+    "attention": (ANY, ""),  # the same result by another kernel
+    "perceptual_frames": (ANY, ""),  # memory, not the result
+    "unrolled_temperature": (ANY, ""),
+    "perceptual_drawn": (ANY, ""),
+    "perceptual_crop": (ANY, ""),
+    "perceptual": (ANY, ""),
+    "models": (ANY, ""),
+    "lambda_p": (0.0, "docs/nano.md says what it did"),
+    "style": (0.0, "docs/nano.md says what it did"),
+    "unrolled": (0, "docs/nano.md says what it did"),
+    "weighting": ("plain", "errors of all timesteps weigh alike"),
+    "semantic_frame": ("first", "the first frame feeds the image condition, as at inference"),
+    "disc_dims": (2, "the discriminator sees frames"),
+    "disc_layers": (3, "the discriminator has three layers of stride 2"),
+    "identity_time_mix": (True, "new convolutions over time start as no change"),
+    "fold_post_quant": (True, "what a plain decoder's post_quant_conv did is kept"),
+    "redenoise_of": (15, BASE),
+    "redenoise_temperature": (1.0, BASE),
+    "edges": (0.5, "it is a constant of train/recipes/autoencoder.py"),
+    "kl": (1e-6, "it is a constant of train/recipes/autoencoder.py"),
+    "calibrate": (True, "latents are always scaled to unit deviation at the end"),
+    "outer": (True, "embeddings and the outer convolutions count as spatial"),
+    "bisection": (0.8, "it is a constant of train/recipes/sketch.py"),
+    "depth": (4, "it is a constant of train/recipes/sketch.py"),
+}
+
+
+def renamed(given: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """Nested options with the names of now. ValueError for a value that is gone."""
+    names = {own.name for own in fields(schema)}
+    known = {own.name for own in options_of(schema)}
+    if "optim" not in names:  # no run's options, whose names have never changed
+        return given
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        group = name in names and is_dataclass(default_of(schema, _field(schema, name)))
+        if name in names and (not group or isinstance(value, dict)):
+            _put(found, name, value)
+        elif name == "perceptual" and f"{name}.net" in known:
+            _put(found, "perceptual.net", value)
+        elif MOVED.get(name) in known:
+            _put(found, MOVED[name], value)
+        elif name in GONE:
+            only, instead = GONE[name]
+            if only is not ANY and value != only:
+                raise ValueError(f"{name}={printable(str(value), 80)}: is gone; {instead}")
+            log.info("%s is no option any more, and left out", name)
+        else:
+            found[name] = value
+    return found
+
+
+def _field(schema: Any, name: str) -> Any:
+    return next(own for own in fields(schema) if own.name == name)
+
+
+def _put(found: dict[str, Any], name: str, value: Any) -> None:
+    """Under a dotted name; groups meet."""
+    *groups, last = name.split(".")
+    for group in groups:
+        found = found.setdefault(group, {})
+    if isinstance(value, dict) and isinstance(found.get(last), dict):
+        for key, own in value.items():
+            _put(found[last], key, own)
+    else:
+        found[last] = value
+
+
+def check_names(given: Any, schema: Any, above: str = "") -> None:
+    """ValueError for an option that a dataclass has not, with the nearest ones."""
+    kinds = {own.name: default_of(schema, own) for own in fields(schema)}
+    for name, value in given.items():
+        if name not in kinds:
+            raise ValueError(_unknown(f"{above}{name}", schema, above))
+        if is_dataclass(kinds[name]) and isinstance(value, dict):
+            check_names(value, kinds[name], f"{above}{name}.")
+
+
+def _unknown(name: str, schema: Any, above: str) -> str:
+    known = [own.name for own in options_of(schema, above)]
+    near = get_close_matches(name, known, 3)
+    last = {option.rpartition(".")[2]: option for option in known}
+    near += [last[n] for n in get_close_matches(name.rpartition(".")[2], last, 1)]
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+    return f"{printable(name, 80)}: unknown option; {hint}--help lists all"
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of all that is nested in dicts and lists."""
+    inner = value if isinstance(value, dict) else {}
+    inner = dict(enumerate(value)) if isinstance(value, (list, tuple)) else inner
+    for key, own in inner.items():
+        yield from leaves(own, f"{name}.{key}" if name else str(key))
+    if not inner:
+        yield name, value

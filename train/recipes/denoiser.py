@@ -1,0 +1,226 @@
+"""What the denoiser's recipes share: options, the objective of eq. 2, sample sheets, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toon_core import presets
+from toon_core.model import ToonModel
+from toon_core.pipeline import interpolate
+from toon_core.schedule import Schedule
+from toon_core.sketch.control import SketchControl
+from train.data.source import HeldOut, held_out, open_windows
+from train.engine.batches import Batch, collate
+from train.engine.export import save_model
+from train.engine.logger import caption, labelled_rows
+from train.engine.options import option
+from train.engine.rng import SampleRNG
+from train.losses.diffusion import add_noise, clip_errors, endpoint_condition, v_loss
+from train.recipes.conditioning import ContextEncoder, Predict, batch_latents, predictor, rates
+from train.recipes.defaults import Defaults, ScaledConfig
+
+TIMES = (124, 374, 624, 874)  # of the held-out loss: the middles of four bands
+FIRST = 999  # the timestep at which sampling begins
+
+
+@dataclass(kw_only=True)
+class SheetConfig:
+    """How sample sheets are sampled: quicker than the released recipe."""
+
+    steps: int | None = option(None, least=1, free=True)  # of DDIM
+    cfg_scale: float | None = option(None, least=1, free=True)  # guidance
+    temperature: float | None = option(None, least=0, most=1, free=True)  # of all noise
+
+
+@dataclass(kw_only=True)
+class DenoiserConfig(ScaledConfig):
+    # Each of: no prompt, no image, neither, in such a share of the clips (the base's habit).
+    drop: float = option(0.05, least=0, most=0.33)
+    # In the res blocks of what trains; none: the model's own, 0.1 in the released one.
+    dropout: float | None = option(None, least=0, below=1)
+    # Above 1: more of the noisy timesteps, u of [0, 1) becomes shift u / (1 + (shift - 1) u)
+    # (Esser et al. 2024, eq. 23).
+    shift: float = option(1.0, above=0)
+    sheet: SheetConfig = field(default_factory=SheetConfig)
+
+    FULL: ClassVar[Defaults] = {
+        **ScaledConfig.FULL,
+        **{"sheet.steps": 12, "sheet.cfg_scale": 2.0, "sheet.temperature": 1.0},
+    }
+    SMALL: ClassVar[Defaults] = {
+        **ScaledConfig.SMALL,
+        "sheet.steps": presets.SMALL.steps,
+        "sheet.cfg_scale": presets.SMALL.cfg_scale,
+        "sheet.temperature": presets.SMALL.temperature,
+    }
+
+
+class DenoiserObjective(nn.Module):
+    """Paper eq. 2 on the UNet and the projector of a model; its autoencoder is only used."""
+
+    def __init__(self, model: ToonModel, config: DenoiserConfig, train_towers: bool) -> None:
+        super().__init__()
+        self.unet = model.unet
+        set_dropout(model.unet, config.dropout)
+        self.tokens = ContextEncoder(model, config.drop, train_towers)
+        self.config, self.schedule, self.scale = config, model.schedule, model.config.scale_factor
+        self.frozen = {"vae": model.vae}  # a dict: no submodule
+
+    def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
+        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+        x_t, v, t = add_noise(self.schedule, latents, rng, self.config.shift)
+        out = self._predictor(batch, latents, rng)(x_t, t)
+        return v_loss(out, v, t, self.schedule)
+
+    def errors_at(self, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
+        """Mean squared errors of v at given timesteps, (times,)."""
+        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+        predict = self._predictor(batch, latents, rng)
+        return errors_at(self.schedule, predict, latents, rng, times)
+
+    def _predictor(self, batch: Batch, latents: Tensor, rng: SampleRNG) -> Predict:
+        context, fs = self.tokens(batch, rng), rates(batch, latents.device)
+        return predictor(self.unet, endpoint_condition(latents), context, fs)
+
+
+def errors_at(
+    schedule: Schedule, predict: Predict, latents: Tensor, rng: SampleRNG, times: Sequence[int]
+) -> Tensor:
+    """Mean squared errors of v over all clips, at given timesteps: (times,)."""
+    found = []
+    for time in times:
+        t = torch.full((len(latents),), time, device=latents.device)
+        x_t, v = schedule.add_noise(latents, rng.normal(*latents.shape[1:]).to(latents), t)
+        found.append(clip_errors(predict(x_t, t), v).mean())
+    return torch.stack(found)
+
+
+def held_out_errors(objective: Any, items: Sequence[dict]) -> dict[str, float]:
+    """Over held-out clips, without dropout of any kind: `loss`, the mean over TIMES, and the error
+    at each of these timesteps and at the first one of sampling."""
+    if not items:
+        return {}
+    objective.eval()
+    tokens, (drop, objective.tokens.drop) = objective.tokens, (objective.tokens.drop, 0.0)
+    times = (*TIMES, FIRST)
+    errors = [
+        objective.errors_at(collate([item]), SampleRNG(0, 0, [i]), times)
+        for i, item in enumerate(items)
+    ]
+    objective.train()
+    tokens.drop = drop
+    means = torch.stack(errors).mean(0).tolist()
+    by_time = {f"t{time:03d}": error for time, error in zip(times, means, strict=True)}
+    return {"loss": sum(means[: len(TIMES)]) / len(TIMES), **by_time}
+
+
+def set_dropout(network: nn.Module, p: float | None) -> None:
+    """Set the dropout of all its blocks in place; None leaves them."""
+    if p is None:
+        return
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = p
+
+
+class Samples:
+    """What a model makes of the ends of held-out windows."""
+
+    def __init__(self, config: DenoiserConfig, device: torch.device, windows: HeldOut) -> None:
+        self.config, self.device, self.items = config, device, windows.shown
+
+    def sheet(self, model: ToonModel) -> np.ndarray:
+        """Truth, then the sample, for every window."""
+        rows = []
+        for item in self.items:
+            rows += [
+                (caption("truth", item), item["video"]),
+                ("sampled from its first and last frame", self.sample(model, item)),
+            ]
+        return labelled_rows(rows)
+
+    def sample(
+        self,
+        model: ToonModel,
+        item: dict,
+        control: SketchControl | None = None,
+        semantic: Tensor | None = None,
+    ) -> Tensor:
+        """A window from its ends alone, (3 f h w) in [-1, 1]; `semantic` (1 3 h w) is what the
+        image tower sees in place of the first frame."""
+        c = self.config
+        recipe = replace(
+            presets.RELEASED,
+            frames=c.frames,
+            fps=item["fs"],
+            steps=c.sheet.steps,
+            cfg_scale=c.sheet.cfg_scale,
+            temperature=c.sheet.temperature,
+            replace_middle_frames=False,
+        )
+        first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))
+        # One branch and one frame at a time: a sheet should need less memory than training.
+        frames = interpolate(
+            model,
+            first,
+            last,
+            item["prompt"],
+            recipe=recipe,
+            control=control,
+            semantic=semantic,
+            batched=False,
+            frames_at_once=1,
+        )
+        return frames[0].clamp(-1, 1).cpu()
+
+
+class DenoiserRecipe:
+    """A model whose denoiser is trained; recipes differ in what of it they train. What they do
+    not train stays in eval mode. `parts` is what they take of a cache's items: all that the
+    frozen networks give."""
+
+    parts: tuple[str, ...] = ("moments", "text", "image")
+    made_by = "base"  # the option that names the model whose encoders a cache must have
+    result = "model.safetensors"
+
+    def __init__(
+        self,
+        config: DenoiserConfig,
+        model: ToonModel,
+        device: torch.device,
+        objectives: dict[str, nn.Module],
+        frozen: Mapping[str, nn.Module],
+    ) -> None:
+        self.config, self.model = config, model.eval()
+        self.objectives, self.frozen = objectives, frozen
+        items = config.steps * config.batch
+        self.dataset = open_windows(
+            config, "train", items, self.parts, self.model, made_by=self.made_by
+        )
+        windows = held_out(config, config.run.sheet_clips, config.run.held_out)
+        self.samples, self.scored = Samples(config, device, windows), windows.scored
+
+    def held_out_loss(self) -> dict[str, float]:
+        return held_out_errors(self.objectives["denoiser"], self.scored)
+
+    def sheet(self) -> np.ndarray:
+        objective = self.objectives["denoiser"].eval()
+        picture = self.samples.sheet(self.model)
+        objective.train()
+        return picture
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        self.objectives["denoiser"].eval()
+        save_model(self.model, out / self.result, "denoiser", self.config, facts)
+
+
+def frozen_parts(model: ToonModel, *names: str) -> dict[str, nn.Module]:
+    """Those parts of a model, by name."""
+    return {name: getattr(model, name) for name in names}

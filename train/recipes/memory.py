@@ -1,0 +1,337 @@
+"""What each recipe needs of a GPU at full size: its own objective on fake tensors, which have a
+shape and no storage; what would be alive at the peak of a step is counted, and its operations."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
+
+from toon_core.config import ToonConfig
+from toon_core.metrics.networks.imagenet import ImagenetTrunk
+from toon_core.metrics.networks.lpips import LPIPS
+from toon_core.model import ToonModel
+from toon_core.presets import official_512
+from toon_core.vae.autoencoder import Autoencoder
+from train.data.source import HeldOut
+from train.engine.options import option, with_values
+from train.engine.recompute import blocks, set_checkpointing
+from train.engine.rng import SampleRNG
+from train.losses.perceptual import Perceptual
+from train.recipes import decoder, pretrain, rectify, sketch
+from train.recipes.autoencoder import encode_clip, fixed_rng
+from train.recipes.defaults import ScaledConfig
+from train.recipes.denoiser import Samples
+
+GIB = 2**30
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+SIDE = 224  # pixels of the image tower's pictures, so that none is resized by its values
+VGG_WIDTHS = (64, 128, 256, 512, 512)
+NOWHERE = {"data": "", "out": ""}
+
+
+def _config(kind: type[ScaledConfig], **own: Any) -> ScaledConfig:
+    return with_values(kind(**NOWHERE, **own), dict(kind.FULL))
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(q.shape, k.shape, v.shape)
+
+
+def _attention_backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
+    return sdpa_backward_flop_count(grad.shape, q.shape, k.shape, v.shape)
+
+
+# Operations by kernel: torch's own counts, and attention on a CPU, which these leave out.
+OPERATIONS = {
+    **flop_registry,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+
+RECIPES: dict[str, ScaledConfig] = {
+    "rectify": _config(rectify.RectifyConfig),
+    "rectify-II": _config(rectify.RectifyConfig, variant="II"),
+    "rectify-V": _config(rectify.RectifyConfig, variant="V"),
+    "rectify-lora16": _config(rectify.RectifyConfig, lora=16),
+    "decoder": _config(decoder.DecoderConfig),
+    "sketch": _config(sketch.SketchTrainConfig),
+    "pretrain": _config(pretrain.PretrainConfig),
+}
+RECIPE_NAMES = tuple(RECIPES)
+
+
+@dataclass(kw_only=True)
+class MemoryConfig:
+    """Which recipes are counted, and how they run."""
+
+    recipes: list[str] = field(default_factory=lambda: list(RECIPE_NAMES))  # rows of the table
+    samples: int = option(1, least=1)  # clips that a GPU takes at a time
+    dtype: str = option("bf16", choices=("fp32", "bf16", "fp16"))  # of autocast
+    checkpointing: bool = True  # as run.checkpointing
+    gpus: list[int] = field(default_factory=lambda: [1, 8, 64])  # columns of the table
+    # TFLOP/s that a GPU keeps up, for the estimate of hours: 40 % of an A100's 312 in bf16.
+    tflops: float = option(125.0, above=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Bytes of a recipe, before they are sharded."""
+
+    trained: int  # weights that train; their gradients are as many
+    objective: int  # weights of the trained modules, frozen ones among them: what is sharded
+    beside: int  # weights of networks that are only used, on every GPU
+    average: int
+    gathered: int  # sharded weights that a GPU has whole at one time
+    activations: int
+    sheet: int  # activations of a sample sheet
+    flop: int  # operations of a step, forward and backward, of the clips it takes at a time
+
+    @property
+    def checkpoint(self) -> int:
+        """Bytes of a checkpoint on the disk: weights that train, Adam's two moments, average."""
+        return 3 * self.trained + self.average
+
+    def on(self, gpus: int) -> int:
+        """Of the first of so many GPUs, in training or while it draws a sheet. Networks are built
+        whole and then sharded, so it is never less than all weights."""
+        return max(self.training(gpus), self.drawing(gpus), self.objective + self.beside)
+
+    def training(self, gpus: int) -> int:
+        """Weights, gradients, Adam's two moments, average, activations."""
+        states = (self.objective + 3 * self.trained + self.average) / gpus
+        whole = self.gathered if gpus > 1 else 0
+        return round(states) + whole + self.beside + self.activations
+
+    def drawing(self, gpus: int) -> int:
+        """Without gradients; the weights wait while their average is in their place, or a whole
+        model is built beside the shares."""
+        states = (self.objective + 2 * self.trained + self.average) / gpus
+        more = self.objective + self.beside if gpus > 1 else self.average
+        return round(states) + more + self.beside + self.sheet
+
+
+def need_of(name: str, options: MemoryConfig, shape: ToonConfig | None = None) -> Need:
+    """Of a recipe on a model of a shape, the released one where none is given."""
+    config = with_values(RECIPES[name], {"run.checkpointing": options.checkpointing})
+    return need(config, shape or official_512(), options)
+
+
+def need(config: ScaledConfig, shape: ToonConfig, options: MemoryConfig) -> Need:
+    """Count a recipe's objectives on a model of a shape, and one clip of its sheet."""
+    with torch.device("meta"):
+        model = ToonModel(shape).requires_grad_(False)
+        objectives, beside = _objectives(config, model)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        for module in {id(m): m for m in (*objectives.values(), *beside)}.values():
+            _make_fake(module)
+        set_checkpointing((*objectives.values(), model), options.checkpointing)
+        own = {id(p): p for m in objectives.values() for p in m.parameters()}
+        others = {id(p): p for m in beside for p in m.parameters() if id(p) not in own}
+        trained = sum(p.nbytes for p in own.values() if p.requires_grad)
+        return Need(
+            trained=trained,
+            objective=sum(p.nbytes for p in own.values()),
+            beside=sum(p.nbytes for p in others.values()),
+            average=trained if config.optim.ema else 0,
+            gathered=sum(_gathered(m) for m in objectives.values()),
+            sheet=_sheet(config, model, objectives, options),
+            **_step(config, objectives, options),
+        )
+
+
+def _objectives(
+    config: ScaledConfig, model: ToonModel
+) -> tuple[dict[str, nn.Module], list[nn.Module]]:
+    """The recipe's own, and what they use besides."""
+    if isinstance(config, decoder.DecoderConfig):
+        model.vae = Autoencoder(model.config.vae)
+        model.vae.requires_grad_(False).decoder.requires_grad_(True)
+        measure = Perceptual(_vgg_lpips(), "LPIPS")
+        own = decoder.objectives(config, model, measure)
+        return own, [model.vae.encoder, model.vae.quant_conv, measure]
+    if isinstance(config, pretrain.PretrainConfig):
+        model.requires_grad_(True)
+        return pretrain.objectives(config, model), [model.vae]
+    if isinstance(config, sketch.SketchTrainConfig):
+        return sketch.objectives(config, model), [model]
+    return rectify.objectives(config, model), [model.vae, model.text, model.image]
+
+
+def _vgg_lpips() -> LPIPS:
+    from torchvision.models import vgg16
+
+    heads = [torch.ones(width) for width in VGG_WIDTHS]
+    return LPIPS(ImagenetTrunk("vgg", vgg16(weights=None).state_dict()), heads)
+
+
+def _make_fake(module: nn.Module) -> None:
+    """Meta tensors become fake ones of the CPU, for which torch picks kernels as for real ones."""
+    for part in module.modules():
+        if isinstance(part, nn.GroupNorm | nn.LayerNorm):
+            part.register_forward_pre_hook(_in_float32)
+        for name, p in part._parameters.items():
+            if p is not None and p.is_meta:
+                fake = torch.empty(p.shape, dtype=p.dtype, device="cpu")
+                part._parameters[name] = nn.Parameter(fake, p.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device="cpu")
+
+
+def _in_float32(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """As a GPU's autocast does for norms; a CPU's leaves them in half precision."""
+    return tuple(x.float() for x in inputs)
+
+
+def _gathered(module: nn.Module) -> int:
+    """Two blocks, the one at work and the one fetched ahead, and what belongs to none."""
+    sizes = sorted(sum(p.nbytes for p in b.parameters()) for b in blocks(module))
+    return sum(p.nbytes for p in module.parameters()) - sum(sizes) + sum(sizes[-2:])
+
+
+class RealNumbers(SampleRNG):
+    """Random numbers with values, which decide what is dropped, while everything else is fake."""
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.zeros(len(self), *shape)  # of these only the size matters
+
+    def uniform(self, *shape: int) -> Tensor:
+        with unset_fake_temporarily():
+            return super().uniform(*shape)
+
+    def order(self, n: int) -> Tensor:
+        with unset_fake_temporarily():
+            return super().order(n)
+
+
+def _step(
+    config: ScaledConfig, objectives: dict[str, nn.Module], options: MemoryConfig
+) -> dict[str, int]:
+    """The peak and the operations of the last step, where all of a loss is switched on, whose
+    gradients are dropped as they come."""
+    for module in objectives.values():
+        module.train()
+        for p in module.parameters():
+            if p.requires_grad:
+                p.register_post_accumulate_grad_hook(_drop)
+    clip = (options.samples, 3, config.frames, config.height, config.width)
+    batch = {
+        "video": torch.zeros(clip),
+        "sketches": torch.zeros(options.samples, 1, *clip[2:]),
+        "first": torch.zeros(options.samples, 3, SIDE, SIDE),
+        "prompt": [""] * options.samples,
+        "fs": [8] * options.samples,
+    }
+    with LiveMemory() as live:
+        for objective in objectives.values():
+            with _precision(options):
+                rng = RealNumbers(0, config.steps - 1, range(options.samples))
+                loss, _ = objective(batch, rng)
+            loss.backward()
+    return {"activations": live.peak, "flop": live.flop}
+
+
+def _sheet(
+    config: ScaledConfig,
+    model: ToonModel,
+    objectives: dict[str, nn.Module],
+    options: MemoryConfig,
+) -> int:
+    """The peak of one clip of a sheet."""
+    model.eval()
+    video = torch.zeros(3, config.frames, config.height, config.width)
+    with LiveMemory() as live, torch.no_grad(), _precision(options):
+        if isinstance(config, decoder.DecoderConfig):
+            z, references = encode_clip(model.vae, video[None], fixed_rng())
+            model.vae.decode(z, references, frames_at_once=1)
+            return live.peak
+        own = with_values(config, {"sheet.steps": 1})
+        samples = Samples(own, torch.device("cpu"), HeldOut([], []))
+        item, control = {"video": video, "prompt": "", "fs": 8}, None
+        if isinstance(config, sketch.SketchTrainConfig):
+            lines = torch.zeros(1, 1, *video.shape[1:])
+            control = sketch.SketchControl(objectives["sketch"].encoder, lines, config.scale)
+        # At the tower's own size: how pictures are brought to it looks at values.
+        samples.sample(model, item, control, torch.zeros(1, 3, *[model.image.image_size] * 2))
+    return live.peak
+
+
+def _precision(options: MemoryConfig) -> torch.autocast:
+    half = HALVES.get(options.dtype)
+    return torch.autocast("cpu", half, enabled=half is not None, cache_enabled=False)
+
+
+def _drop(parameter: Tensor) -> None:
+    parameter.grad = None
+
+
+class LiveMemory(TorchDispatchMode):
+    """Bytes of the storages made while it is on and still alive, and their peak, and operations of
+    products, convolutions and attention; fake tensors count as what they stand for. torch's own
+    MemTracker does this under a private name, and wants modules and optimizers to hook; its
+    FlopCounterMode takes kernels apart, and then more is alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = self.flop = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        for x in tree_iter((args, kwargs)):
+            self._know(x, 0)
+        out = func(*args, **(kwargs or {}))
+        for x in tree_iter(out):
+            self._know(x, 1)
+        if count := OPERATIONS.get(func._overloadpacket):
+            self.flop += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+    def _know(self, x: Any, made_here: int) -> None:
+        if not isinstance(x, Tensor):
+            return
+        storage = x.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        size = made_here * storage.nbytes()
+        self._known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
+
+
+def table(config: MemoryConfig) -> Iterator[str]:
+    """Lines of a Markdown table, in GiB. Weights, gradients, Adam and average are whole, before
+    they are shared; disk is that of one checkpoint; hours are estimated, of all steps and of the
+    batch of the paper. ValueError for a recipe that is not there."""
+    if unknown := sorted(set(config.recipes) - set(RECIPES)):
+        raise ValueError(f"recipes={unknown[0]}: expected some of {', '.join(RECIPES)}")
+    heads = ["recipe", "trains", "weights", "gradients", "Adam", "average", "activations", "sheet"]
+    heads += [f"{n} GPU{'s' * (n > 1)}" for n in config.gpus]
+    heads += ["disk", "TFLOP a clip", "GPU-hours, estimated"]
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * len(heads)
+    for name in config.recipes:
+        found = need_of(name, config)
+        sizes = [found.objective + found.beside, found.trained, 2 * found.trained, found.average]
+        sizes += [found.activations, found.sheet, *(found.on(n) for n in config.gpus)]
+        cells = [name, f"{found.trained / 4e6:.0f} M", *(f"{s / GIB:.1f}" for s in sizes)]
+        clip, run = found.flop / config.samples / 1e12, RECIPES[name]
+        hours = clip * run.batch * run.steps / config.tflops / 3600
+        cells += [f"{found.checkpoint / GIB:.1f}", f"{clip:.0f}", f"{hours:.0f}"]
+        yield f"| {' | '.join(cells)} |"

@@ -1,0 +1,133 @@
+"""A base from nothing: denoiser, projector and CLIP towers on a trained autoencoder (eq. 2).
+
+For small models of one's own, as nano is. Where no autoencoder is given, one is trained first.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import toon_core
+from toon_core import presets
+from toon_core.config import ToonConfig
+from toon_core.model import ToonModel
+from toon_core.vae.autoencoder import Autoencoder
+from toon_core.weights.infer import decoder_kind
+from train.data.cachefile import FACTS
+from train.engine import loop
+from train.engine.config import RunConfig
+from train.engine.export import finished, load_part
+from train.recipes import autoencoder
+from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
+from train.recipes.defaults import shape_of
+from train.recipes.denoiser import DenoiserConfig, DenoiserObjective, DenoiserRecipe, frozen_parts
+
+log = logging.getLogger("toon.train")
+
+OWN = ("out", "lr", "optim")  # that an autoencoder trained first does not share
+
+
+@dataclass(kw_only=True)
+class PretrainConfig(DenoiserConfig):
+    # A result of train.autoencoder; none: one is trained first, in out/autoencoder, of as many
+    # steps and with that recipe's own lr and optim.
+    autoencoder: str = ""
+    preset: str = "nano"  # the model's shape: nano or official_512
+    # Or a YAML file of it: ToonConfig's fields (toon_core/config.py); a part may also have the
+    # release's own options (toon_core/official.py).
+    shape: str = ""
+    init: str = ""  # a model file whose denoiser, projector and towers to go on from
+
+    def model_shape(self) -> ToonConfig:
+        return shape_of(self.preset, self.shape)
+
+
+def objectives(config: PretrainConfig, model: ToonModel) -> dict[str, nn.Module]:
+    model.vae.requires_grad_(False).eval()
+    return {"denoiser": DenoiserObjective(model, config, train_towers=True)}
+
+
+class PretrainRecipe(DenoiserRecipe):
+    parts = ("moments", "first")  # the towers are trained, and see pictures and words
+    made_by = "autoencoder"
+
+    def __init__(self, config: PretrainConfig, device: torch.device) -> None:
+        model = new_model(config).to(device)
+        if config.init:
+            load_denoiser(model, config.init)
+        own = objectives(config, model)
+        super().__init__(config, model, device, own, frozen_parts(model, "vae"))
+
+
+def new_model(config: PretrainConfig) -> ToonModel:
+    """Untrained but for the autoencoder."""
+    shape = config.model_shape()
+    if config.autoencoder:
+        vae = load_autoencoder(config.autoencoder, shape)
+    elif config.dry_run:
+        vae = Autoencoder(presets.plain(shape).vae)
+    else:
+        raise ValueError("autoencoder is needed: give a result of train.autoencoder")
+    model = ToonModel(replace(shape, vae=vae.config))
+    model.vae = vae
+    return model
+
+
+def load_autoencoder(path: str, shape: ToonConfig) -> Autoencoder:
+    """A result of `train.autoencoder`; the decoder's kind shows in the file. ValueError where it
+    has another shape."""
+    state = load_part(path, "vae")
+    vae = Autoencoder(replace(shape.vae, **decoder_kind(state)))
+    try:
+        vae.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"autoencoder={path}: another shape than preset or shape") from error
+    return vae
+
+
+def load_denoiser(model: ToonModel, path: str) -> None:
+    """Take another model's denoiser, projector and towers; ValueError where their shape differs."""
+    other = toon_core.load(path, dtype=torch.float32, expect="toon")
+    ours = model.config
+    same = replace(other.config, vae=ours.vae, recipe=ours.recipe, preview=ours.preview)
+    if same != ours:
+        raise ValueError(f"init={path}: another shape than preset={model.config}")
+    for part in ("unet", "resampler", "text", "image"):
+        getattr(model, part).load_state_dict(getattr(other, part).state_dict())
+
+
+def train_autoencoder_first(config: PretrainConfig) -> PretrainConfig | None:
+    """The options with an autoencoder that is trained by them first, or was; None where its
+    `minutes` were over before. After a dry run there is none."""
+    for name, given in (("init", config.init), ("data", (Path(config.data) / FACTS).is_file())):
+        if given:
+            raise ValueError(
+                f"{name}={getattr(config, name)} goes with the autoencoder it was made with: give "
+                "that by autoencoder="
+            )
+    shared = {f.name for f in fields(RunConfig)} | {"preset", "shape"}
+    options = {name: getattr(config, name) for name in shared - set(OWN)}
+    first = AutoencoderConfig(**options, out=str(Path(config.out) / "autoencoder"))
+    result = Path(first.out) / autoencoder.RESULT
+    if not finished(result, first.steps):
+        log.info("no autoencoder= is given: it is trained first, in %s", first.out)
+        step = loop.run(AutoencoderRecipe, first).step
+        if config.dry_run:
+            return config
+        if step < first.steps:
+            log.warning("the autoencoder is not done; the same command goes on with it")
+            return None
+    return replace(config, autoencoder=str(result))
+
+
+def train(config: PretrainConfig) -> None:
+    """The autoencoder where none is given, then the rest."""
+    config = config.resolved()
+    ready = config if config.autoencoder else train_autoencoder_first(config)
+    if ready:
+        loop.run(PretrainRecipe, ready)

@@ -1,0 +1,209 @@
+"""The sketch encoder beside a frozen model (paper eq. 6).
+
+It starts as a copy of the denoiser's own spatial encoder with zero convolutions. Sketches stand
+on a few frames, the others get the empty one, and every frame's error counts: no frame of the
+encoder sees another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import toon_core
+from toon_core.model import ToonModel
+from toon_core.presets import sketch_for
+from toon_core.sketch.control import SketchControl, gated
+from toon_core.sketch.encoder import SketchEncoder
+from train.data.source import held_out, open_windows
+from train.engine.batches import Batch
+from train.engine.config import OptimConfig
+from train.engine.export import save_model
+from train.engine.logger import caption, labelled_rows
+from train.engine.options import option
+from train.engine.rng import SampleRNG
+from train.losses.diffusion import add_noise, endpoint_condition, v_loss
+from train.recipes.conditioning import ContextEncoder, batch_latents, rates
+from train.recipes.defaults import BaseConfig, fine_tuning
+from train.recipes.denoiser import (
+    DenoiserConfig,
+    Samples,
+    errors_at,
+    frozen_parts,
+    held_out_errors,
+    set_dropout,
+)
+
+PARTS = ("moments", "text", "image", "sketches")  # of a cache's items
+BISECTION = 0.8  # share of clips whose sketched frames come by bisection (paper)
+DEPTH = 4  # of the bisection at most (paper)
+
+
+@dataclass(kw_only=True)
+class SketchTrainConfig(BaseConfig, DenoiserConfig):
+    # A sketch encoder to go on from; none: a copy of the denoiser's spatial layers.
+    encoder: str = ""
+    # Sketches of the data, XDoG where there are none; the other names draw all anew, auto by the
+    # best extractor that is there (the paper: Anime2Sketch).
+    sketch: str = option("stored", choices=("stored", "auto", "anime2sketch", "hed", "xdog"))
+    scale: float = option(1.0, least=0)  # control scale in training
+    # ZeroGate of the paper's ablation: the encoder's output is zero on frames without a sketch.
+    gate: bool = False
+    steps: int = option(50_000, least=1, free=True)  # updates (the paper's count)
+    lr: float = option(1e-5, least=0, free=True)  # the paper's
+    optim: OptimConfig = field(default_factory=fine_tuning)
+
+
+class SketchObjective(nn.Module):
+    """Paper eq. 6: the denoiser's error with the encoder's maps, of which the encoder learns."""
+
+    def __init__(self, model: ToonModel, encoder: SketchEncoder, config: SketchTrainConfig) -> None:
+        super().__init__()
+        self.encoder, self.config = encoder, config
+        set_dropout(encoder, config.dropout)
+        self.schedule, self.scale = model.schedule, model.config.scale_factor
+        # A dict: no submodules.
+        self.frozen = {
+            "unet": model.unet,
+            "vae": model.vae,
+            "tokens": ContextEncoder(model, config.drop, train_towers=False),
+        }
+
+    @property
+    def tokens(self) -> ContextEncoder:
+        return self.frozen["tokens"]
+
+    def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
+        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+        x_t, v, t = add_noise(self.schedule, latents, rng, self.config.shift)
+        with torch.no_grad():
+            context = self.tokens(batch, rng)
+        keep = sketched_frames(rng, latents.shape[2]).to(latents.device)
+        out = self._predict(batch, latents, context, keep, x_t, t)
+        loss, values = v_loss(out, v, t, self.schedule)
+        return loss, {**values, "sketched": keep.float().mean()}
+
+    def errors_at(self, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
+        """Mean squared errors of v at given timesteps with the middle frame's sketch, (times,)."""
+        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+        context, frames = self.tokens(batch, rng), latents.shape[2]
+        keep = (torch.arange(frames) == frames // 2).expand(len(latents), -1).to(latents.device)
+
+        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+            return self._predict(batch, latents, context, keep, x_t, t)
+
+        return errors_at(self.schedule, predict, latents, rng, times)
+
+    def _predict(
+        self, batch: Batch, latents: Tensor, context: Tensor, keep: Tensor, x_t: Tensor, t: Tensor
+    ) -> Tensor:
+        """v with sketches on the frames `keep` (b f)."""
+        sketches = batch["sketches"].to(latents.device) * keep[:, None, :, None, None]
+        control = self.encoder(x_t, self.encoder.hint(sketches), t, context, self.config.scale)
+        if self.config.gate:
+            control = gated(control, sketches)
+        joined = torch.cat([x_t, endpoint_condition(latents)], dim=1)
+        return self.frozen["unet"](joined, t, context, rates(batch, t.device), control=control)
+
+
+def objectives(config: SketchTrainConfig, model: ToonModel) -> dict[str, nn.Module]:
+    """Beside a model whose parameters are frozen."""
+    if config.encoder:
+        encoder = toon_core.load(config.encoder, dtype=torch.float32, expect="sketch")
+        encoder.requires_grad_(True)
+    else:
+        encoder = copy_of_spatial_layers(model.unet, SketchEncoder(sketch_for(model.config.unet)))
+    device = next(model.unet.parameters()).device
+    return {"sketch": SketchObjective(model, encoder.to(device), config)}
+
+
+class SketchRecipe:
+    result = "sketch_encoder.safetensors"
+
+    def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
+        self.objectives = objectives(config, self.model.requires_grad_(False))
+        self.encoder = self.objectives["sketch"].encoder
+        self.frozen = frozen_parts(self.model, "unet", "vae", "resampler", "text", "image")
+        items = config.steps * config.batch
+        kind = {"sketch": config.sketch}
+        self.dataset = open_windows(config, "train", items, PARTS, self.model, **kind)
+        counts = (config.run.sheet_clips, config.run.held_out)
+        windows = held_out(config, *counts, parts=("video", "sketches"), **kind)
+        self.samples, self.scored = Samples(config, device, windows), windows.scored
+
+    def held_out_loss(self) -> dict[str, float]:
+        return held_out_errors(self.objectives["sketch"], self.scored)
+
+    def sheet(self) -> np.ndarray:
+        """Truth, its lines as they are trained on, and the clip with the middle frame's and
+        without."""
+        self.encoder.eval()
+        rows = [row for item in self.samples.items for row in self._rows(item)]
+        self.encoder.train()
+        return labelled_rows(rows)
+
+    def _rows(self, item: dict) -> list[tuple[str, Tensor]]:
+        video, drawn = item["video"], item["sketches"]
+        middle = video.shape[1] // 2
+        one = torch.zeros_like(drawn)[None]
+        one[0, :, middle] = drawn[:, middle]
+        control = SketchControl(
+            self.encoder, one.to(self.device), self.config.scale, zero_gate=self.config.gate
+        )
+        return [
+            (caption("truth", item), video),
+            (f"its lines, sketch={self.config.sketch}", (2 * drawn - 1).expand_as(video)),
+            (f"with frame {middle}'s lines", self.samples.sample(self.model, item, control)),
+            ("without lines", self.samples.sample(self.model, item)),
+        ]
+
+    def export(self, out: Path, facts: dict[str, Any]) -> None:
+        save_model(self.encoder, out / self.result, "sketch", self.config, facts)
+
+
+def sketched_frames(rng: SampleRNG, frames: int) -> Tensor:
+    """Which frames get a sketch, (b f) bool: by recursive bisection to a random depth of 1 to
+    DEPTH, else a random subset."""
+    by_bisection = rng.uniform() < BISECTION
+    sets = torch.zeros(DEPTH, frames, dtype=torch.bool)
+    for i in range(DEPTH):
+        sets[i, [frame - 1 for frame in bisected(1, frames, i + 1)]] = True
+    halved = sets[rng.integers(DEPTH)]
+    subset = rng.uniform(frames) < rng.uniform()[:, None]
+    return torch.where(by_bisection[:, None], halved, subset)
+
+
+def bisected(i: int, j: int, depth: int) -> list[int]:
+    """Frames ceil((i + j) / 2) down to `depth`, counted from 1; interval ends are not chosen."""
+    middle = -(-(i + j) // 2)
+    if depth == 0 or middle in (i, j):
+        return []
+    halves = bisected(i, middle, depth - 1) + bisected(middle, j, depth - 1)
+    return sorted({middle, *halves})
+
+
+def copy_of_spatial_layers(unet: nn.Module, encoder: SketchEncoder) -> SketchEncoder:
+    """Copy the denoiser's spatial layers; the first convolution keeps its noise channels, and
+    temporal and image-token layers are left out."""
+    last = len(unet.middle_block) - 1
+    source = {
+        k.replace(f"middle_block.{last}.", "middle_block.2."): v
+        for k, v in unet.state_dict().items()
+        if not k.startswith("middle_block.2.")
+    }
+    own = encoder.state_dict()
+    for name, value in own.items():
+        if name == "input_blocks.0.0.weight":
+            own[name] = source[name][:, : encoder.config.in_channels]
+        elif name in source and source[name].shape == value.shape:
+            own[name] = source[name]
+    encoder.load_state_dict(own)
+    return encoder
