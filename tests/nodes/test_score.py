@@ -47,7 +47,8 @@ def test_the_truth_gets_full_marks_and_a_fade_does_not(comfy: Comfy) -> None:
 def test_without_truth_the_keys_are_scored(comfy: Comfy) -> None:
     clip = square()
     found, _ = score(comfy, images=clip, first_image=clip[:1], last_image=clip[:1])
-    assert set(found) == {"end_frame_error", "crossfade_residual", "cpbd"}
+    assert {"end_frame_error", "crossfade_residual", "cpbd"} <= set(found)
+    assert not {"psnr", "motion_ratio", "sketch_f"} & set(found)
     difference = (clip[-1] - clip[0]).abs().mean().item()
     assert found["end_frame_error"] == pytest.approx(difference / 2, rel=1e-4)
 

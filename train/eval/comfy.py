@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -195,19 +195,23 @@ class Server:
         """Queue the nodes and wait for what they show: {node: outputs}. ValueError where the server
         refuses them or a node fails; what still runs when this is stopped is cancelled."""
         id_ = self._json("/prompt", json.dumps({"prompt": nodes}).encode())["prompt_id"]
-        pause = 0.05
         try:
-            while True:
-                if record := self._json(f"/history/{id_}").get(id_):
-                    return _outputs(record, file)
-                if not self._queued(id_) and id_ not in self._json(f"/history/{id_}"):
-                    raise OSError(f"{self.url} has lost the run of {file}; was it restarted?")
-                time.sleep(pause)
-                pause = min(1.0, pause * 1.3)
-        except BaseException:
-            for path, body in (("/queue", {"delete": [id_]}), ("/interrupt", {"prompt_id": id_})):
-                self._cancel(path, body)
+            return _outputs(self._finished(id_, file), file)
+        except (KeyboardInterrupt, SystemExit):
+            self._cancel(id_)
             raise
+
+    def _finished(self, id_: str, file: Path) -> Json:
+        """The record of a run, once it has ended."""
+        pause = 0.05
+        while True:
+            if record := self._json(f"/history/{id_}").get(id_):
+                return record
+            queued = self._in_queue(id_, "queue_running", "queue_pending")
+            if not queued and id_ not in self._json(f"/history/{id_}"):
+                raise OSError(f"{self.url} has lost the run of {file}; was it restarted?")
+            time.sleep(pause)
+            pause = min(1.0, pause * 1.3)
 
     def picture(self, item: Json) -> Tensor:
         """One of a run's pictures, (3 h w) in [0, 1]."""
@@ -217,17 +221,16 @@ class Server:
             levels = np.array(image.convert("RGB"))
         return torch.from_numpy(levels).permute(2, 0, 1).float() / 255
 
-    def _queued(self, id_: str) -> bool:
+    def _in_queue(self, id_: str, *names: str) -> bool:
         queue = self._json("/queue")
-        return any(
-            item[1] == id_ for name in ("queue_running", "queue_pending") for item in queue[name]
-        )
+        return any(item[1] == id_ for name in names for item in queue.get(name, ()))
 
-    def _cancel(self, path: str, body: Json) -> None:
-        try:
-            self._fetch(path, json.dumps(body).encode())
-        except (OSError, ValueError):
-            return  # there is nobody left to tell
+    def _cancel(self, id_: str) -> None:
+        """Ours alone: older servers interrupt whatever runs."""
+        with suppress(OSError, ValueError):  # there may be nobody left to tell
+            self._fetch("/queue", json.dumps({"delete": [id_]}).encode())
+            if self._in_queue(id_, "queue_running"):
+                self._fetch("/interrupt", json.dumps({"prompt_id": id_}).encode())
 
     def _json(self, path: str, body: bytes | None = None, kind: str = "application/json") -> Json:
         try:

@@ -64,9 +64,11 @@ class Curve:
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; its first column is text, the others are numbers."""
-    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    head, *body = [
+        "|" + "|".join(f" {c} " if c else " " for c in row) + "|" for row in (header, *rows)
+    ]
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    return "\n".join([head, rule, *body]) + "\n"
 
 
 def as_text(name: str) -> str:
