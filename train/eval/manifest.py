@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from toon_core.metrics.networks.packages import package_file
 from toon_core.weights.checkpoint import read
@@ -64,7 +63,7 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
         "cache_version": VERSION,
         "versions": {"python": sys.version.split()[0]} | _versions(),
     }
-    return provenance("evaluation", OmegaConf.create({"testset": report.testset}), facts)
+    return provenance("evaluation", {"testset": report.testset}, facts)
 
 
 def command() -> str:
