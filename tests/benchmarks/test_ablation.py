@@ -152,7 +152,7 @@ def test_an_ablation_of_other_options_is_refused(config, done):
 
 
 def test_a_wrong_option_of_the_clips_is_one_line(config, tmp_path):
-    with pytest.raises(ValueError, match="photographs: clps: unknown option; did you mean clips") as told:
+    with pytest.raises(ValueError, match="photographs: .*clps: unknown option") as told:
         run.ablate(replace(config, out=str(tmp_path), photographs={"clps": 9}))
     assert "\n" not in str(told.value)
 

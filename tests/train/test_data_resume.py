@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from train import prepare as module
+from train.data import prepare as module
 from train.data import worker
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from train import prepare as module
+from train.data import prepare as module
 from train.data.filters.base import FilterConfig
 from train.data.options import PrepareConfig
 from train.data.prepare import prepare

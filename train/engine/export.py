@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,13 @@ def refuse_own_source(config: DataclassInstance, result: Path) -> None:
             )
 
 
-def provenance(part: str, config: DataclassInstance, facts: dict[str, Any]) -> dict[str, Any]:
-    """Options and facts of a run. Of the files it started from, `files` has the hashes and `from`
-    the manifests, so that a result tells its whole training."""
-    values = asdict(config)
+def provenance(
+    part: str, config: DataclassInstance | Mapping[str, Any], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Options and facts of a run, or of other work by its options in a dict. Of the files it
+    started from, `files` has the hashes and `from` the manifests, so that a result tells its whole
+    training."""
+    values = asdict(config) if is_dataclass(config) else dict(config)
     paths = sources(config)
     manifests = {k: manifest_of(path) for k, path in paths.items()}
     return {

@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,6 @@ PACKAGES = (
 )
 
 
-@dataclass
-class TestSet:
-    """What an evaluation is of, as the options of a training are."""
-
-    __test__ = False  # pytest would collect it
-
-    testset: str
-
-
 def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
     """`seconds` is what this call took, without what was kept from earlier ones."""
     settings, networks = report.settings, report.networks
@@ -72,7 +63,7 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
         "cache_version": VERSION,
         "versions": {"python": sys.version.split()[0]} | _versions(),
     }
-    return provenance("evaluation", TestSet(report.testset), facts)
+    return provenance("evaluation", {"testset": report.testset}, facts)
 
 
 def command() -> str:
