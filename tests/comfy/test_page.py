@@ -41,7 +41,7 @@ NAMES = ["one", "two", *(f"z{i}" for i in range(40))]  # more than the screen ha
 
 
 def entry(mean):
-    return {"mean": mean, "lo": mean - 0.1, "hi": mean + 0.1, "n": 2, "model": None}
+    return {"mean": mean, "lo": mean - 0.1, "hi": mean + 0.1, "n": 3, "model": None}
 
 
 def level(value):
@@ -55,10 +55,10 @@ def page(chrome, tmp_path_factory):
     absent = {"fvd": FEW, "clip_txt": NONE}
     summary = {
         "nano": {"psnr": entry(20.0), "motion": entry(0.95), **absent},
-        "fade": {"psnr": entry(30.0), "motion": entry(0.25) | {"n": 1}, **absent},
+        "fade": {"psnr": entry(30.0), "motion": entry(0.25) | {"n": 2}, **absent},
     }
     table = Table(
-        title="All metrics", metrics=METRICS, summary=summary, clips=2, truth={"motion": 1.0}
+        title="All metrics", metrics=METRICS, summary=summary, clips=3, truth={"motion": 1.0}
     )
     leaving = replace(table, title="1 of these clips: something leaves", truth={"motion": 0.0})
     coded = {"nano": {"psnr": entry(33.0)}}
@@ -66,7 +66,7 @@ def page(chrome, tmp_path_factory):
         title="Report of <!--<script> </script> clips",
         notes=["Two clips."],
         table=table,
-        paper=[Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=2)],
+        paper=[Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=3)],
         groups=[leaving],
         curves=[
             Curve(
@@ -119,8 +119,8 @@ def test_counts_and_missing_values_are_explained(page):
     cells = page.locator("#table tbody tr").first.locator("td")
     assert cells.nth(3).inner_text() == "too few clips: 2 of 401 needed"
     assert cells.nth(4).inner_text() == "no model"
-    assert cells.nth(1).get_attribute("title") == "n = 2"
-    assert "(n 1 to 2)" in page.locator("#table th").nth(2).inner_text()
+    assert cells.nth(1).get_attribute("title") == "n = 3"
+    assert "(n 2 to 3)" in page.locator("#table th").nth(2).inner_text()
 
 
 def test_plots_show_every_measured_metric_and_the_curve(page):
@@ -134,7 +134,7 @@ def test_keys_are_dots_apart_from_the_line_of_the_inner_frames(page):
     assert plot.locator("circle.key").count() == 4, "two of each system"
     points = plot.locator("polyline").first.get_attribute("points").split()
     assert len(points) == 1, "of three frames one is no key"
-    told = [text.inner_text() for text in plot.locator("text").all()]
+    told = plot.locator("text").all_text_contents()
     assert told.count("key") == 2 and "30.0" in told, "a key off the scale says its value"
 
 

@@ -132,6 +132,7 @@ def test_raters_of_one_browser_answer_apart(made, chrome, tmp_path):
     page = visit(chrome, made, "hal")
     prefer(page, made, "good", 9)
     page.goto((made / "page" / "index.html").as_uri() + "?rater=ida")
+    page.locator("#start").click()
     prefer(page, made, "bad", 9)
     page.locator("#other").click()
     page.wait_for_function("typeof state === 'object' && state.rater !== 'ida'")
