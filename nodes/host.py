@@ -175,6 +175,7 @@ def is_cancel(error: BaseException) -> bool:
     return isinstance(error, mm.InterruptProcessingException)
 
 
+PASSING = logging.DEBUG  # the level of a line that goes with the next one, such as the time left
 # By node: the last prompt it ran in, and its lines there with their level.
 _said: dict[str, tuple[str, list[tuple[int, str]]]] = {}
 
@@ -189,13 +190,15 @@ def say(text: str = "", *, level: int = logging.INFO) -> None:
     """
     running = getattr(execution, "get_executing_context", lambda: None)()
     if text:
-        log.log(level, text if running is None else f"node {running.node_id}: {text}")
+        line = text if running is None else f"node {running.node_id}: {text}"
+        log.log(max(level, logging.INFO), line)
     if running is None:
         return
     node = str(running.node_id)
     prompt, lines = _said.get(node, ("", []))
     stale = prompt != running.prompt_id and bool(lines)
-    lines = [*(lines if prompt == running.prompt_id else []), *([(level, text)] if text else [])]
+    lines = [said for said in lines if prompt == running.prompt_id and said[0] != PASSING]
+    lines += [(level, text)] if text else []
     _said[node] = (running.prompt_id, lines)
     if text or stale:
         _show_on_node(node, [line for _, line in sorted(lines, key=lambda said: -said[0])])

@@ -56,7 +56,7 @@ class ShotProgress:
         self._key = key.id
         gone = time.monotonic() - self._begin
         left = f", {gone / part * (1 - part):.0f} s left" if part > 0 else ""
-        host.say(f"From key {key.id!r}{left}")
+        host.say(f"From key {key.id!r}{left}", level=host.PASSING)
         told = [self._made(self._at_work)] if self._at_work else []
         self._at_work = key.id if x0 is None and part < MAKING else ""
         if self._at_work:

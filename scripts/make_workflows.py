@@ -45,6 +45,7 @@ GROUPS_ON_SCREEN = """() => {
     const ends = app.graph.groups.map(g => [...g.pos, g.pos[0] + g.size[0], g.pos[1] + g.size[1]])
     const of = (i, pick) => pick(...ends.map(e => e[i]))
     return [...at(of(0, Math.min), of(1, Math.min)), ...at(of(2, Math.max), of(3, Math.max))] }"""
+LOWER = "() => { app.canvas.ds.offset[1] += 110 / app.canvas.ds.scale; app.canvas.setDirty(true) }"
 VERSION = "() => window.__COMFYUI_FRONTEND_VERSION__"
 
 
@@ -134,6 +135,8 @@ def graph_picture(file: Path, browser: Browser) -> None:
     browser.open(graph, renderer)
     for _ in _while_running(name, browser, None):
         pass
+    browser.evaluate(LOWER)  # the page's own bars and messages lie over the top
+    browser.evaluate(boxes.PAUSE, 1000)
     with tempfile.TemporaryDirectory() as folder:
         page = Image.open(browser.picture(Path(folder) / "page.png")).convert("RGB")
     groups = page.crop(browser.evaluate(GROUPS_ON_SCREEN))

@@ -56,8 +56,6 @@ def take_picture(browser: Browser, file: Path, look: Any = lambda page: None) ->
 def show_takes(page: Page) -> None:
     page.locator(SEGMENT).click()
     page.keyboard.press("]")
-    for _ in range(4):
-        page.keyboard.press("ArrowRight")
     page.wait_for_timeout(1500)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from inprocess import Comfy
 
 
+LEVELS = {"i": logging.INFO, "p": logging.DEBUG}  # the latter is host.PASSING
+
+
 @pytest.fixture
 def speaker(comfy: Comfy) -> Iterator[dict[str, Any]]:
     """A prompt with a node 1 that says its texts, one after the other."""
@@ -30,7 +33,7 @@ def speaker(comfy: Comfy) -> Iterator[dict[str, Any]]:
         def run(self, texts: str) -> tuple[str]:
             host.say()
             for text in texts.split():
-                host.say(text, level=logging.INFO if text.startswith("i") else logging.WARNING)
+                host.say(text, level=LEVELS.get(text[0], logging.WARNING))
             return (texts,)
 
     comfy.nodes.NODE_CLASS_MAPPINGS["TestSay"] = TestSay
@@ -41,6 +44,11 @@ def speaker(comfy: Comfy) -> Iterator[dict[str, Any]]:
 def said(comfy: Comfy, prompt: dict[str, Any], texts: str) -> list[str]:
     prompt["1"]["inputs"]["texts"] = texts
     return comfy.run(prompt, keep=["1"]).said("1")
+
+
+def test_a_passing_line_goes_with_the_next(comfy: Comfy, speaker: dict[str, Any]) -> None:
+    assert comfy.part("host").PASSING == LEVELS["p"]
+    assert said(comfy, speaker, "one p1 p2 i3")[1:] == ["one\np1", "one\np2", "one\ni3"]
 
 
 def test_lines_of_a_run_are_listed_and_those_before_go(
