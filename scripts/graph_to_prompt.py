@@ -119,7 +119,8 @@ def _declared(info: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, dict[str, 
         declared = info["input"].get(group, {})
         for name in info.get("input_order", {}).get(group, declared):
             kind, options = (list(declared[name]) + [{}])[:2]
-            widget = isinstance(kind, list) or options.get("widgetType", kind) in WIDGET_TYPES
+            # A widget of several types, or one that a pack brings, says so by a type of its own.
+            widget = isinstance(kind, list) or kind in WIDGET_TYPES or "widgetType" in options
             if (widget or options.get("socketless")) and not options.get("forceInput"):
                 yield name, (kind, options)
 

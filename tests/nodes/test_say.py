@@ -47,7 +47,7 @@ def said(comfy: Comfy, prompt: dict[str, Any], texts: str) -> list[str]:
 
 
 def test_a_passing_line_goes_with_the_next(comfy: Comfy, speaker: dict[str, Any]) -> None:
-    assert comfy.part("host").PASSING == LEVELS["p"]
+    assert LEVELS["p"] == comfy.part("host").PASSING
     assert said(comfy, speaker, "one p1 p2 i3")[1:] == ["one\np1", "one\np2", "one\ni3"]
 
 
