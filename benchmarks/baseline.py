@@ -37,7 +37,8 @@ from counting import Count, fused_attention, pinning  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from toon_core.conditioning.encode import encode_keys  # noqa: E402
-from toon_core.denoiser import Branches, Denoiser, Guidance  # noqa: E402
+from toon_core.denoiser import Denoiser  # noqa: E402
+from toon_core.guidance import Branches, Guidance  # noqa: E402
 from toon_core.presets import official_512  # noqa: E402
 from toon_core.unet.model import VideoUNet  # noqa: E402
 from toon_core.vae.autoencoder import Autoencoder  # noqa: E402

@@ -32,7 +32,8 @@ sys.path[:0] = [p for p in (str(ROOT), str(ROOT / "benchmarks")) if p not in sys
 from counting import Count, fused_attention, pinning  # noqa: E402
 
 from toon_core.conditioning.encode import encode_keys  # noqa: E402
-from toon_core.denoiser import Branches, Denoiser, Guidance  # noqa: E402
+from toon_core.denoiser import Denoiser  # noqa: E402
+from toon_core.guidance import Branches, Guidance  # noqa: E402
 from toon_core.layers.fused import kernels  # noqa: E402
 from toon_core.presets import official_512, official_sketch  # noqa: E402
 from toon_core.sketch.control import SketchControl  # noqa: E402

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from ..toon_core.conditioning.encode import Keys, encode_branches, encode_keys
-from ..toon_core.denoiser import Branches
+from ..toon_core.guidance import Branches
 from ..toon_core.images import Fit, Mode
 from . import finite, host, memory, tensors
 from .clips import TextBranches

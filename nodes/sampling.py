@@ -13,8 +13,9 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toon_core.denoiser import Branches, Denoiser, Guidance
+from ..toon_core.denoiser import Denoiser
 from ..toon_core.devices import moved
+from ..toon_core.guidance import Branches, Guidance
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import Progress, ddim
 from . import finite, host, notices, plan, recipe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..toon_core.conditioning.encode import Keys
-from ..toon_core.denoiser import Guidance
+from ..toon_core.guidance import Guidance
 from ..toon_core.images import Fit
 from ..toon_core.recipe import Recipe
-from ..toon_core.shots.making import FRAMES, Job, Maker, Picture, Step
+from ..toon_core.shots.making import FRAMES, Job, Maker, Picture, Recent, Step
 from ..toon_core.sketch.control import place
 from ..toon_core.vae.autoencoder import Posterior, stack_references
 from . import clips, finite, host, keys, memory
@@ -26,7 +25,6 @@ from .sketch import check_family, with_sketches
 from .sketch_patch import Sketches
 from .types import CLIP_KEY, Clip, LoadedAutoencoder, LoadedConditioner, LoadedSketchEncoder
 
-KEPT = 3  # encoded keys: a segment's two, and one more for a breakdown
 SAMPLED = 0.8  # part of a clip's time that is sampling; the rest is decoding
 
 
@@ -52,7 +50,7 @@ class ComfyMaker(Maker):
         if sketch_encoder is not None:
             check_family(native(model), sketch_encoder)
         self._encoders = clips.encoders(conditioner, clip, clip_vision, None, None)
-        self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
+        self._encoded: Recent[tuple[Posterior, list[Tensor]]] = Recent()
 
     def clip(self, jobs: Sequence[Job], step: Step) -> tuple[Tensor, list[Tensor]]:
         [job] = jobs
@@ -112,27 +110,24 @@ class ComfyMaker(Maker):
 
     def _encode(self, picture: Picture) -> tuple[Posterior, list[Tensor]]:
         """On the intermediate device, where the pictures of a whole shot have room."""
-        if picture.digest not in self._encoded:
-            loaded = self.toon_vae
-            size = (picture.pixels.shape[-2], picture.pixels.shape[-1])
+        loaded = self.toon_vae
+        size = (picture.pixels.shape[-2], picture.pixels.shape[-1])
 
-            def run() -> tuple[Posterior, list[Tensor]]:
-                host.load([loaded.patcher], memory.encode(loaded, 1, size))
-                pixels = picture.pixels.to(loaded.patcher.load_device, loaded.module.dtype)
-                return loaded.module.encode_with_features(pixels)
+        def run() -> tuple[Posterior, list[Tensor]]:
+            host.load([loaded.patcher], memory.encode(loaded, 1, size))
+            pixels = picture.pixels.to(loaded.patcher.load_device, loaded.module.dtype)
+            return loaded.module.encode_with_features(pixels)
 
+        def encode() -> tuple[Posterior, list[Tensor]]:
             posterior, features = finite.made_again(
                 loaded, finite.ENCODER, run, lambda made: (made[0].mean, *made[1])
             )
             mean, logvar = (
                 host.to_intermediate(x).float() for x in (posterior.mean, posterior.logvar)
             )
-            kept = [host.to_intermediate(feature) for feature in features]
-            self._encoded[picture.digest] = Posterior(mean, logvar), kept
-        self._encoded.move_to_end(picture.digest)
-        while len(self._encoded) > KEPT:
-            self._encoded.popitem(last=False)
-        return self._encoded[picture.digest]
+            return Posterior(mean, logvar), [host.to_intermediate(f) for f in features]
+
+        return self._encoded.get(picture.digest, encode)
 
     def _sketched(self, job: Job) -> Any:
         """The MODEL, with the job's sketches."""

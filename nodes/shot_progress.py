@@ -71,6 +71,7 @@ class ShotProgress:
     def done(self, report: Mapping[str, Any], sound: np.ndarray | None) -> dict[str, Any]:
         """What the node shows, and has told the timeline: every segment with its takes, and where
         frames and movie are."""
+        self._bar.update_absolute(1000, 1000)
         segments = []
         plans = {segment.key.id: segment for segment in self._shot.plan.segments}
         for told in report["segments"]:

@@ -45,7 +45,9 @@ GROUPS_ON_SCREEN = """() => {
     const ends = app.graph.groups.map(g => [...g.pos, g.pos[0] + g.size[0], g.pos[1] + g.size[1]])
     const of = (i, pick) => pick(...ends.map(e => e[i]))
     return [...at(of(0, Math.min), of(1, Math.min)), ...at(of(2, Math.max), of(3, Math.max))] }"""
-LOWER = "() => { app.canvas.ds.offset[1] += 110 / app.canvas.ds.scale; app.canvas.setDirty(true) }"
+LOWER = """() => {
+    app.canvas.ds.offset[1] += 110 / app.canvas.ds.scale
+    app.canvas.setDirty(true, true) }"""
 VERSION = "() => window.__COMFYUI_FRONTEND_VERSION__"
 
 

@@ -11,13 +11,13 @@ KEPT = "Takes are kept in *output/toontween/*: only what you change is drawn aga
 
 SHOT = Note(
     title="Seven key drawings in, a shot out",
-    size=(440, 330),
+    size=(440, 420),
     text=f"""## A shot, without any download
 Press **Run**: *nano*, the small model that comes with ToonTween, draws what lies between the keys.
-About a minute on a CPU.
+Half a minute on two CPU cores.
 
-**On the timeline:** drag a key to another frame, double-click a strip for its exposure, slow out
-and slow in, prompt and seed. One strip is a hold. Press **Run** again: segments that only move in
+**On the timeline:** drag a key to another frame, click a strip for its exposure, slow out and slow
+in, prompt and seed. One strip is a hold. Press **Run** again: segments that only move in
 time are not drawn anew.
 
 {OWN_DRAWINGS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from . import ranges
 from .preview import Preview
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+Part = Literal["unet", "vae", "resampler", "text", "image"]  # of a model
 
 # Ranges that hold every released size many times over, and nothing that takes minutes to build.
 Channels = Annotated[int, Within(1, 64)]

@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .guidance import guide, rescale
+from .guidance import Branches, Guidance, guide, rescale
 from .layers.context import Context
 from .sketch.control import SketchControl
 from .unet.model import VideoUNet
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guidance:
-    """cfg_scale 1 runs the conditional branch alone; cfg_image adds the image-only branch, and then
-    every one runs, whatever cfg_scale."""
-
-    cfg_scale: float = 7.5
-    cfg_image: float | None = None
-    rescale: float = 0.7
-
-
-@dataclass(frozen=True)
-class Branches:
-    """Context tokens (b L d) of each guidance branch; architecture.md 8.3 and 8.4."""
-
-    cond: Tensor
-    uncond: Tensor | None = None
-    image: Tensor | None = None
-
-    def used(self, guidance: Guidance) -> list[Tensor]:
-        if self.uncond is None:
-            return [self.cond]
-        if guidance.cfg_image is not None and self.image is not None:
-            return [self.cond, self.uncond, self.image]
-        return [self.cond] if guidance.cfg_scale == 1 else [self.cond, self.uncond]
 
 
 class Denoiser:

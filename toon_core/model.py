@@ -9,11 +9,10 @@ from torch import nn
 
 from .conditioning.resampler import Resampler
 from .conditioning.towers import ImageEncoder, TextEncoder
-from .config import ToonConfig
+from .config import Part, ToonConfig
 from .schedule import Schedule
 from .unet.model import VideoUNet
 from .vae.autoencoder import Autoencoder
-from .weights.keys import Part
 
 
 class ToonModel(nn.Module):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from .conditioning.encode import BranchTexts, Keys, encode_branches, encode_keys, frame_rates
-from .denoiser import Denoiser, Guidance
+from .denoiser import Denoiser
 from .devices import moved
+from .guidance import Guidance
 from .model import ToonModel
 from .presets import RELEASED, Recipe
 from .samplers.ddim import Progress, ddim

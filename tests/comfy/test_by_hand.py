@@ -57,7 +57,7 @@ def frames_of(server: Headless, prompt: dict[str, Any], node: str) -> list[np.nd
 
 def test_a_graph_made_by_hand_gives_the_bundled_picture(server: Headless) -> None:
     info = server.get("/object_info")
-    steps = (ROOT / "README.md").read_text(encoding="utf-8").split("By hand:")[1].split("## ")[0]
+    steps = (ROOT / "README.md").read_text(encoding="utf-8").split("by hand:")[1].split("## ")[0]
     titles = re.findall(r"^\d\. (Toon [A-Z]\w+(?: [A-Z]\w+)*)", steps, flags=re.MULTILINE)
     assert titles == [info[kind]["display_name"] for kind in LINKS]
     by_hand = {kind: as_the_page_sets_it(kind, info[kind]) for kind in LINKS}

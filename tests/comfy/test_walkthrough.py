@@ -35,7 +35,7 @@ SHORTER = {
 def test_the_trial_trains_on_the_cast_and_its_model_runs_in_the_demo(
     server: Headless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("cast", "weights", "train"):
+    for folder in ("cast", "weights", "train", "workflows"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
     *training, last = commands(ROOT)

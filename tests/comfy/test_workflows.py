@@ -45,6 +45,7 @@ SHOTS = {  # and their frames
     "shot_interpolated_nano": 71,
 }
 # What is free once a note's way to own keys was gone, where it is not Toon Example Shot that goes.
+EXAMPLES = ("ToonLoadCast", "ToonLoadShot")
 OPENED = {
     "shot_sketches_nano": {"images", "sketches"},
     "shot_from_video_nano": {"images"},  # of Create Video, whose place Load Video takes
@@ -122,7 +123,9 @@ def test_thumbnail_and_note(name: str) -> None:
     [text] = note["widgets_values"]
     files = [Path(file).name for file in FILES if Path(file).name in json.dumps(prompt_of(name))]
     assert "own key frames" in text and all(file in text for file in files)
-    assert bool(files) == (SIZES.get(name) == LARGE or not PAGES[name].runs)
+    assert bool(files) == (SIZES.get(name) == LARGE)
+    loaded = re.findall(r'"model_name": "(.+?)"', json.dumps(prompt_of(name)))
+    assert all(file in text for file in loaded) and bool(loaded) == bool(PAGES[name].needs)
 
 
 @each
@@ -136,7 +139,7 @@ def test_the_way_to_own_keys_leaves_no_node_without_its_input(name: str) -> None
         for title in re.findall(r"\*(.+?)\*", told)
     }
     titles = {node["id"]: node.get("title") or node["type"] for node in graph["nodes"]}
-    gone = {key for key, title in titles.items() if title in {*named, "ToonLoadCast"}}
+    gone = {key for key, title in titles.items() if title in {*named, *EXAMPLES}}
     inputs = {node["id"]: node["inputs"] for node in graph["nodes"]}
     opened = {
         inputs[target][slot]["name"]

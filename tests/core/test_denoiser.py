@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from toon_core.denoiser import Branches, Denoiser, Guidance
-from toon_core.guidance import guide, rescale
+from toon_core.denoiser import Denoiser
+from toon_core.guidance import Branches, Guidance, guide, rescale
 from toon_core.layers.attention import CrossAttention
 from toon_core.samplers.ddim import step
 from toon_core.sketch.control import SketchControl

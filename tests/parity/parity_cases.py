@@ -17,7 +17,8 @@ from toon_core.conditioning.encode import grey_image
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.conditioning.towers import tokenize
 from toon_core.config import ScheduleConfig
-from toon_core.denoiser import Branches, Denoiser, Guidance
+from toon_core.denoiser import Denoiser
+from toon_core.guidance import Branches, Guidance
 from toon_core.images import resize_and_crop
 from toon_core.pipeline import interpolate
 from toon_core.presets import Recipe, released_for

@@ -142,7 +142,7 @@ def test_a_tar_gives_the_same_clips(tmp_path, lottie_folder, prepared):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data=x", "out=y", "sise=64"], "sise.*known keys"),
+        (["data=x", "out=y", "sise=64"], "sise: unknown option; did you mean size"),
         (["data=x", "out=y", "size=big"], "big"),
         (["out=y"], "data is needed"),
         (["data=x", "out=y", "split.share=1"], "share"),

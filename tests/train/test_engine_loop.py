@@ -46,7 +46,8 @@ def test_accumulated_pieces_equal_one_batch(tmp_path):
     four = train(out=str(tmp_path / "four"), steps=2, batch=4, accumulate=4)
     a, b = (j.states["denoise"].state_dict()["weights"] for j in (one, four))
     for name in a:
-        torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-5)
+        # Adam makes the rounding of a gradient near 0 a part of a step of lr.
+        torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=5e-5)
     with pytest.raises(ValueError, match="multiple of 3"):
         train(out=str(tmp_path / "three"), batch=4, accumulate=3)
 

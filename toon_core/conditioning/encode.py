@@ -8,8 +8,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from ..denoiser import Branches
 from ..devices import moved
+from ..guidance import Branches
 from ..vae.autoencoder import Autoencoder, stack_references
 from .preprocess import clip_pixels
 from .resampler import Resampler

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FRAMES = 16  # that the model makes at once, the keys included
 
 Step = Callable[[float, Tensor], object]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,21 @@ class Job:
     fs: int
     levels: int = 0
     sketches: Mapping[int, Hint] = field(default_factory=dict)
+
+
+class Recent(Generic[Value]):
+    """What was made last, by the digest of what it was made of."""
+
+    def __init__(self, most: int = 3) -> None:  # a segment's two keys, and one for a breakdown
+        self._most, self._made = most, OrderedDict[str, Value]()
+
+    def get(self, digest: str, make: Callable[[], Value]) -> Value:
+        if digest not in self._made:
+            self._made[digest] = make()
+        self._made.move_to_end(digest)
+        while len(self._made) > self._most:
+            self._made.popitem(last=False)
+        return self._made[digest]
 
 
 class Maker(ABC):

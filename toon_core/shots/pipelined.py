@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -10,16 +9,15 @@ from torch import Tensor
 
 from .. import pipeline
 from ..conditioning.encode import BranchTexts, Keys, encode_branches
-from ..denoiser import Branches
+from ..guidance import Branches
 from ..model import ToonModel
 from ..recipe import Recipe
 from ..sketch.control import SketchControl, place
 from ..sketch.encoder import SketchEncoder, misfit
 from ..vae.autoencoder import Posterior, stack_references
 from ..vae.clips import decode
-from .making import FRAMES, Job, Maker, Picture, Step
+from .making import FRAMES, Job, Maker, Picture, Recent, Step
 
-KEPT = 3  # encoded keys: a segment's two, and one more for a breakdown
 MOST_AT_ONCE = 8  # clips
 
 
@@ -45,7 +43,7 @@ class PipelineMaker(Maker):
         self.model, self.recipe, self.identity = model, recipe, identity
         self._sketch_encoder, self.sketch_identity = sketch_encoder, sketch_identity
         self.device = next(model.parameters()).device
-        self._encoded: OrderedDict[str, tuple[Posterior, list[Tensor]]] = OrderedDict()
+        self._encoded: Recent[tuple[Posterior, list[Tensor]]] = Recent()
         self._memory = 0  # bytes that one clip took, where that is measured
 
     def room(self) -> int:
@@ -104,13 +102,11 @@ class PipelineMaker(Maker):
         return Keys(concat, [torch.cat(level) for level in zip(*references, strict=True)])
 
     def _encode(self, picture: Picture) -> tuple[Posterior, list[Tensor]]:
-        if picture.digest not in self._encoded:
+        def encode() -> tuple[Posterior, list[Tensor]]:
             pixels = picture.pixels.to(self.device, next(self.model.vae.parameters()).dtype)
-            self._encoded[picture.digest] = self.model.vae.encode_with_features(pixels)
-        self._encoded.move_to_end(picture.digest)
-        while len(self._encoded) > KEPT:
-            self._encoded.popitem(last=False)
-        return self._encoded[picture.digest]
+            return self.model.vae.encode_with_features(pixels)
+
+        return self._encoded.get(picture.digest, encode)
 
     def _branches(self, jobs: Sequence[Job]) -> Branches:
         grey, made = self.recipe.grey_uncond_image, []

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..config import SketchConfig, ToonConfig
+from ..config import Part, SketchConfig, ToonConfig
 from ..model import build_part
 from ..sketch.encoder import SketchEncoder
 from .configure import PART_KEY, configuration, fitted
@@ -28,7 +28,7 @@ from .errors import (
     WrongTypes,
 )
 from .files import read_tensors
-from .keys import PREFIXES, TOWERS, Part, harmless, outside, split
+from .keys import PREFIXES, TOWERS, harmless, outside, split
 from .numbers import FLOATS, WANTED
 
 PART_HINT = (

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..config import (
     CLIPConfig,
+    Part,
     ResamplerConfig,
     ScheduleConfig,
     SketchConfig,
@@ -24,7 +25,7 @@ from ..config import (
 )
 from .detect import DUAL_REFERENCE
 from .errors import WrongModel
-from .keys import PREFIXES, TOWERS, Part, has, split
+from .keys import PREFIXES, TOWERS, has, split
 
 HEAD_WIDTH = 64  # of the released UNet, projector and sketch encoder
 MIN_WIDTH = 256  # narrower models do not follow the released head widths

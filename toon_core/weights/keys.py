@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-Part = Literal["unet", "vae", "resampler", "text", "image"]
+from ..config import Part
+
 Value = TypeVar("Value")
 
 PREFIXES: dict[Part, str] = {

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..config import SketchConfig, ToonConfig
+from ..config import Part, SketchConfig, ToonConfig
 from ..model import ToonModel
 from ..sketch.encoder import SketchEncoder
 from .checkpoint import Checkpoint, read
 from .errors import Expected
-from .keys import PREFIXES, TOWERS, Part
+from .keys import PREFIXES, TOWERS
 
 log = logging.getLogger("toon.weights")
 
