@@ -1,4 +1,4 @@
-"""A timeline on the real page, in both ways to draw nodes."""
+"""Fixtures of the real server and page: files that workflows ask for, and a timeline."""
 
 from __future__ import annotations
 
@@ -38,3 +38,26 @@ def hand(opened: Hand) -> Hand:
 
     opened.load(sheet())
     return opened
+
+
+@pytest.fixture(scope="module")
+def stocked(server: Headless) -> Headless:
+    """The server with a stand-in for every file that a workflow asks for."""
+    from bundled import FILES
+
+    for name, make in FILES.items():
+        path = server.base / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+    return server
+
+
+@pytest.fixture
+def able(stocked: Headless, name: str) -> Headless:
+    """That server, if its ComfyUI has the workflow's nodes, which older ones lack."""
+    from workflow_pages import PAGES
+
+    lacking = set(PAGES[name].needs) - stocked.get("/object_info").keys()
+    if lacking:
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(lacking))}")
+    return stocked

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import demo
 import numpy as np
+from bundled import picture
 from graph_to_prompt import prompt_from_graph
 from place import ROOT
-from test_workflows import picture
 
 if TYPE_CHECKING:
     from headless import Headless

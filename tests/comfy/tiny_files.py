@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import struct
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from place import comfyui_folder
 
 PARITY = Path(__file__).resolve().parents[1] / "parity"
 sys.path.insert(0, str(PARITY))
@@ -24,6 +26,14 @@ from toon_core.weights.keys import PREFIXES  # noqa: E402
 from toon_core.weights.save import released_state, save  # noqa: E402
 
 Shapes = dict[str, list[int]]
+RIFE = """import sys, torch
+from safetensors.torch import save_file
+from comfy_extras.frame_interpolation_models.ifnet import IFNet
+torch.manual_seed(0)
+small = IFNet()
+for value in small.parameters():
+    torch.nn.init.normal_(value, std=0.02)
+save_file(small.state_dict(), sys.argv[1])"""
 TEXT_WIDTH, TEXT_LAYERS, TOKENS, WORDS = 1024, 24, 77, 49408
 VISION_WIDTH, VISION_LAYERS, PATCHES, PATCH = 1280, 32, 257, 14
 LARGEST_FILLED = 1 << 20  # values; larger matrices stay zero, as holes in the file
@@ -122,3 +132,10 @@ def _values(name: str, shape: list[int]) -> torch.Tensor:
         return torch.ones(shape, dtype=torch.float16)
     generator = torch.Generator().manual_seed(len(name))
     return (0.05 * torch.randn(shape, generator=generator)).half()
+
+
+def rife(path: Path) -> None:
+    """Of the network that newer ComfyUI has for frame interpolation, with random weights; nothing
+    where it has none."""
+    if (comfyui_folder() / "comfy_extras" / "frame_interpolation_models").is_dir():
+        subprocess.run([sys.executable, "-c", RIFE, str(path)], cwd=comfyui_folder(), check=True)

@@ -1,0 +1,88 @@
+"""The bundled workflows in tests: what their files hold, what is wrong with them on the page."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boxes
+import numpy as np
+import tiny_files
+from PIL import Image
+from place import ROOT
+from workflow_pages import PAGES
+
+if TYPE_CHECKING:
+    from browser import Browser
+    from headless import Headless
+
+PROMPTS = Path(__file__).parent / "prompts"
+WORKFLOWS = ROOT / "workflows"
+SMALL, LARGE = (128, 128), (512, 320)
+FILES = {
+    "checkpoints/tooncrafter_512_interp.ckpt": tiny_files.official,
+    "diffusion_models/tooncrafter_512_interp-fp16.safetensors": tiny_files.pruned,
+    "text_encoders/sd2_clip_vit_h.safetensors": tiny_files.text_encoder,
+    "clip_vision/clip_vision_h.safetensors": tiny_files.image_encoder,
+    "frame_interpolation/rife_v4.26.safetensors": tiny_files.rife,
+}
+ENDS = ("SaveVideo", "PreviewImage")
+# They show a live preview.
+SAMPLERS = ("ToonSample", "ToonRenderShot", "KSampler", "SamplerCustomAdvanced")
+
+
+def graph_of(name: str) -> dict[str, Any]:
+    return json.loads((WORKFLOWS / f"{PAGES[name].file}.json").read_text(encoding="utf-8"))
+
+
+def prompt_of(name: str) -> dict[str, Any]:
+    return json.loads((PROMPTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def assert_same(made: dict[str, Any], tested: dict[str, Any], info: dict[str, Any]) -> None:
+    """Node by node; core's nodes may have inputs that came after the tested prompt was written,
+    and have a value of it as that of an inner choice (`format.codec` for `codec`)."""
+    assert {k: node["class_type"] for k, node in made.items()} == {
+        k: node["class_type"] for k, node in tested.items()
+    }
+    for key, node in tested.items():
+        ours, wanted = made[key]["inputs"], node["inputs"]
+        added = ours.keys() - wanted.keys()
+        if node["class_type"].startswith("Toon") or not added:
+            assert ours == wanted, key
+        declared = info[node["class_type"]]["input"]
+        known = {name for group in ("required", "optional") for name in declared.get(group, {})}
+        assert {name.split(".")[0] for name in added} <= known, key
+        for name, value in wanted.items():
+            assert value in [v for k, v in ours.items() if k == name or k.endswith(f".{name}")]
+
+
+def picture(server: Headless, item: dict[str, str]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(server.view(item))), dtype=float)
+
+
+def run_and_look(browser: Browser) -> tuple[list[str], list[dict[str, str]]]:
+    """-> the nodes whose live preview, pictures or movie no one could see; the movies' files."""
+    kinds = {box.id: box.kind for box in boxes.nodes(browser)}
+    ends = {key: kind for key, kind in kinds.items() if kind in ENDS}
+    waiting = {key: kind for key, kind in kinds.items() if kind in SAMPLERS} | ends
+    browser.queue()
+    for _ in range(600):
+        waiting = {k: v for k, v in waiting.items() if not boxes.media_shown(browser, k)}
+        if not waiting and all(map(browser.output, ends)):
+            break
+        browser.evaluate(boxes.PAUSE, 100)
+    movies = [browser.output(key)["images"] for key, kind in ends.items() if kind == "SaveVideo"]
+    return [*waiting.values()], [movie for [movie] in movies]
+
+
+def looks_wrong(browser: Browser, patience: float = 10.0) -> list[str]:
+    """Once the page has come to rest: where the machine is busy it also rests on the way."""
+    end = time.monotonic() + patience
+    while True:
+        found = boxes.crowding(boxes.settled_nodes(browser), boxes.groups(browser))
+        if not found or time.monotonic() > end:
+            return found
