@@ -88,7 +88,10 @@ def measure(names: list[str], browser: Browser, only_these: bool) -> None:
         heights: Heights = table.get(page, {}) if only_these else {}
         for name in names:
             browser.open(graph_of(name, browser), renderer)
-            for found in boxes.settled_nodes(browser), *_while_running(name, browser, seed, 2 + seed):
+            for found in (
+                boxes.settled_nodes(browser),
+                *_while_running(name, browser, seed, 2 + seed),
+            ):
                 for box in found:
                     height = round(box.height) - TITLE
                     least, most = heights.get(box.kind, (height, height))

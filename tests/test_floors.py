@@ -46,14 +46,14 @@ FLOORS = {
     "vae": {"config", "ops", "layers", "vae"},
     "sketch": {"config", "ops", "layers", "sketch"},
     "conditioning": {"config", "ops", "layers", "conditioning"},
-    "conditioning/encode": {"conditioning", "denoiser", "devices", "vae"},
+    "conditioning/encode": {"conditioning", "devices", "guidance", "vae"},
     "denoiser": {"guidance", "layers", "sketch", "unet"},
     "samplers": {"schedule"},
     "metrics": {"metrics"},
     "pictures": set(),
     "shots": {"images", "metrics", "pictures", "ranges", "recipe", "shots", "sketch"},
     "shots/pipelined": {
-        *("conditioning", "denoiser", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
+        *("conditioning", "guidance", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
     },
     "shots/__main__": {"load", "recipe", "shots", "weights"},
 }

@@ -106,14 +106,16 @@ def test_runs_in_the_server(stocked: Headless, name: str) -> None:
 @each
 def test_opens_on_the_page(stocked: Headless, browser: Browser, name: str) -> None:
     """In each of the page's renderers: no complaint, the tested prompt, and a graph to look at,
-    where it can run also after a run with its live previews, pictures and movies."""
+    where it can run also after a run, in one of them, with its live previews, pictures and movies.
+    """
+    runs_in = list(SIZES).index(name) % 2
     info = stocked.get("/object_info")
     for number, renderer in enumerate(browser.renderers()):
         opened = browser.open(graph_of(name), renderer)
         assert opened.complaints == [], renderer
         assert_same(opened.prompt, prompt_of(name), info)
         assert looks_wrong(browser) == [], renderer
-        if PAGES[name].runs:
+        if PAGES[name].runs and number == runs_in:
             boxes.anew(browser, seed=number, steps=2)
             never_shown, movies = run_and_look(browser)
             assert (never_shown, looks_wrong(browser)) == ([], []), renderer

@@ -14,7 +14,7 @@ import torch
 from shot_pictures import drawing, pixels
 
 from toon_core.shots.drawings import Drawings
-from toon_core.shots.making import Job
+from toon_core.shots.making import Job, Recent
 from toon_core.shots.pipelined import PipelineMaker
 from toon_core.shots.promote import promote
 from toon_core.shots.render import render
@@ -272,7 +272,7 @@ def test_neighbours_with_one_seed_have_their_own_breakdowns(
     takes = {p.name: p.read_bytes() for p in (folder / "takes").glob("two_*.png")}
     for path in (folder / "takes").glob("two_*.png"):
         path.unlink()
-    maker._encoded.clear()
+    maker._encoded = Recent()
     rendered(document, "alone")
     assert {p.name: p.read_bytes() for p in (folder / "takes").glob("two_*.png")} == takes
 
