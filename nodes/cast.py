@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,12 @@ class ToonLoadShot(io.ComfyNode):
     def execute(cls, shot: str) -> io.NodeOutput:
         folder = SHOTS / shot
         drawings = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
-        images = [np.asarray(Image.open(path).convert("RGB")) for path in drawings]
+        images = _batch(Image.open(path) for path in drawings)
         sheet = json.loads((folder / "sheet.json").read_text(encoding="utf-8"))
         del sheet["audio"]  # it goes by its own output
         for key in sheet["keys"]:
             key["image"] = int(Path(key["image"]).stem)
-        batch = torch.from_numpy(np.stack(images)).float() / 255
-        return io.NodeOutput(batch, _sound(folder / "sound.wav"), json.dumps(sheet))
+        return io.NodeOutput(images, _sound(folder / "sound.wav"), json.dumps(sheet))
 
 
 def _sound(path: Path) -> dict[str, Any]:
@@ -133,5 +133,10 @@ def _index() -> dict[str, Any]:
 
 def _frames(path: Path) -> torch.Tensor:
     with Image.open(path) as image:
-        pictures = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(image)]
-    return torch.from_numpy(np.stack(pictures)).float() / 255
+        return _batch(ImageSequence.Iterator(image))
+
+
+def _batch(pictures: Iterable[Image.Image]) -> torch.Tensor:
+    """IMAGE of pictures of one size."""
+    pixels = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
+    return torch.from_numpy(pixels).float() / 255

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from contact_sheet import ACCENT, INK, PALE, PAPER
@@ -47,6 +48,12 @@ class Film:
         self._draw_exposure(draw, index)
         return sheet
 
+    @cached_property
+    def drawings(self) -> list[int]:
+        """Frames on which a drawing begins, keys among them."""
+        pixels = [frame.tobytes() for frame in self.frames]
+        return [n for n in self._all if n in self.keys or pixels[n] != pixels[n - 1]]
+
     @property
     def _all(self) -> range:
         return range(len(self.frames))
@@ -74,7 +81,7 @@ class Film:
             draw.line((x, y - 4, x, y + 4), PALE if n != index else ACCENT, 1)
             if n in self.keys:
                 draw.polygon([(x - 7, y), (x, y - 7), (x + 7, y), (x, y + 7)], ACCENT)
-            elif self.frames[n].tobytes() != self.frames[n - 1].tobytes():
+            elif n in self.drawings:
                 draw.ellipse((x - 3, y - 3, x + 3, y + 3), INK)
         x = MARGIN + (index + 0.5) * step
         draw.line((x, y - 18, x, y + 18), INK, 2)
@@ -83,12 +90,7 @@ class Film:
 def shot_sheet(film: Film, title: str, note: str) -> Image.Image:
     """Every drawing of the shot once, with its frame counted from 1; keys have a border."""
     side, label, columns = 128, 22, 9
-    drawings = [
-        n
-        for n in range(len(film.frames))
-        if n in film.keys or film.frames[n].tobytes() != film.frames[n - 1].tobytes()
-    ]
-    rows = -(-len(drawings) // columns)
+    rows = -(-len(film.drawings) // columns)
     top = MARGIN + 52
     size = (
         2 * MARGIN + columns * (side + GAP) - GAP,
@@ -99,7 +101,7 @@ def shot_sheet(film: Film, title: str, note: str) -> Image.Image:
     draw.text((MARGIN, MARGIN - 4), title, INK, ImageFont.load_default(26))
     left = MARGIN + draw.textlength(title, ImageFont.load_default(26)) + 18
     draw.text((left, MARGIN + 6), note, PALE, ImageFont.load_default(16))
-    for place, n in enumerate(drawings):
+    for place, n in enumerate(film.drawings):
         row, column = divmod(place, columns)
         x, y = MARGIN + column * (side + GAP), top + row * (side + label + GAP)
         picture = film.frames[n].convert("RGB").resize((side, side), Image.Resampling.LANCZOS)

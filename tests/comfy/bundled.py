@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boxes
 import numpy as np
 import tiny_files
+from graph_to_prompt import COMMENTS
 from PIL import Image
 from place import ROOT
 from workflow_pages import PAGES
@@ -29,6 +31,7 @@ FILES = {
     "clip_vision/clip_vision_h.safetensors": tiny_files.image_encoder,
     "frame_interpolation/rife_v4.26.safetensors": tiny_files.rife,
 }
+EXAMPLES = ("ToonLoadCast", "ToonLoadShot")
 ENDS = ("SaveVideo", "PreviewImage")
 # They show a live preview.
 SAMPLERS = ("ToonSample", "ToonRenderShot", "KSampler", "SamplerCustomAdvanced")
@@ -40,6 +43,37 @@ def graph_of(name: str) -> dict[str, Any]:
 
 def prompt_of(name: str) -> dict[str, Any]:
     return json.loads((PROMPTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def note_of(graph: dict[str, Any]) -> str:
+    [note] = [node for node in graph["nodes"] if node["type"] in COMMENTS]
+    [text] = note["widgets_values"]
+    return text
+
+
+def check_thumbnail(name: str) -> None:
+    with Image.open(WORKFLOWS / f"{PAGES[name].file}.jpg") as image:
+        assert image.format == "JPEG" and image.size == (512, 320)
+        assert len(set(image.resize((16, 10)).get_flattened_data())) > 40
+
+
+def without_examples(graph: dict[str, Any]) -> tuple[set[str], set[int], set[str]]:
+    """On the note's way to own keys the examples go, and what it says to delete -> these titles,
+    all nodes that go, and the inputs of others that are then open."""
+    named = {
+        title
+        for told in re.findall(r"delete ([^.]+)\.", note_of(graph))
+        for title in re.findall(r"\*(.+?)\*", told)
+    }
+    titles = {node["id"]: node.get("title") or node["type"] for node in graph["nodes"]}
+    gone = {key for key, title in titles.items() if title in {*named, *EXAMPLES}}
+    inputs = {node["id"]: node["inputs"] for node in graph["nodes"]}
+    opened = {
+        inputs[target][slot]["name"]
+        for _, source, _, target, slot, _ in graph["links"]
+        if source in gone and target not in gone
+    }
+    return named, gone, opened
 
 
 def assert_same(made: dict[str, Any], tested: dict[str, Any], info: dict[str, Any]) -> None:

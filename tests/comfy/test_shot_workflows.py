@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 from bundled import (
     SMALL,
-    WORKFLOWS,
     assert_same,
+    check_thumbnail,
     graph_of,
     looks_wrong,
+    note_of,
     prompt_of,
     run_and_look,
+    without_examples,
 )
-from graph_to_prompt import COMMENTS, prompt_from_graph
-from PIL import Image
+from graph_to_prompt import prompt_from_graph
 from workflow_pages import PAGES
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ SHOTS = {  # and their frames
     "shot_interpolated_nano": 71,
 }
 # What is free once a note's way to own keys was gone, where it is not Toon Example Shot that goes.
-EXAMPLES = ("ToonLoadCast", "ToonLoadShot")
 OPENED = {
     "shot_sketches_nano": {"images", "sketches"},
     "shot_from_video_nano": {"images"},  # of Create Video, whose place Load Video takes
@@ -52,11 +52,8 @@ each = pytest.mark.parametrize("name", SHOTS)
 
 @each
 def test_thumbnail_and_note(name: str) -> None:
-    with Image.open(WORKFLOWS / f"{PAGES[name].file}.jpg") as image:
-        assert image.format == "JPEG" and image.size == (512, 320)
-        assert len(set(image.resize((16, 10)).get_flattened_data())) > 40
-    [note] = [node for node in graph_of(name)["nodes"] if node["type"] in COMMENTS]
-    [text] = note["widgets_values"]
+    check_thumbnail(name)
+    text = note_of(graph_of(name))
     loaded = re.findall(r'"model_name": "(.+?)"', json.dumps(prompt_of(name)))
     assert "own key frames" in text and all(file in text for file in loaded)
     assert bool(loaded) == bool(PAGES[name].needs)
@@ -64,22 +61,7 @@ def test_thumbnail_and_note(name: str) -> None:
 
 @each
 def test_the_way_to_own_keys_leaves_no_node_without_its_input(name: str) -> None:
-    """The examples, and what the note says to delete, go."""
-    graph = graph_of(name)
-    [text] = next(node["widgets_values"] for node in graph["nodes"] if node["type"] in COMMENTS)
-    named = {
-        title
-        for told in re.findall(r"delete ([^.]+)\.", text)
-        for title in re.findall(r"\*(.+?)\*", told)
-    }
-    titles = {node["id"]: node.get("title") or node["type"] for node in graph["nodes"]}
-    gone = {key for key, title in titles.items() if title in {*named, *EXAMPLES}}
-    inputs = {node["id"]: node["inputs"] for node in graph["nodes"]}
-    opened = {
-        inputs[target][slot]["name"]
-        for _, source, _, target, slot, _ in graph["links"]
-        if source in gone and target not in gone
-    }
+    _, gone, opened = without_examples(graph_of(name))
     assert gone and opened == OPENED.get(name, {"images", "audio"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +16,17 @@ from bundled import (
     FILES,
     LARGE,
     SMALL,
-    WORKFLOWS,
     assert_same,
+    check_thumbnail,
     graph_of,
     looks_wrong,
+    note_of,
     picture,
     prompt_of,
     run_and_look,
+    without_examples,
 )
-from graph_to_prompt import COMMENTS, prompt_from_graph
-from PIL import Image
+from graph_to_prompt import prompt_from_graph
 from workflow_pages import PAGES
 
 if TYPE_CHECKING:
@@ -48,12 +48,8 @@ each = pytest.mark.parametrize("name", SIZES)
 
 @each
 def test_thumbnail_and_note(name: str) -> None:
-    with Image.open(WORKFLOWS / f"{PAGES[name].file}.jpg") as image:
-        assert image.format == "JPEG" and image.size == (512, 320)
-        assert len(set(image.resize((16, 10)).get_flattened_data())) > 40
-    graph = graph_of(name)
-    [note] = [node for node in graph["nodes"] if node["type"] in COMMENTS]
-    [text] = note["widgets_values"]
+    check_thumbnail(name)
+    text = note_of(graph_of(name))
     files = [Path(file).name for file in FILES if Path(file).name in json.dumps(prompt_of(name))]
     assert "own key frames" in text and all(file in text for file in files)
     assert bool(files) == (SIZES[name] == LARGE)
@@ -61,22 +57,8 @@ def test_thumbnail_and_note(name: str) -> None:
 
 @each
 def test_the_way_to_own_keys_leaves_no_node_without_its_input(name: str) -> None:
-    """Toon Example Keys and what the note says to delete go; own pictures come in their place."""
-    graph = graph_of(name)
-    [text] = next(node["widgets_values"] for node in graph["nodes"] if node["type"] in COMMENTS)
-    named = {
-        title
-        for told in re.findall(r"delete ([^.]+)\.", text)
-        for title in re.findall(r"\*(.+?)\*", told)
-    }
-    titles = {node["id"]: node.get("title") or node["type"] for node in graph["nodes"]}
-    gone = {key for key, title in titles.items() if title in {*named, "ToonLoadCast"}}
-    inputs = {node["id"]: node["inputs"] for node in graph["nodes"]}
-    opened = {
-        inputs[target][slot]["name"]
-        for _, source, _, target, slot, _ in graph["links"]
-        if source in gone and target not in gone
-    }
+    """Own pictures come in the place of Toon Example Keys."""
+    named, gone, opened = without_examples(graph_of(name))
     assert len(gone) == len(named) + 1
     keys = {"first_image", "last_image", "prompt"}
     assert opened == (keys | {"sketches"} if name == "sketch_guided_nano" else keys)
