@@ -60,6 +60,9 @@ class Box:
     def height(self) -> float:
         return self.bottom - self.top
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} ({self.top:.0f} to {self.bottom:.0f})"
+
     def overlaps(self, other: Box) -> bool:
         across = min(self.right, other.right) - max(self.left, other.left)
         down = min(self.bottom, other.bottom) - max(self.top, other.top)
@@ -117,13 +120,13 @@ def crowding(nodes: Iterable[Box], groups: Iterable[Box]) -> list[str]:
     """What a user would find wrong: nodes upon each other, nodes outside of every group."""
     nodes, groups = list(nodes), list(groups)
     wrong = [
-        f"{a.kind} {a.id} and {b.kind} {b.id} overlap"
+        f"{a} and {b} overlap"
         for i, a in enumerate(nodes)
         for b in nodes[i + 1 :]
         if a.overlaps(b)
     ]
     wrong += [
-        f"{node.kind} {node.id} is in no group"
+        f"{node} is in no group"
         for node in nodes
         if not any(group.holds(node) for group in groups)
     ]

@@ -109,5 +109,7 @@ def test_crowding_is_noticed() -> None:
     node = Box(id=1, kind="A", left=10, top=10, right=90, bottom=90)
     below = replace(node, id=2, kind="B", top=100, bottom=190)
     assert boxes.crowding([node, below], [group]) == []
-    assert boxes.crowding([replace(node, bottom=120), below], [group]) == ["A 1 and B 2 overlap"]
-    assert boxes.crowding([node, replace(below, bottom=220)], [group]) == ["B 2 is in no group"]
+    [overlap] = boxes.crowding([replace(node, bottom=120), below], [group])
+    assert overlap == "A 1 (10 to 120) and B 2 (100 to 190) overlap"
+    [outside] = boxes.crowding([node, replace(below, bottom=220)], [group])
+    assert outside == "B 2 (100 to 220) is in no group"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch.distributed as dist
 
 from train.engine import files as claim
 from train.engine.command import GO_ON, exit_on_user_error
@@ -77,3 +78,10 @@ def test_messages_are_short_and_leave_the_terminal_alone():
         raise ValueError("Caught\nTraceback (most recent call last):\n x\nValueError: clip: cut\n")
     with pytest.raises(RuntimeError, match="a bug"), exit_on_user_error():
         raise RuntimeError("a bug")
+
+
+def test_a_process_that_is_done_leaves_the_others(tmp_path):
+    """What is left of a group may abort the process as it ends."""
+    with exit_on_user_error():
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/met", rank=0, world_size=1)
+    assert not dist.is_initialized()

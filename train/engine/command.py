@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError
 
 from train.data.filters.base import ModelError
@@ -26,9 +27,12 @@ GO_ON = "stopped; what is done is kept, and the same command goes on from there"
 @contextmanager
 def exit_on_user_error(stopped: str = "stopped") -> Iterator[None]:
     """Bad input and what the machine refuses become `error: ...` on stderr and exit code 1; where
-    in the code it was is in the log at debug level. Ctrl-C is `stopped` and exit code 130."""
+    in the code it was is in the log at debug level. Ctrl-C is `stopped` and exit code 130. Where
+    all went well, one of several processes leaves the others: its threads would abort it."""
     try:
         yield
+        if dist.is_initialized():
+            dist.destroy_process_group()
     except KeyboardInterrupt:
         print(f"\n{stopped}", file=sys.stderr)
         sys.exit(130)
