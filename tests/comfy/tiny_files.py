@@ -28,6 +28,8 @@ from toon_core.weights.save import released_state, save  # noqa: E402
 Shapes = dict[str, list[int]]
 RIFE = """import sys, torch
 from safetensors.torch import save_file
+from comfy.cli_args import args
+args.cpu = True
 from comfy_extras.frame_interpolation_models.ifnet import IFNet
 torch.manual_seed(0)
 small = IFNet()
