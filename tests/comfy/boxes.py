@@ -120,14 +120,9 @@ def crowding(nodes: Iterable[Box], groups: Iterable[Box]) -> list[str]:
     """What a user would find wrong: nodes upon each other, nodes outside of every group."""
     nodes, groups = list(nodes), list(groups)
     wrong = [
-        f"{a} and {b} overlap"
-        for i, a in enumerate(nodes)
-        for b in nodes[i + 1 :]
-        if a.overlaps(b)
+        f"{a} and {b} overlap" for i, a in enumerate(nodes) for b in nodes[i + 1 :] if a.overlaps(b)
     ]
     wrong += [
-        f"{node} is in no group"
-        for node in nodes
-        if not any(group.holds(node) for group in groups)
+        f"{node} is in no group" for node in nodes if not any(group.holds(node) for group in groups)
     ]
     return wrong
