@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workflow_layout import NOTE, Group, Note
 from workflow_page import BLUE, ENDS, GREEN, VIOLET, WARM, Page
 
@@ -136,7 +138,10 @@ def _shot(
 
 
 SHOTS: dict[str, Page] = {
-    "shot_nano": _shot(SHOT, "Draw a shot between keys", "a shot of seven keys"),
+    "shot_nano": replace(
+        _shot(SHOT, "Draw a shot between keys", "a shot of seven keys"),
+        app={"inputs": [[2, "shot"]], "outputs": [5]},
+    ),
     "shot_reroll_nano": _shot(
         REROLL,
         "Draw one segment again",
