@@ -98,6 +98,14 @@ def picture(server: Headless, item: dict[str, str]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(server.view(item))), dtype=float)
 
 
+def check_opened(browser: Browser, name: str, renderer: str, info: dict[str, Any]) -> None:
+    """Opens it: no complaint, the tested prompt, and a graph to look at."""
+    opened = browser.open(graph_of(name), renderer)
+    assert opened.complaints == [], renderer
+    assert_same(opened.prompt, prompt_of(name), info)
+    assert looks_wrong(browser) == [], renderer
+
+
 def run_and_look(browser: Browser) -> tuple[list[str], list[dict[str, str]]]:
     """-> the nodes whose live preview, pictures or movie no one could see; the movies' files."""
     kinds = {box.id: box.kind for box in boxes.nodes(browser)}

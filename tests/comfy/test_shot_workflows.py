@@ -16,6 +16,7 @@ import pytest
 from bundled import (
     SMALL,
     assert_same,
+    check_opened,
     check_thumbnail,
     graph_of,
     looks_wrong,
@@ -94,10 +95,7 @@ def test_opens_on_the_page(able: Headless, browser: Browser, name: str) -> None:
     also after a run with its live preview and movie."""
     info = able.get("/object_info")
     for number, renderer in enumerate(browser.renderers()):
-        opened = browser.open(graph_of(name), renderer)
-        assert opened.complaints == [], renderer
-        assert_same(opened.prompt, prompt_of(name), info)
-        assert looks_wrong(browser) == [], renderer
+        check_opened(browser, name, renderer, info)
         if RUN.get(name) == number:
             boxes.anew(browser, seed=number, steps=2)
             never_shown, movies = run_and_look(browser)

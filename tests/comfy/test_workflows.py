@@ -17,6 +17,7 @@ from bundled import (
     LARGE,
     SMALL,
     assert_same,
+    check_opened,
     check_thumbnail,
     graph_of,
     looks_wrong,
@@ -96,10 +97,7 @@ def test_opens_on_the_page(stocked: Headless, browser: Browser, name: str) -> No
     runs_in = list(SIZES).index(name) % 2
     info = stocked.get("/object_info")
     for number, renderer in enumerate(browser.renderers()):
-        opened = browser.open(graph_of(name), renderer)
-        assert opened.complaints == [], renderer
-        assert_same(opened.prompt, prompt_of(name), info)
-        assert looks_wrong(browser) == [], renderer
+        check_opened(browser, name, renderer, info)
         if PAGES[name].runs and number == runs_in:
             boxes.anew(browser, seed=number, steps=2)
             never_shown, movies = run_and_look(browser)
