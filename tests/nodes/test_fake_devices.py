@@ -63,7 +63,10 @@ class Card:
             "should_use_fp16": lambda *_, **__: True,
             "should_use_bf16": lambda *_, **__: True,
             "soft_empty_cache": lambda *_, **__: None,
-            "supports_fp8_compute": lambda *_, **__: False,
+            **dict.fromkeys(
+                ("supports_fp8_compute", "supports_nvfp4_compute", "supports_mxfp8_compute"),
+                lambda *_, **__: False,
+            ),
             "vram_state": self.mm.VRAMState.NORMAL_VRAM,
             "cpu_state": self.mm.CPUState.GPU,
             "current_loaded_models": [],
@@ -72,6 +75,7 @@ class Card:
         }
         for name, value in known.items():
             monkeypatch.setattr(self.mm, name, value, raising=False)
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
         monkeypatch.setattr(nn.Module, "_apply", replacing)
         monkeypatch.setattr(comfy.part("host").comfy.utils, "PROGRESS_BAR_HOOK", None)
 

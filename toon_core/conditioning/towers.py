@@ -9,18 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-import open_clip
 import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 
 from ..config import CLIPConfig
+
+# open_clip is imported where it is used: that takes seconds, and not every run has a tower.
+if TYPE_CHECKING:
+    from open_clip import SimpleTokenizer
+    from open_clip.model import CLIP
 
 log = logging.getLogger("toon.conditioning")
 
 
 def _build(config: CLIPConfig) -> CLIP:
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
     vision = CLIPVisionCfg(
         layers=config.vision_layers,
         width=config.vision_width,
@@ -52,8 +58,10 @@ def tokenize(prompts: Sequence[str], length: int = 77) -> Tensor:
 
 
 @cache
-def _tokenizer(length: int) -> open_clip.SimpleTokenizer:
-    return open_clip.SimpleTokenizer(context_length=length)
+def _tokenizer(length: int) -> SimpleTokenizer:
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer(context_length=length)
 
 
 class TextEncoder(nn.Module):

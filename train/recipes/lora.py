@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
 from toon_core.layers.transformers import SpatialTransformer
@@ -41,6 +40,8 @@ def linears(module: nn.Module) -> list[str]:
 
 def add_adapters(unet: VideoUNet, projector: nn.Module, rank: int, alpha: float) -> None:
     """Freeze both and put trainable adapters on them, in place."""
+    from peft import LoraConfig, inject_adapter_in_model  # here: its import takes seconds
+
     for module, names in ((unet, spatial_linears(unet)), (projector, linears(projector))):
         module.requires_grad_(False)
         config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0)
