@@ -76,6 +76,7 @@ class Card:
         for name, value in known.items():
             monkeypatch.setattr(self.mm, name, value, raising=False)
         monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: CUDA.index)
         monkeypatch.setattr(nn.Module, "_apply", replacing)
         monkeypatch.setattr(comfy.part("host").comfy.utils, "PROGRESS_BAR_HOOK", None)
 
