@@ -2,6 +2,7 @@
 
 import * as edits from "./edits.js";
 import { CHARTS, exposureOf, keyOf, segmentOf, sketchOf } from "./sheet.js";
+import { later } from "./words.js";
 
 const NUMBER = /^\d+(\.\d+)?$/;
 const numbers = (text) => text.split(/[\s,;]+/).filter(Boolean);
@@ -29,7 +30,8 @@ const parse = {
 
 const written = (value) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
 
-/** A field: input is how it looks, and understand how its text is read. */
+/** A field: input is how it looks, and understand how its text is read; label, title and hint are
+ * called for their texts. */
 const field = (name, label, input, understand, more) => ({
   ...{ name, label, input, understand },
   ...more,
@@ -63,88 +65,91 @@ const ofSheet = (all) =>
     ...one,
   }));
 
-/** A choice whose first answer is the sheet's default, which is not written down. */
+/** A choice of {the sheet's word: the page's}, whose first answer is the sheet's default, which is not written down. */
 const choice = (name, label, answers, title) =>
-  field(name, label, "select", (text) => (text === answers[0] ? undefined : text), {
+  field(name, label, "select", (text) => (text === Object.keys(answers)[0] ? undefined : text), {
     answers,
     title,
-    least: answers[0],
+    least: Object.keys(answers)[0],
   });
 
 const slow = (name, label, title) =>
   field(name, label, "range", parse.share, { least: 0, title });
 
 const exposure = (fallback) =>
-  field("exposure", "Exposure", "text", parse.exposure, {
-    title: "Frames that each drawing is shown: 1, 2 (on twos), 3, 4, or a list like 2, 2, 1",
+  field("exposure", later`Exposure`, "text", parse.exposure, {
+    title: later`Frames that each drawing is shown: 1, 2 (on twos), 3, 4, or a list like 2, 2, 1`,
     hint: fallback,
   });
 
 export const KEY = ofKey([
-  field("frame", "Frame", "number", parse.whole, {
-    title: "Counted from 1",
+  field("frame", later`Frame`, "number", parse.whole, {
+    title: later`Counted from 1`,
     get: (sheet, id) => String(keyOf(sheet, id).frame + 1),
     set: (sheet, id, value) => (value ? edits.moveKey(sheet, id, value - 1) : sheet),
   }),
-  choice("kind", "Mark", ["key", "breakdown"], "A label; both end a segment"),
-  choice("motion", "Motion", ["auto", "through", "stop"],
-    "Whether the motion goes on through this key at one speed; auto: judged by the pictures"),
-  field("note", "Note", "text", parse.text, { wide: true }),
+  choice("kind", later`Mark`, { key: later`key`, breakdown: later`breakdown` },
+    later`A label; both end a segment`),
+  choice("motion", later`Motion`, { auto: later`auto`, through: later`through`, stop: later`stop` },
+    later`Whether the motion goes on through this key at one speed; auto: judged by the pictures`),
+  field("note", later`Note`, "text", parse.text, { wide: true }),
 ]);
 
 export const SEGMENT = ofSegment([
-  choice("mode", "Mode", ["tween", "hold"], "hold: the key stands until the next one"),
+  choice("mode", later`Mode`, { tween: later`tween`, hold: later`hold` },
+    later`hold: the key stands until the next one`),
   exposure((sheet, id) => written(exposureOf(sheet, id))),
-  slow("slow_out", "Slow out", "How slowly the first key is left"),
-  slow("slow_in", "Slow in", "How slowly the next key is reached"),
-  field("chart", "Chart", "text", parse.chart, {
-    title: "Where the drawings lie on the way: a name, or a place of 0 to 1 for each",
+  slow("slow_out", later`Slow out`, later`How slowly the first key is left`),
+  slow("slow_in", later`Slow in`, later`How slowly the next key is reached`),
+  field("chart", later`Chart`, "text", parse.chart, {
+    title: later`Where the drawings lie on the way: a name, or a place of 0 to 1 for each`,
     offers: CHARTS,
-    hint: () => "by slow out and in",
+    hint: later`by slow out and in`,
   }),
-  field("prompt", "Prompt", "area", parse.text, {
+  field("prompt", later`Prompt`, "area", parse.text, {
     wide: true,
     hint: (sheet) => sheet.prompt ?? "",
   }),
-  field("seed", "Seed", "text", parse.whole, { hint: () => "from the key" }),
-  field("takes", "Takes", "number", (text) => parse.whole(text) || undefined, {
+  field("seed", later`Seed`, "text", parse.whole, { hint: later`from the key` }),
+  field("takes", later`Takes`, "number", (text) => parse.whole(text) || undefined, {
     least: 1,
-    title: "How many are made; the first is shown until one is locked",
+    title: later`How many are made; the first is shown until one is locked`,
   }),
-  field("lock", "Lock", "text", parse.text, {
-    title: "The name of the take that is shown whatever else changes",
-    hint: () => "no take",
+  field("lock", later`Lock`, "text", parse.text, {
+    title: later`The name of the take that is shown whatever else changes`,
+    hint: later`no take`,
   }),
 ]);
 
 export const SKETCH = ofSketch([
-  field("strength", "Strength", "text", parse.number, { hint: () => "the model's" }),
-  field("start", "From", "range", parse.share, { least: 0, title: "Part of the sampling" }),
-  field("end", "To", "range", (text) => (text === "1" ? undefined : Number(text)), {
+  field("strength", later`Strength`, "text", parse.number, { hint: later`the model's` }),
+  field("start", later`From`, "range", parse.share, { least: 0, title: later`Part of the sampling` }),
+  field("end", later`To`, "range", (text) => (text === "1" ? undefined : Number(text)), {
     least: 1,
-    title: "Part of the sampling",
+    title: later`Part of the sampling`,
   }),
 ]);
 
 export const SHOT = ofSheet([
-  field("length", "Length", "number", parse.whole, {
-    title: "Frames of the shot",
+  field("length", later`Length`, "number", parse.whole, {
+    title: later`Frames of the shot`,
     set: (sheet, _, value) => (value ? edits.setLength(sheet, value) : sheet),
   }),
-  field("fps", "Fps", "number", (text) => parse.number(text) || undefined, {
+  field("fps", later`Fps`, "number", (text) => parse.number(text) || undefined, {
     least: 24,
     step: "any",
-    title: "Frames a second",
+    title: later`Frames a second`,
   }),
   exposure(() => "1"),
-  field("seed", "Seed", "text", parse.whole, { hint: () => "123" }),
-  field("width", "Width", "text", parse.whole, { hint: () => "first key's" }),
-  field("height", "Height", "text", parse.whole, { hint: () => "first key's" }),
-  choice("fit", "Fit", ["pad", "crop", "stretch"], "How pictures of another size come to it"),
-  field("loop", "Loop", "check", (on) => (on ? true : undefined), {
-    title: "The last segment ends at the first key",
+  field("seed", later`Seed`, "text", parse.whole, { hint: () => "123" }),
+  field("width", later`Width`, "text", parse.whole, { hint: later`first key's` }),
+  field("height", later`Height`, "text", parse.whole, { hint: later`first key's` }),
+  choice("fit", later`Fit`, { pad: later`pad`, crop: later`crop`, stretch: later`stretch` },
+    later`How pictures of another size come to it`),
+  field("loop", later`Loop`, "check", (on) => (on ? true : undefined), {
+    title: later`The last segment ends at the first key`,
     get: (sheet) => Boolean(sheet.loop),
   }),
-  field("prompt", "Prompt", "area", parse.text, { wide: true, hint: () => "What happens" }),
-  field("negative", "Avoid", "area", parse.text, { wide: true }),
+  field("prompt", later`Prompt`, "area", parse.text, { wide: true, hint: later`What happens` }),
+  field("negative", later`Avoid`, "area", parse.text, { wide: true }),
 ]);

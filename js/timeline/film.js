@@ -4,6 +4,7 @@ import { imageOf, isThere } from "./images.js";
 import { pictureUrl, urlOf } from "./pictures.js";
 import { isTimedAs, stateOf } from "./progress.js";
 import { drawingStarts, endOf, exposureOf, isDrawn, places, segmentOf } from "./sheet.js";
+import { t } from "./words.js";
 
 /** The take of a segment that is looked at: the one flipped to, else locked, else shown last. */
 export function viewedTake({ memory, sheet }, id) {
@@ -48,17 +49,18 @@ export function seenAt(timeline, frame) {
   if (rendered && known?.begin !== undefined && asRendered && name === (known.take ?? "")) {
     const file = `frame_${String(known.begin + starts[drawing]).padStart(4, "0")}.png`;
     const url = urlOf(`${folder}/${file}`, "output", { v: rendered.version });
-    return { ...shared, url, file, about: state === "stale" ? "rendered, now stale" : "rendered" };
+    return { ...shared, url, file, about: state === "stale" ? t`rendered, now stale` : t`rendered` };
   }
   const key = { ...shared, url: pictureUrl(timeline, image), fit: sheet.fit ?? "pad" };
-  if (!drawn || drawing === 0) return { ...key, about: drawn ? "key" : "held key" };
+  if (!drawn || drawing === 0) return { ...key, about: drawn ? t`key` : t`held key` };
   const take = known?.takes?.find((one) => one.name === name);
-  if (!take) return { ...key, about: "not made: the key is held" };
+  if (!take) return { ...key, about: t`not made: the key is held` };
   const number = known.takes.indexOf(take) + 1;
   const shown = asRendered && name === known.take ? known.frames?.[drawing - 1] : undefined;
   const place = places(sheet, index)[drawing - 1] ?? drawing / starts.length;
   const last = take.frames - 1;
   const cell = shown ?? Math.min(last - 1, Math.max(1, Math.round(place * last)));
-  const about = `take ${number} of ${known.takes.length}${state === "stale" ? ", now stale" : ""}`;
+  const now = state === "stale" ? `, ${t`now stale`}` : "";
+  const about = t`take ${number} of ${known.takes.length}` + now;
   return { ...shared, url: takeUrl(timeline, name), cell, cells: take.frames, about };
 }

@@ -2,6 +2,7 @@
 
 import { app } from "../../../scripts/app.js";
 import { makeWidget } from "./widget.js";
+import { speak } from "./words.js";
 
 const TYPE = "TOON_TIMELINE"; // as in nodes/sheets.py
 
@@ -13,6 +14,9 @@ document.head.append(style);
 app.registerExtension({
   name: "toontween.timeline",
   getCustomWidgets: () => ({
-    [TYPE]: (node, name, spec) => makeWidget(node, name, [TYPE, spec[1]]),
+    [TYPE](node, name, spec) {
+      speak(app.extensionManager?.setting?.get("Comfy.Locale"));
+      return makeWidget(node, name, [TYPE, spec[1]]);
+    },
   }),
 });

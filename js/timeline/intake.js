@@ -4,6 +4,7 @@ import { addKeys, addSketches, promote } from "./adding.js";
 import { seenAt } from "./film.js";
 import { baseName, missingIn, renamed, upload } from "./pictures.js";
 import { endOf, FPS, indexOf } from "./sheet.js";
+import { t } from "./words.js";
 
 const PROMOTED = "toontween"; // below the input folder, as nodes/promote.py has it
 
@@ -49,7 +50,7 @@ export function put(timeline, add, items, frame) {
   const added = (next.sketches ?? []).filter((one) => !before.has(one));
   if (added.length) timeline.select("sketch", String(added[0].frame), true);
   if (added.length < items.length) {
-    timeline.say("There is no drawing between keys that a sketch could lead.");
+    timeline.say(t`There is no drawing between keys that a sketch could lead.`);
   }
 }
 
@@ -71,7 +72,7 @@ export async function relink(timeline, files) {
   }
   if (lost.length === 1 && files.length === 1) found.set(lost[0], names[0]);
   timeline.edit(renamed(timeline.sheet, found));
-  if (!found.size) timeline.say(`None of these files is called as ${baseName(lost[0])}.`);
+  if (!found.size) timeline.say(t`None of these files is called as ${baseName(lost[0])}.`);
 }
 
 /** The rendered frame that is looked at becomes a breakdown, its picture an input file. */
@@ -81,13 +82,13 @@ export async function makeKey(timeline) {
   const frame = player.at;
   const seen = seenAt(timeline, frame);
   if (!timeline.editable || !seen.file || seen.drawing === 0) {
-    const why = "shows a key, or was not rendered as the sheet stands: press Run.";
-    timeline.say(`Frame ${frame + 1} ${why}`);
+    const number = frame + 1;
+    timeline.say(t`Frame ${number} shows a key, or was not rendered as the sheet stands: press Run.`);
     return;
   }
   const names = await send(timeline, [seen], async () => {
     const answer = await fetch(seen.url);
-    if (!answer.ok) throw new Error(`${seen.file}: the server answered ${answer.status}`);
+    if (!answer.ok) throw new Error(t`${seen.file}: the server answered ${answer.status}`);
     const name = `frame_${String(frame + 1).padStart(4, "0")}.png`; // counted from 1, as is shown
     return upload([new File([await answer.blob()], name, { type: "image/png" })], PROMOTED);
   });
@@ -100,13 +101,13 @@ export async function makeKey(timeline) {
 
 async function send(timeline, files, how = () => upload(files)) {
   if (!timeline.editable || !files.length) return undefined;
-  timeline.say("Sending the pictures …");
+  timeline.say(t`Sending the pictures …`);
   try {
     const names = await how();
     timeline.say("");
     return names;
   } catch (error) {
-    timeline.say(`The pictures were not taken: ${error.message}`);
+    timeline.say(t`The pictures were not taken: ${error.message}`);
     return undefined;
   }
 }

@@ -5,6 +5,7 @@ import { KEY, SEGMENT, SHOT, SKETCH } from "./fields.js";
 import { choose, replacePicture } from "./intake.js";
 import { CHARTS, indexOf, isDrawn, places } from "./sheet.js";
 import { drawTakes, takesRow } from "./takes.js";
+import { t } from "./words.js";
 
 /** Fields are made when the selection changes; else only their values are, so that nothing is
  * taken from under somebody's fingers. */
@@ -32,16 +33,16 @@ function groupsOf(timeline) {
   const { key, sketch, sheet } = timeline;
   if (sketch) {
     const id = String(sketch.frame);
-    const legend = `Sketch on frame ${sketch.frame + 1}`;
+    const legend = t`Sketch on frame ${sketch.frame + 1}`;
     return [{ name: `sketch ${id}`, legend, fields: SKETCH, id }];
   }
-  if (!key) return [{ name: "shot", legend: "Shot", fields: SHOT }];
+  if (!key) return [{ name: "shot", legend: t`Shot`, fields: SHOT }];
   const { id } = key;
   const index = indexOf(sheet, id);
-  const groups = [{ name: `key ${id}`, legend: `Key ${index + 1}`, fields: KEY, id }];
+  const groups = [{ name: `key ${id}`, legend: t`Key ${index + 1}`, fields: KEY, id }];
   if (index + 1 < sheet.keys.length || sheet.loop) {
     const to = index + 1 < sheet.keys.length ? index + 2 : 1;
-    const legend = `Segment ${index + 1} – ${to}`;
+    const legend = t`Segment ${index + 1} – ${to}`;
     groups.push({ name: `segment ${id} ${to}`, legend, fields: SEGMENT, id });
   }
   if (timeline.memory.selected.part === "segment") groups.reverse();
@@ -55,11 +56,11 @@ function fieldset(timeline, { legend, fields, id }) {
   for (const one of fields) {
     const label = document.createElement("label");
     label.className = one.wide ? "wide" : one.input;
-    label.title = one.title ?? "";
+    label.title = one.title?.() ?? "";
     const input = makeInput(one);
     listen(timeline, input, one, id);
     timeline.parts.panel.toonInputs.push({ input, one, id });
-    label.append(Object.assign(document.createElement("span"), { textContent: one.label }), input);
+    label.append(Object.assign(document.createElement("span"), { textContent: one.label() }), input);
     set.append(label, ...offers(one, input));
     if (one.name === "chart") set.append(spacing());
   }
@@ -76,8 +77,10 @@ function makeInput(one) {
   const tags = { select: "select", area: "textarea" };
   const input = document.createElement(tags[one.input] ?? "input");
   input.name = one.name;
-  if (one.input === "select") input.append(...one.answers.map((answer) => new Option(answer)));
-  else if (one.input === "area") input.rows = 2;
+  if (one.input === "select") {
+    const answers = Object.entries(one.answers);
+    input.append(...answers.map(([answer, word]) => new Option(word(), answer)));
+  } else if (one.input === "area") input.rows = 2;
   else input.type = { check: "checkbox" }[one.input] ?? one.input;
   if (one.input === "range") Object.assign(input, { min: 0, max: 1, step: 0.05 });
   if (one.input === "number") Object.assign(input, { min: 1, step: one.step ?? 1 });
@@ -103,7 +106,7 @@ function listen(timeline, input, one, id) {
     // A field that goes with its selection may still say that it has changed.
     if (!timeline.parts.panel.toonInputs.some((other) => other.input === input)) return;
     const value = one.understand(one.input === "check" ? input.checked : input.value);
-    input.setCustomValidity(value === null ? "not understood" : "");
+    input.setCustomValidity(value === null ? t`not understood` : "");
     if (value !== null) timeline.edit(one.set(timeline.sheet, id, value), false);
   };
   // A number on its way, like the 1 of 12, would move a key about.
@@ -136,8 +139,8 @@ function show(input, one, sheet, id) {
 
 function replaceButton(timeline, change) {
   const button = Object.assign(document.createElement("button"), { type: "button" });
-  button.textContent = "Picture …";
-  button.title = "Another picture from a file";
+  button.textContent = t`Picture …`;
+  button.title = t`Another picture from a file`;
   button.addEventListener("click", () => {
     const put = (image) => change(timeline.sheet, image);
     choose(timeline, (files) => replacePicture(timeline, files, put), false);
@@ -163,7 +166,7 @@ function drawSpacing({ parts, sheet, key }) {
   const lines = where.map((place) => `M${(place * 100).toFixed(2)} 4V12`).join("");
   figure.innerHTML = `<svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true">
     <path d="M0 8H100M0 1V15M100 1V15"/><path class="between" d="${lines}"/></svg>`;
-  const text = `Timing chart: ${where.length} drawings between the keys`;
+  const text = t`Timing chart: ${where.length} drawings between the keys`;
   figure.title = text;
   figure.setAttribute("aria-label", text);
 }

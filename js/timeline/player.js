@@ -5,6 +5,7 @@ import { imageOf, isSettled, isThere, layCell } from "./images.js";
 import { endOf, FPS, indexOf } from "./sheet.js";
 import { Soundtrack } from "./soundtrack.js";
 import { placeCursor, reveal } from "./view.js";
+import { t } from "./words.js";
 
 const AHEAD = 24; // frames whose pictures are loaded before they are due
 const PATIENCE = 3000; // ms that a film waits for its first pictures
@@ -113,9 +114,9 @@ export class Player {
     const { parts, memory, sheet } = this.timeline;
     parts.player.hidden = !memory.player || !sheet?.keys.length;
     for (const button of parts.plays) {
-      const does = this.plays ? "Stop" : "Play";
+      const does = this.plays ? t`Stop` : t`Play`;
       button.textContent = this.plays ? "❚❚" : "▶";
-      button.title = `${does} (Space): the selected segment, or the shot`;
+      button.title = t`${does} (Space): the selected segment, or the shot`;
       button.setAttribute("aria-label", does);
     }
     if (parts.player.hidden) return;
@@ -130,8 +131,8 @@ export class Player {
     parts.tells.textContent = `${this.at + 1} · ${seen.about}`;
     parts.promote.disabled = !seen.file || seen.drawing === 0 || !timeline.editable;
     parts.promote.title = parts.promote.disabled
-      ? "Only a frame that was rendered, as the sheet stands, and that is no key"
-      : "Make this frame a key (M): a breakdown at its place";
+      ? t`Only a frame that was rendered, as the sheet stands, and that is no key`
+      : t`Make this frame a key (M): a breakdown at its place`;
     if (image && !isSettled(image)) return; // the one before stays until this one can be shown
     const { stage } = parts;
     stage.classList.toggle("missing", !image || !isThere(image));

@@ -3,6 +3,8 @@
  * The rules are those of docs/shots.md. Nothing here touches the page.
  */
 
+import { t } from "./words.js";
+
 export const FPS = 24; // where a sheet names no rate
 const VERSION = 1;
 
@@ -13,7 +15,7 @@ export function read(value) {
     const error = misshapen(document);
     return error ? { sheet: null, error } : { sheet: withIds(document), error: "" };
   } catch (error) {
-    return { sheet: null, error: `The sheet is not JSON: ${error.message}` };
+    return { sheet: null, error: t`The sheet is not JSON: ${error.message}` };
   }
 }
 
@@ -28,25 +30,25 @@ export function dump(sheet) {
 
 function misshapen(sheet) {
   if (sheet === null || typeof sheet !== "object" || Array.isArray(sheet)) {
-    return "A sheet is an object {...}.";
+    return t`A sheet is an object {...}.`;
   }
   if (sheet.version !== VERSION) {
-    return `Version ${JSON.stringify(sheet.version)}: this timeline edits version ${VERSION}.`;
+    return t`Version ${JSON.stringify(sheet.version)}: this timeline edits version ${VERSION}.`;
   }
-  if (!isFrame(sheet.length) || sheet.length < 1) return "The sheet's length is not a number.";
+  if (!isFrame(sheet.length) || sheet.length < 1) return t`The sheet's length is not a number.`;
   for (const name of ["keys", "segments", "sketches"]) {
     const list = sheet[name] ?? (name === "keys" ? null : []);
-    if (!Array.isArray(list)) return `The sheet's ${name} are no list.`;
+    if (!Array.isArray(list)) return t`The sheet's ${name} are no list.`;
     const wrong = list.findIndex((item) => item === null || typeof item !== "object");
-    if (wrong >= 0) return `${name}[${wrong}] is no object.`;
+    if (wrong >= 0) return t`${name}[${wrong}] is no object.`;
     if (name === "segments") continue;
     const lost = list.findIndex((item) => !isFrame(item.frame));
-    if (lost >= 0) return `${name}[${lost}]: its frame is no whole number from 0.`;
+    if (lost >= 0) return t`${name}[${lost}]: its frame is no whole number from 0.`;
   }
   const ids = sheet.keys.map((key) => key.id).filter((id) => id !== undefined && id !== "");
-  if (ids.some((id) => typeof id !== "string")) return "A key's id is no text.";
+  if (ids.some((id) => typeof id !== "string")) return t`A key's id is no text.`;
   const doubled = ids.find((id, i) => ids.indexOf(id) !== i);
-  return doubled === undefined ? "" : `Two keys have the id “${doubled}”: give each its own.`;
+  return doubled === undefined ? "" : t`Two keys have the id “${doubled}”: give each its own.`;
 }
 
 const isFrame = (value) => Number.isInteger(value) && value >= 0;

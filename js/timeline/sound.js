@@ -3,6 +3,7 @@
 import { api } from "../../../scripts/api.js";
 import { FPS } from "./sheet.js";
 import { viewAddress } from "./pictures.js";
+import { t } from "./words.js";
 
 const RATE = 8000; // samples a second, enough for what is drawn
 const PEAKS = 100; // a second
@@ -45,7 +46,7 @@ function soundOf({ sheet, memory, draw }) {
   const { peaks, rate } = memory.rendered ?? {};
   if (!Array.isArray(peaks) || !(rate > 0)) return null;
   if (!linked.has(peaks)) linked.set(peaks, peaks.map((most) => most / 255));
-  return { name: "Sound of Toon Render Shot", peaks: linked.get(peaks), rate, offset: 0 };
+  return { name: t`Sound of Toon Render Shot`, peaks: linked.get(peaks), rate, offset: 0 };
 }
 
 const linked = new WeakMap();

@@ -4,6 +4,7 @@ import { setSegment } from "./edits.js";
 import { shapeOf, takeUrl, viewedTake } from "./film.js";
 import { layCell } from "./images.js";
 import { segmentOf } from "./sheet.js";
+import { t } from "./words.js";
 
 /** Another take of the selected segment is looked at; the sheet does not change. */
 export function flip(timeline, by) {
@@ -38,14 +39,14 @@ export function takesRow(timeline) {
   const row = document.createElement("div");
   row.className = "takes";
   row.setAttribute("role", "group");
-  row.setAttribute("aria-label", "Takes that are made");
+  row.setAttribute("aria-label", t`Takes that are made`);
   row.innerHTML = `
     <div class="flip">
-      <button type="button" data-take-by="-1" title="Previous take ([)"
-              aria-label="Previous take">◀</button>
+      <button type="button" data-take-by="-1" title="${t`Previous take`} ([)"
+              aria-label="${t`Previous take`}">◀</button>
       <span class="which" role="status"></span>
-      <button type="button" data-take-by="1" title="Next take (])"
-              aria-label="Next take">▶</button>
+      <button type="button" data-take-by="1" title="${t`Next take`} (])"
+              aria-label="${t`Next take`}">▶</button>
       <button type="button" class="lock"></button>
     </div>
     <div class="strip"></div>`;
@@ -71,18 +72,18 @@ export function drawTakes(timeline) {
   const used = lock || known?.take;
   row.toggleAttribute("hidden", !takes.length && !lock);
   const which = row.querySelector(".which");
-  const isUsed = name === used ? ", used" : "";
-  const text = number ? `Take ${number} of ${takes.length}${isUsed}` : "Take";
+  const isUsed = name === used ? `, ${t`used`}` : "";
+  const text = number ? t`Take ${number} of ${takes.length}` + isUsed : t`Take`;
   if (which.textContent !== text) which.textContent = text;
   which.title = name;
   for (const button of row.querySelectorAll("[data-take-by]")) button.disabled = takes.length < 2;
   const button = row.querySelector(".lock");
   const locked = Boolean(lock) && (lock === name || !name);
-  button.textContent = locked ? "Locked" : "Lock";
+  button.textContent = locked ? t`Locked` : t`Lock`;
   button.setAttribute("aria-pressed", locked);
   button.title = locked
-    ? "Unlock (L): the take follows the sheet again"
-    : "Lock (L): this take is shown whatever else changes";
+    ? t`Unlock (L): the take follows the sheet again`
+    : t`Lock (L): this take is shown whatever else changes`;
   drawStrip(timeline, row.querySelector(".strip"), takes, { name, used, lock });
 }
 
@@ -98,9 +99,9 @@ function drawStrip(timeline, strip, takes, { name, used, lock }) {
     button.setAttribute("aria-pressed", own === name);
     button.classList.toggle("used", own === used);
     button.dataset.mark = own === lock ? "lock" : own === used ? "✓" : "";
-    const told = [`Take ${i + 1}`, own];
-    if (own === lock) told.push("locked");
-    else if (own === used) told.push("used");
+    const told = [t`Take ${i + 1}`, own];
+    if (own === lock) told.push(t`locked`);
+    else if (own === used) told.push(t`used`);
     if (button.title !== told.join(", ")) button.title = told.join(", ");
   }
 }

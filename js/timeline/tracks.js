@@ -5,6 +5,7 @@ import { describe, mark, option, place, reuse, setBackground, setPath, write } f
 import { isMissing, pictureUrl } from "./pictures.js";
 import { stateOf } from "./progress.js";
 import { drawingStarts, endOf, exposureOf, isDrawn, isLast, segmentOf } from "./sheet.js";
+import { later, t } from "./words.js";
 
 export const CARD = { width: 60, least: 18 }; // pixels of a key's picture
 
@@ -37,16 +38,21 @@ export function drawKeys({ timeline, x, sight }) {
     mark(card, { breakdown: !many && key.kind === "breakdown", noted: !many && Boolean(key.note) });
     mark(card, { missing, stack: many });
     setBackground(card.firstChild, missing ? "" : url);
-    write(card.firstChild, missing ? "missing" : url ? "" : String(key.image ?? "?"));
+    write(card.firstChild, missing ? t`missing` : url ? "" : String(key.image ?? "?"));
     if (many) {
       drawStack(card, group);
       return;
     }
     select(timeline, card, "key", key.id);
     write(card.lastChild, String(key.frame + 1));
-    const kind = key.kind === "breakdown" ? "Breakdown" : "Key";
-    const told = [`${kind} ${index + 1}, frame ${key.frame + 1}`, `picture ${key.image ?? "none"}`];
-    if (missing) told.push("which is missing");
+    const [number, frame] = [index + 1, key.frame + 1];
+    const told = [
+      key.kind === "breakdown"
+        ? t`Breakdown ${number}, frame ${frame}`
+        : t`Key ${number}, frame ${frame}`,
+      key.image === undefined ? t`picture none` : t`picture ${key.image}`,
+    ];
+    if (missing) told.push(t`which is missing`);
     if (key.note) told.push(key.note);
     describe(card, told.join(", "));
   });
@@ -65,8 +71,9 @@ function drawStack(card, group) {
   write(card.lastChild, `×${group.length}`);
   card.dataset.from = first.key.frame;
   card.dataset.to = last.key.frame + 1;
-  const frames = `frames ${first.key.frame + 1} to ${last.key.frame + 1}`;
-  describe(card, `Keys ${first.index + 1} to ${last.index + 1}, ${frames}: press to zoom in`);
+  const which = t`Keys ${first.index + 1} to ${last.index + 1}`;
+  const frames = t`frames ${first.key.frame + 1} to ${last.key.frame + 1}`;
+  describe(card, t`${[which, frames].join(", ")}: press to zoom in`);
 }
 
 function makeCard({ group }) {
@@ -112,16 +119,17 @@ export function drawSegments({ timeline, x, px, sight }) {
     mark(block, { hold: !drawn, locked: Boolean(own.lock), thin: width < 30 });
     select(timeline, block, "segment", key.id);
     const prompt = drawn ? (own.prompt ?? "") : "";
-    const last = isLast(sheet, index) ? "to the end" : "hold";
-    const timing = drawn ? (ONS[exposure.join()] ?? `on ${exposure.join(" ")}`) : last;
+    const last = isLast(sheet, index) ? t`to the end` : t`hold`;
+    const timing = drawn ? on(exposure) : last;
     write(block.firstChild, prompt ? `${timing} · ${prompt}` : timing);
-    const told = [`Segment ${index + 1}, frames ${key.frame + 1} to ${end}`];
-    told.push(drawn ? `${timing}, ${starts.length - 1} drawings between` : "hold");
-    if (own.slow_out) told.push(`slow out ${own.slow_out}`);
-    if (own.slow_in) told.push(`slow in ${own.slow_in}`);
-    if (typeof own.chart === "string") told.push(`chart ${own.chart}`);
-    if (own.lock) told.push(`locked to ${own.lock}`);
-    if (state) told.push(state);
+    const told = [t`Segment ${index + 1}, frames ${key.frame + 1} to ${end}`];
+    if (drawn) told.push(timing, t`${starts.length - 1} drawings between`);
+    else told.push(t`hold`);
+    if (own.slow_out) told.push(t`slow out ${own.slow_out}`);
+    if (own.slow_in) told.push(t`slow in ${own.slow_in}`);
+    if (typeof own.chart === "string") told.push(t`chart ${own.chart}`);
+    if (own.lock) told.push(t`locked to ${own.lock}`);
+    if (state) told.push(STATES[state]());
     describe(block, prompt ? `${told.join(", ")}: ${prompt}` : told.join(", "));
   });
   // Closer than that they would be a grey bar.
@@ -129,7 +137,14 @@ export function drawSegments({ timeline, x, px, sight }) {
   setPath(parts.marks, lines.join(""), parts.film.style.width);
 }
 
-const GRAVE = ["failed", "at work", "stale", "made"]; // the first that is found is shown
+/** What a segment's state is called; of several the first that is found is shown. */
+const STATES = {
+  failed: later`failed`,
+  "at work": later`at work`,
+  stale: later`stale`,
+  made: later`made`,
+};
+const GRAVE = Object.keys(STATES);
 
 /** Several that are too narrow to be told apart: how many, and the gravest of their states. */
 function drawSegmentStack(timeline, block, group, x) {
@@ -145,12 +160,12 @@ function drawSegmentStack(timeline, block, group, x) {
   block.dataset.from = first.key.frame;
   block.dataset.to = last.end;
   const count = (one) => states.filter((own) => own === one).length;
-  const told = GRAVE.filter(count).map((one) => `${count(one)} ${one}`);
-  const which = `Segments ${first.index + 1} to ${last.index + 1}`;
-  describe(block, [which, ...told].join(", ") + ": press to zoom in");
+  const told = GRAVE.filter(count).map((one) => `${count(one)} ${STATES[one]()}`);
+  const which = t`Segments ${first.index + 1} to ${last.index + 1}`;
+  describe(block, t`${[which, ...told].join(", ")}: press to zoom in`);
 }
 
-const ONS = { 1: "on 1s", 2: "on 2s", 3: "on 3s", 4: "on 4s" };
+const on = (exposure) => (exposure.length > 1 ? t`on ${exposure.join(" ")}` : t`on ${exposure[0]}s`);
 
 function makeSegment(group) {
   const block = option("segment");
@@ -171,8 +186,9 @@ export function drawSketches({ timeline, x, sight }) {
     dot.style.left = `${x(frame)}px`;
     setBackground(dot, pictureUrl(timeline, image, "sketches"));
     select(timeline, dot, "sketch", String(frame));
-    const told = strength === undefined ? "" : `, strength ${strength}`;
-    describe(dot, `Sketch on frame ${frame + 1}, picture ${image}${told}`);
+    const told = [t`Sketch on frame ${frame + 1}`, t`picture ${image}`];
+    if (strength !== undefined) told.push(t`strength ${strength}`);
+    describe(dot, told.join(", "));
   });
 }
 

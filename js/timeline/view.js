@@ -6,6 +6,7 @@ import { drawRuler, pathElement } from "./ruler.js";
 import { FPS } from "./sheet.js";
 import { drawSound } from "./sound.js";
 import { CARD, drawKeys, drawSegments, drawSketches } from "./tracks.js";
+import { t } from "./words.js";
 
 const LEFT = 8;
 const RIGHT = 64; // room for the last key's picture
@@ -13,42 +14,44 @@ const LEAST = 0.02; // pixels a frame
 const MOST = 64;
 const SMALL = 6; // pixels a frame, to which also a short shot can be made smaller
 
-const TEMPLATE = `
-<div class="bar" role="toolbar" aria-label="Timeline">
+const template = () => `
+<div class="bar" role="toolbar" aria-label="${t`Timeline`}">
   <button type="button" data-do="play"></button>
-  <button type="button" data-do="add" title="Add key drawings from files">+ Key</button>
+  <button type="button" data-do="add" title="${t`Add key drawings from files`}">${t`+ Key`}</button>
   <button type="button" data-do="sketch"
-          title="Add line drawings from files: each leads the drawing on its frame">+ Sketch</button>
+          title="${t`Add line drawings from files: each leads the drawing on its frame`}"
+          >${t`+ Sketch`}</button>
   <span class="where"></span>
-  <button type="button" data-do="closer" title="Zoom in" aria-label="Zoom in">+</button>
-  <button type="button" data-do="wider" title="Zoom out" aria-label="Zoom out">−</button>
-  <button type="button" data-do="fit" title="Show the whole shot">Fit</button>
+  <button type="button" data-do="closer" title="${t`Zoom in`}" aria-label="${t`Zoom in`}">+</button>
+  <button type="button" data-do="wider" title="${t`Zoom out`}" aria-label="${t`Zoom out`}">−</button>
+  <button type="button" data-do="fit" title="${t`Show the whole shot`}">${t`Fit`}</button>
 </div>
 <div class="scroll" tabindex="0" role="listbox" aria-orientation="horizontal"
-     aria-label="Keys and segments">
+     aria-label="${t`Keys and segments`}">
   <div class="film" role="presentation">
     <svg class="ruler" aria-hidden="true"></svg>
     <div class="track keys" role="presentation"></div>
     <div class="track segments" role="presentation"></div>
-    <div class="track sketches" role="presentation"></div>
+    <div class="track sketches" role="presentation"
+         data-hint="${t`Sketches: drop line drawings here`}"></div>
     <svg class="sound" aria-hidden="true" hidden></svg>
     <div class="cursor"></div>
-    <div class="end" data-end title="End of the shot: drag to make it longer or shorter"></div>
+    <div class="end" data-end title="${t`End of the shot: drag to make it longer or shorter`}"></div>
   </div>
 </div>
 <div class="says" role="status"></div>
 <div class="lower">
-  <div class="player" role="group" aria-label="Player" hidden>
+  <div class="player" role="group" aria-label="${t`Player`}" hidden>
     <div class="screen"><div class="stage"></div></div>
     <div class="controls">
-      <button type="button" data-do="back" title="A frame back"
-              aria-label="A frame back">◀❙</button>
+      <button type="button" data-do="back" title="${t`A frame back`}"
+              aria-label="${t`A frame back`}">◀❙</button>
       <button type="button" data-do="play"></button>
-      <button type="button" data-do="on" title="A frame on" aria-label="A frame on">❙▶</button>
+      <button type="button" data-do="on" title="${t`A frame on`}" aria-label="${t`A frame on`}">❙▶</button>
       <span class="tells"></span>
-      <button type="button" data-do="key" class="promote">Make key</button>
-      <button type="button" data-do="close" title="Hide the player"
-              aria-label="Hide the player">×</button>
+      <button type="button" data-do="key" class="promote">${t`Make key`}</button>
+      <button type="button" data-do="close" title="${t`Hide the player`}"
+              aria-label="${t`Hide the player`}">×</button>
     </div>
   </div>
   <div class="panel"></div>
@@ -56,7 +59,7 @@ const TEMPLATE = `
 <input class="files" type="file" accept="image/*" multiple hidden tabindex="-1">`;
 
 export function build(element) {
-  element.innerHTML = TEMPLATE;
+  element.innerHTML = template();
   const find = (name) => element.querySelector(`.${name}`);
   const names = ["bar", "where", "says", "panel", "files", "scroll", "film", "cursor", "end"];
   names.push("ruler", "keys", "segments", "sketches", "sound");

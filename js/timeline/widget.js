@@ -12,6 +12,7 @@ import { Player } from "./player.js";
 import { learn, nothingKnown } from "./progress.js";
 import { dump, FPS, keyOf, read, sketchOf } from "./sheet.js";
 import { build, drawTracks, reveal, zoom } from "./view.js";
+import { t } from "./words.js";
 
 const MIN_HEIGHT = 330;
 const MIN_WIDTH = 420;
@@ -190,8 +191,8 @@ export class Timeline {
     if (!sheet) return "";
     const frame = player.frame ?? memory.cursor ?? key?.frame ?? sketch?.frame ?? null;
     const at = (n) => `${(n / (sheet.fps ?? FPS)).toFixed(2)} s`;
-    const of = `${sheet.length} frames, ${at(sheet.length)}`;
-    return frame === null ? of : `Frame ${frame + 1}, ${at(frame)}, of ${sheet.length}`;
+    const of = t`${sheet.length} frames, ${at(sheet.length)}`;
+    return frame === null ? of : t`Frame ${frame + 1}, ${at(frame)}, of ${sheet.length}`;
   }
 
   /** The line that says what is wrong, or that nothing is. */
@@ -200,13 +201,13 @@ export class Timeline {
     const lost = this.sheet ? missingIn(this) : [];
     const wrong = this.error || complaint(this.sheet);
     let text = wrong;
-    if (lost.length === 1) text = `The picture ${lost[0].image} is missing.`;
-    if (lost.length > 1) text = `${lost.length} pictures are missing.`;
+    if (lost.length === 1) text = t`The picture ${lost[0].image} is missing.`;
+    if (lost.length > 1) text = t`${lost.length} pictures are missing.`;
     if (this.message) text = this.message;
-    if (linked) text = "The sheet comes over the link; what is shown here is not used.";
+    if (linked) text = t`The sheet comes over the link; what is shown here is not used.`;
     const begun = !this.sheet || this.sheet.keys.length > 0; // an empty sheet is not wrong yet
     says.classList.toggle("wrong", begun && Boolean(wrong || lost.length));
-    const shown = text || `${this.sheet.keys.length} keys, ready.`;
+    const shown = text || t`${this.sheet.keys.length} keys, ready.`;
     const offers = lost.length > 0 && !linked && !this.message;
     if (says.dataset.shown === shown + offers) return;
     says.dataset.shown = shown + offers;
@@ -214,8 +215,8 @@ export class Timeline {
     says.title = shown;
     if (!offers) return;
     const button = Object.assign(document.createElement("button"), { type: "button" });
-    button.textContent = "Find …";
-    button.title = "Choose the files: they are matched by their names";
+    button.textContent = t`Find …`;
+    button.title = t`Choose the files: they are matched by their names`;
     button.addEventListener("click", () => choose(this, (files) => relink(this, files)));
     says.append(" ", button);
   }
