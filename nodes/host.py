@@ -223,4 +223,6 @@ def _show_on_node(node: str, lines: Sequence[str]) -> None:
     server: Any = getattr(found, "instance", None)
     send = getattr(server, "send_progress_text", None)
     if send is not None and server.client_id is not None:
-        send(html.escape("\n".join(lines), quote=False) or " ", node, sid=server.client_id)
+        # Nodes 2.0 of 1.32 shows line breaks as spaces: the marks keep the lines apart there.
+        text = "\n".join(f"• {line}" for line in lines) if len(lines) > 1 else "".join(lines)
+        send(html.escape(text, quote=False) or " ", node, sid=server.client_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,10 @@ def opened(request: Any, server: Headless, browser: Browser) -> Iterator[Hand]:
 
     for file in FILES:
         shutil.copy(KEYS / file, server.base / "input")
-    assert request.param in browser.renderers()
+    offered = browser.renderers()
+    if request.param not in offered and os.environ.get("TOONTWEEN_COMFYUI"):
+        pytest.skip(f"this ComfyUI's page has no {request.param}")
+    assert request.param in offered
     hand = Hand(browser, request.param)
     assert browser.open(EMPTY_GRAPH, request.param).complaints == []
     yield hand

@@ -208,6 +208,8 @@ def test_control_s_is_the_pages(hand: Hand) -> None:
 
 
 def test_the_other_way_to_draw_nodes_while_it_is_open(hand: Hand) -> None:
+    if len(hand.browser.renderers()) == 1:
+        pytest.skip("this ComfyUI's page has one way only")
     switch = f"on => app.extensionManager.setting.set('{RENDERER}', on)"
     there = hand.renderer == NODES_2
     for on, frame in ((not there, 14), (there, 16)):

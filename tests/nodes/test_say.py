@@ -48,14 +48,14 @@ def said(comfy: Comfy, prompt: dict[str, Any], texts: str) -> list[str]:
 
 def test_a_passing_line_goes_with_the_next(comfy: Comfy, speaker: dict[str, Any]) -> None:
     assert LEVELS["p"] == comfy.part("host").PASSING
-    assert said(comfy, speaker, "one p1 p2 i3")[1:] == ["one\np1", "one\np2", "one\ni3"]
+    assert said(comfy, speaker, "one p1 p2 i3")[1:] == ["• one\n• p1", "• one\n• p2", "• one\n• i3"]
 
 
 def test_lines_of_a_run_are_listed_and_those_before_go(
     comfy: Comfy, speaker: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert said(comfy, speaker, "") == []  # no box where nothing was said
-    assert said(comfy, speaker, "one two") == ["one", "one\ntwo"]
+    assert said(comfy, speaker, "one two") == ["one", "• one\n• two"]
     assert said(comfy, speaker, "three") == [" ", "three"]
     assert said(comfy, speaker, "") == [" "]
     assert said(comfy, speaker, "") == []
@@ -65,7 +65,7 @@ def test_lines_of_a_run_are_listed_and_those_before_go(
 
 
 def test_warnings_come_first(comfy: Comfy, speaker: dict[str, Any]) -> None:
-    assert said(comfy, speaker, "i1 w1 i2 w2")[-1] == "w1\nw2\ni1\ni2"
+    assert said(comfy, speaker, "i1 w1 i2 w2")[-1] == "• w1\n• w2\n• i1\n• i2"
 
 
 def test_a_text_is_no_html(comfy: Comfy, speaker: dict[str, Any]) -> None:
