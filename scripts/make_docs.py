@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from toon_core.metrics.metric import SetMetric  # noqa: E402
 from toon_core.metrics.registry import metrics, networks  # noqa: E402
 from toon_core.shots.schema import schema  # noqa: E402
-from train.data.options import PrepareConfig  # noqa: E402
+from train.data.prepare.config import PrepareConfig  # noqa: E402
 from train.data.puppets.folder import PuppetsConfig  # noqa: E402
 from train.engine.config import RunConfig  # noqa: E402
 from train.engine.options import table  # noqa: E402

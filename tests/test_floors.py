@@ -64,9 +64,22 @@ TRAIN_FLOORS = {
     "doors": {"recipes", "engine", "losses", "data", "eval"},
     "recipes": {"engine", "losses", "data"},
     "losses": {"engine"},
-    "engine": {"data"},  # names and the options of windows
+    "engine": {"data"},  # the options of windows alone
     "data": {"engine"},
     "eval": {"engine", "losses", "data"},
+}
+# Parts of train/data -> parts they may import, beside themselves.
+DATA_FLOORS = {
+    "readers": set(),
+    "motion": set(),
+    "xdog": set(),
+    "puppets": set(),
+    "shards": set(),
+    "store": {"motion", "readers", "shards"},
+    "filters": {"motion", "shards", "xdog"},
+    "prepare": {"filters", "motion", "readers", "shards", "store"},
+    "windows": {"filters", "motion", "readers", "shards", "store", "xdog"},
+    "source": {"store", "windows", "xdog"},
 }
 MOST_LINES = 40  # of a door: parse, call, report
 
@@ -166,6 +179,20 @@ def test_floors_of_training() -> None:
             below = _floor(name)
             assert below != "doors", (path, name)
             assert below == own or below in TRAIN_FLOORS[own], (path, name)
+
+
+def test_floors_of_data() -> None:
+    """Files -> stores -> windows -> the one door; the engine knows the options of windows alone."""
+    parts = set()
+    for path in _train_files():
+        floor, own = _floor(_name(path)), _name(path).split(".")[2:3]
+        used = {name.split(".")[2] for name in _train_imports(path) if _floor(name) == "data"}
+        if floor == "engine":
+            assert used <= {"windows"}, path
+        elif floor == "data" and own != ["__init__"]:
+            parts |= {*own}
+            assert used <= DATA_FLOORS[own[0]] | {*own}, path
+    assert parts == set(DATA_FLOORS)
 
 
 def test_a_door_parses_calls_and_reports() -> None:

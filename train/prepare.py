@@ -13,8 +13,8 @@ crashed is tried again by the next command, one that took too long by one with a
 import logging
 import sys
 
-from train.data.options import PrepareConfig
-from train.data.prepare import prepare
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
 from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from train.data.frames import open_image
+from train.data.readers.frames import open_image
 from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import at_least, parse
 from train.engine.files import locked_folder, write_text

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.ablation import photographs, reconstruction, rectification, sketches
 from benchmarks.ablation.plan import AblationConfig, Folders, Run, plan
-from train.data.splits import SplitConfig
+from train.data.prepare.splits import SplitConfig
 from train.engine import loop
 from train.engine.config import RunConfig, load_yaml, read
 from train.engine.export import finished, manifest_of

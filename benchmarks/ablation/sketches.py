@@ -19,7 +19,7 @@ from benchmarks.ablation.tables import Column, Values, write_table
 from toon_core.metrics.plain.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
-from train.data.sketch import xdog
+from train.data.xdog import xdog
 from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
 from train.eval.reconstruction import Reconstructor
 from train.eval.sheets import draw_sheet, stack

@@ -13,7 +13,7 @@ from benchmarks.ablation.photographs import (
     render,
     render_clip,
 )
-from train.data.folder import FolderStore
+from train.data.store import FolderStore
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from case import Case
 from PIL import Image
 
 from train.data.filters.base import FilterConfig
-from train.data.options import PrepareConfig
-from train.data.prepare import prepare
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
+from train.data.shards import INDEX, read_index
 from train.data.source import make_windows
-from train.data.store import INDEX, read_index
 from train.eval.clips import read_clip, read_testset
 from train.recipes.rectify import RectifyConfig
 

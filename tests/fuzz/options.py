@@ -14,8 +14,8 @@ from PIL import Image
 from benchmarks.ablation.photographs import RenderConfig, render
 from benchmarks.ablation.plan import AblationConfig
 from benchmarks.ablation.run import ablate
-from train.data.options import PrepareConfig
-from train.data.prepare import prepare
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
 from train.engine.config import read
 from train.engine.launch import start
 from train.eval.heldout import HeldoutConfig, write_heldout

@@ -42,3 +42,11 @@ def make_clip_folders(root: Path) -> Path:
             Image.fromarray(image).save(folder / f"frame_{i:03d}.png")
         (folder / "prompt.txt").write_text(f"a box goes {way}")
     return root
+
+
+def moving(offsets) -> np.ndarray:
+    """A white 24 pixel square on transparent ground, at the given left edges."""
+    frames = np.zeros((len(offsets), 64, 64, 4), np.uint8)
+    for frame, left in zip(frames, offsets, strict=True):
+        frame[20:44, left : left + 24] = (40, 0, 160, 255)
+    return frames

@@ -15,8 +15,8 @@ from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from train import pretrain
 from train.data.filters.base import FilterConfig
-from train.data.options import PrepareConfig
-from train.data.prepare import prepare
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
 from train.engine.config import parse
 from train.recipes.defaults import NANO, shape_of
 from train.recipes.pretrain import PretrainConfig

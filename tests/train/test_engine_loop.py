@@ -9,7 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toy_recipe import Items, ToyRecipe, curve, same, states, tensors, toy_config, train
 
-from train.data.windows import WindowConfig
+from train.data.windows.dataset import WindowConfig
 from train.engine import checkpoint
 from train.engine.batches import RankShard, batches
 

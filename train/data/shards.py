@@ -1,20 +1,195 @@
-"""Tar shards, written so that equal clips give equal bytes."""
+"""The files of prepared clips: WebDataset tar shards, and `index.jsonl` with a record of each clip.
 
+A clip `walk` is the members `walk.json`, `walk.motion.npz` (train.data.motion), one
+`walk.<frame>.webp` a frame (lossless, alpha kept) and, where sketches were drawn, one
+`walk.<frame>.sketch.webp`. The index has one line a clip, with the place of each of its members,
+so that any frame is read at random; lines with `kept: false` name what was dropped and why.
+Equal clips give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from train.data.store import SPLITS, Place
+from train.engine.files import printable
 
+INDEX = "index.jsonl"
+SPLITS = ("train", "test")
 BLOCK = 512
 END = bytes(2 * BLOCK)  # of a tar
-SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{6,}}\.tar(\.partial)?")
+SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{6,}}\.tar(\.part(ial)?)?")
+Place = tuple[int, int]  # first byte and length inside the shard
+# Width over height, as film and comic pages have them.
+RATIOS = {
+    "1:2": 1 / 2,
+    "9:16": 9 / 16,
+    "2:3": 2 / 3,
+    "3:4": 3 / 4,
+    "1:1": 1.0,
+    "4:3": 4 / 3,
+    "3:2": 3 / 2,
+    "8:5": 8 / 5,
+    "16:9": 16 / 9,
+    "2:1": 2.0,
+    "12:5": 12 / 5,
+}
 
 
-def found_shards(folder: Path) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a clip's members lie in its shard; `span` is the whole clip but for its json."""
+
+    span: Place = (0, 0)
+    json: Place = (0, 0)
+    motion: Place | None = None
+    frames: tuple[Place, ...] = ()
+    sketches: tuple[Place, ...] = ()
+
+    def moved(self, shift: int) -> Places:
+        """Of a clip, but for its json, that begins so many bytes later."""
+
+        def move(place: Place) -> Place:
+            return (place[0] + shift, place[1])
+
+        return replace(
+            self,
+            span=move(self.span),
+            motion=move(self.motion) if self.motion else None,
+            frames=tuple(map(move, self.frames)),
+            sketches=tuple(map(move, self.sketches)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of the index, or one clip of a plain folder.
+
+    `start` is the first frame in the source, `large` counts disjoint windows of large motion,
+    `motion` is the mean change a second of 255, `scores` has what the filters measured and
+    `no_model` the steps that were left out. A dropped clip has `kept` False and its `reason`.
+    """
+
+    id: str
+    kept: bool = True
+    reason: str = ""
+    source: str = ""
+    start: int = 0
+    caption: str = ""
+    caption_by: str = ""
+    fps: float = 0.0
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+    bucket: str = ""
+    alpha: bool = False
+    split: str = ""
+    group: str = ""
+    large: int = 0
+    motion: float = 0.0
+    sketch: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    no_model: tuple[str, ...] = ()
+    shard: str = ""
+    places: Places = field(default_factory=Places)
+
+
+def to_line(record: Record) -> str:
+    """A record as one line of JSON."""
+    return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_line(line: str, source: str) -> Record:
+    """The record of a line; ValueError naming `source` where it is none."""
+    try:
+        entry = json.loads(line)
+        wanted = {f.name for f in fields(Record)}
+        if surplus := set(entry) - wanted:
+            raise ValueError(f"unknown field {min(surplus)!r}")
+        places = {name: _as_tuples(place) for name, place in entry["places"].items()}
+        missing = tuple(entry["no_model"])
+        record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
+        _check(record)
+        return record
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{source}: no line of train.prepare ({error})") from error
+
+
+def _check(record: Record) -> None:
+    """ValueError for what would lead out of the store, or is of another kind."""
+    for name in (record.id, record.shard):
+        if name and Path(name).name != name:
+            raise ValueError(f"{printable(name, 80)!r} is no name of a clip or shard")
+    for f in fields(Record):
+        value, kind = getattr(record, f.name), type(f.default)
+        allowed = (int, float) if kind is float else kind
+        if kind in (bool, int, float, str) and not isinstance(value, allowed):
+            raise ValueError(f"{f.name} is no {kind.__name__}")
+    if not math.isfinite(record.fps):
+        raise ValueError(f"fps is {record.fps}")
+    p = record.places
+    if record.kept and len(p.frames) != record.frames:
+        raise ValueError(f"{record.frames} frames in {len(p.frames)} places")
+    for place in (p.span, p.json, p.motion or (0, 0), *p.frames, *p.sketches):
+        if [type(n) for n in place] != [int, int] or min(place) < 0:
+            raise ValueError(f"{str(place)[:40]} is no place in a shard")
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+def read_index(root: Path) -> list[Record]:
+    """Every record of a store, the dropped ones too; ValueError where there is no index."""
+    file = root / INDEX
+    if not file.is_file():
+        raise ValueError(
+            f"data={root}: no {INDEX} there; make one with "
+            f"`python -m train.prepare data=FOLDER out={root}`"
+        )
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: no text in UTF-8, so no index of train.prepare") from error
+    return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1) if line]
+
+
+def select_split(records: Iterable[Record], name: str) -> list[Record]:
+    """The records of one split, "train" or "test"."""
+    if name not in SPLITS:
+        raise ValueError(f"split {name!r}: expected one of {SPLITS}")
+    return [record for record in records if record.split in (name, "both")]
+
+
+def stable_hash(*parts: object) -> int:
+    """A 64-bit hash that is the same on every machine and run."""
+    text = "\0".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+
+
+def bucket_of(height: int, width: int) -> str:
+    """The bucket of the nearest aspect, by the logarithm of the ratio."""
+    aspect = math.log(width / height)
+    return min(RATIOS, key=lambda name: abs(math.log(RATIOS[name]) - aspect))
+
+
+def bucket_shape(name: str, area: int, multiple: int) -> tuple[int, int]:
+    """Height and width of a bucket of about `area` pixels, in multiples that the model takes."""
+    height = math.sqrt(area / RATIOS[name])
+    high = max(1, round(height / multiple))
+    wide = max(1, round(height * RATIOS[name] / multiple))
+    return high * multiple, wide * multiple
+
+
+def find_shards(folder: Path) -> list[Path]:
     """What `ShardWriter` has left in a folder, finished or not; no other tar."""
     return [path for path in sorted(folder.glob("*.tar*")) if SHARD.fullmatch(path.name)]
 
@@ -37,19 +212,16 @@ def fragment(members: Iterable[tuple[str, bytes]]) -> tuple[bytes, list[Place]]:
     return bytes(whole), places
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write(file)` fill a file that appears under its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def read_part(shard: Path, places: Places) -> bytes:
+    """A clip's members as they stand in a tar."""
+    start, size = places.span
+    with open(shard, "rb") as file:
+        file.seek(start)
+        return file.read(size)
 
 
 class ShardWriter:
-    """Shards `<prefix>-000000.tar ...` of about `limit` bytes; a clip is never divided."""
+    """Writes shards `<prefix>-000000.tar ...` of about `limit` bytes; a clip is never divided."""
 
     def __init__(self, folder: Path, prefix: str, limit: int) -> None:
         self.folder, self.prefix, self.limit = folder, prefix, limit

@@ -9,14 +9,12 @@ from einops import rearrange
 from torch import nn
 from torch.utils.data import Dataset
 
-from train.data.bucketed import BucketWindows
-from train.data.cached import CachedWindows
-from train.data.cachefile import FACTS
-from train.data.folder import FolderStore
-from train.data.picking import NoWindow
-from train.data.sketch import xdog
-from train.data.store import INDEX, Store
-from train.data.windows import ClipWindows, WindowConfig
+from train.data.store import open_store
+from train.data.windows.cache_format import is_cache, read_facts
+from train.data.windows.cached import CachedWindows
+from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
+from train.data.windows.sampler import NoWindow
+from train.data.xdog import xdog
 
 log = logging.getLogger("toon.data")
 
@@ -50,11 +48,6 @@ class HeldOut:
     scored: list[dict]
 
 
-def open_store(data: str | Path) -> Store | FolderStore:
-    """Shards of `train.prepare` (a folder with index.jsonl) or a plain folder of clips."""
-    return Store(data) if (Path(data) / INDEX).is_file() else FolderStore(data)
-
-
 def open_windows(
     options: TrainingOptions,
     split: str = "train",
@@ -73,12 +66,14 @@ def open_windows(
     ValueError where the data hold no window of that length, or a cache has not what is asked for.
     """
     bucketed = options.buckets and split == "train"
-    if (Path(options.data) / FACTS).is_file():
+    if is_cache(options.data):
         if bucketed:
             raise ValueError(
                 f"buckets=true needs clips or shards, and data={options.data} is a cache"
             )
-        return CachedWindows.opened(options, split, items, parts, model, sketch, made_by)
+        if split != "train":
+            return CachedWindows.open_held_out(options, items, parts)
+        return CachedWindows.open_checked(options, items, parts, model, sketch, made_by)
     windows = make_windows(options, split, items, sketch if "sketches" in parts else "")
     return BucketWindows(windows, options.batch) if bucketed else windows
 
@@ -91,17 +86,18 @@ def held_out(
     sketch: str = "stored",
 ) -> HeldOut:
     """So many windows of the test split to show and to score, of a cache as many as it has."""
-    if (Path(options.data) / FACTS).is_file():
-        scored = min(scored, CachedWindows(options.data, "test", 0, ()).facts["held_out"])
+    cached = is_cache(options.data)
+    if cached:
+        scored = min(scored, read_facts(Path(options.data))["held_out"])
     count = max(shown, scored)
     if not count:
         return HeldOut([], [])
-    drawn_by = sketch if "sketches" in parts else ""
-    if (Path(options.data) / FACTS).is_file():
-        windows = open_windows(options, "test", count, parts, sketch=sketch)
+    if cached:
+        windows = CachedWindows.open_held_out(options, count, parts)
         stands_in = windows.facts.get("held_out_from") == "train"
     else:
-        windows, stands_in = windows_to_show(options, count, drawn_by)
+        drawn = sketch if "sketches" in parts else ""
+        windows, stands_in = windows_to_show(options, count, drawn)
     if stands_in:
         scored = 0
     found = [_with_sketches(windows[i], parts) for i in range(max(shown, scored))]
@@ -121,7 +117,7 @@ def windows_to_show(
             "%s. Sample sheets show windows of the train split, and there is no held-out loss",
             error,
         )
-        return _windows(options, "train", items, sketch, TEST_SEED), True
+        return make_windows(options, "train", items, sketch, TEST_SEED), True
     train, test = ({r.id for r in windows.store.split(name)} for name in ("train", "test"))
     if test <= train:
         log.info("no clip is held out of so few: there is no held-out loss")
@@ -136,14 +132,13 @@ def _with_sketches(item: dict, parts: tuple[str, ...]) -> dict:
     return item
 
 
-def make_windows(options: WindowOptions, split: str, items: int, sketch: str = "") -> ClipWindows:
-    """Windows of shards or of a folder of clips, with `sketches` by an extractor's name. NoWindow
-    where the split has none that moves."""
-    seed = options.seed if split == "train" else TEST_SEED
-    return _windows(options, split, items, sketch, seed)
-
-
-def _windows(options: WindowOptions, split: str, items: int, sketch: str, seed: int) -> ClipWindows:
+def make_windows(
+    options: WindowOptions, split: str, items: int, sketch: str = "", seed: int | None = None
+) -> ClipWindows:
+    """Windows of shards or of a folder of clips, with `sketches` by an extractor's name; without
+    `seed` those of training by the options' own. NoWindow where the split has none that moves."""
+    if seed is None:
+        seed = options.seed if split == "train" else TEST_SEED
     return ClipWindows(
         open_store(options.data),
         split,

@@ -1,152 +1,58 @@
-"""The one store of clips: WebDataset tar shards with `index.jsonl` beside them.
+"""The stores that windows are drawn from, read by frame at random: prepared shards, or a folder.
 
-A clip `walk` is the members `walk.json`, `walk.motion.npz` (train.data.motion), one
-`walk.<frame>.webp` a frame (lossless, alpha kept) and, where sketches were drawn, one
-`walk.<frame>.sketch.webp`. The index has one line a clip, with the place of each of its members,
-so that any frame is read at random; lines with `kept: false` name what was dropped and why.
+A folder holds clips as `<clip>/frame_000.png ...` with prompt.txt and fps.txt where wanted.
 """
 
 import contextlib
-import hashlib
 import io
-import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from toon_core.pictures import UNREADABLE
-from train.data.frames import FrameCache, decode_frame, decode_grey
 from train.data.motion import Motion
-from train.data.names import printable
+from train.data.readers.clips import moves
+from train.data.readers.frames import decode_frame, decode_grey
+from train.data.readers.media import frame_files, image_files, one_size
+from train.data.readers.texts import prompt_of, sequence_fps
+from train.data.shards import (
+    INDEX,
+    Place,
+    Record,
+    bucket_of,
+    read_index,
+    select_split,
+    stable_hash,
+    to_line,
+)
 
 log = logging.getLogger("toon.data")
 
-INDEX = "index.jsonl"
-SPLITS = ("train", "test")
-Place = tuple[int, int]  # first byte and length inside the shard
+BUDGET = 192 * 2**20  # bytes of decoded frames that one process keeps
+TEST_SHARE = 8  # of a plain folder one clip in so many is held out, where there are as many
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a clip's members lie in its shard; `span` is the whole clip but for its json."""
+class FrameCache:
+    """Decoded frames, the least recently used forgotten first."""
 
-    span: Place = (0, 0)
-    json: Place = (0, 0)
-    motion: Place | None = None
-    frames: tuple[Place, ...] = ()
-    sketches: tuple[Place, ...] = ()
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.budget, self.size = budget, 0
+        self._kept: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line of the index, or one clip of a plain folder.
-
-    `start` is the first frame in the source, `large` counts disjoint windows of large motion,
-    `motion` is the mean change a second of 255, `scores` has what the filters measured and
-    `no_model` the steps that were left out. A dropped clip has `kept` False and its `reason`.
-    """
-
-    id: str
-    kept: bool = True
-    reason: str = ""
-    source: str = ""
-    start: int = 0
-    caption: str = ""
-    caption_by: str = ""
-    fps: float = 0.0
-    frames: int = 0
-    height: int = 0
-    width: int = 0
-    bucket: str = ""
-    alpha: bool = False
-    split: str = ""
-    group: str = ""
-    large: int = 0
-    motion: float = 0.0
-    sketch: str = ""
-    scores: dict[str, float] = field(default_factory=dict)
-    no_model: tuple[str, ...] = ()
-    shard: str = ""
-    places: Places = field(default_factory=Places)
-
-
-def to_line(record: Record) -> str:
-    """A record as one line of JSON."""
-    return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
-
-
-def from_line(line: str, source: str) -> Record:
-    """The record of a line; ValueError naming `source` where it is none."""
-    try:
-        entry = json.loads(line)
-        wanted = {f.name for f in fields(Record)}
-        if surplus := set(entry) - wanted:
-            raise ValueError(f"unknown field {min(surplus)!r}")
-        places = {name: _as_tuples(place) for name, place in entry["places"].items()}
-        missing = tuple(entry["no_model"])
-        record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
-        _check(record)
-        return record
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{source}: no line of train.prepare ({error})") from error
-
-
-def _check(record: Record) -> None:
-    """ValueError for what would lead out of the store, or is of another kind."""
-    for name in (record.id, record.shard):
-        if name and Path(name).name != name:
-            raise ValueError(f"{printable(name, 80)!r} is no name of a clip or shard")
-    for f in fields(Record):
-        value, kind = getattr(record, f.name), type(f.default)
-        allowed = (int, float) if kind is float else kind
-        if kind in (bool, int, float, str) and not isinstance(value, allowed):
-            raise ValueError(f"{f.name} is no {kind.__name__}")
-    if not isfinite(record.fps):
-        raise ValueError(f"fps is {record.fps}")
-    p = record.places
-    if record.kept and len(p.frames) != record.frames:
-        raise ValueError(f"{record.frames} frames in {len(p.frames)} places")
-    for place in (p.span, p.json, p.motion or (0, 0), *p.frames, *p.sketches):
-        if [type(n) for n in place] != [int, int] or min(place) < 0:
-            raise ValueError(f"{str(place)[:40]} is no place in a shard")
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
-
-
-def read_index(root: Path) -> list[Record]:
-    """Every record of a store, the dropped ones too; ValueError where there is no index."""
-    file = root / INDEX
-    if not file.is_file():
-        raise ValueError(
-            f"data={root}: no {INDEX} there; make one with "
-            f"`python -m train.prepare data=FOLDER out={root}`"
-        )
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: no text in UTF-8, so no index of train.prepare") from error
-    return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1) if line]
-
-
-def select_split(records: Iterable[Record], name: str) -> list[Record]:
-    """The records of one split, "train" or "test"."""
-    if name not in SPLITS:
-        raise ValueError(f"split {name!r}: expected one of {SPLITS}")
-    return [record for record in records if record.split in (name, "both")]
-
-
-def stable_hash(*parts: object) -> int:
-    """A 64-bit hash that is the same on every machine and run."""
-    text = "\0".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+    def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The frame under `key`, made where it is not kept."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        frame = self._kept[key] = make()
+        self.size += frame.nbytes
+        while self.size > self.budget and len(self._kept) > 1:
+            self.size -= self._kept.popitem(last=False)[1].nbytes
+        return frame
 
 
 class Store:
@@ -247,3 +153,112 @@ def _end(record: Record) -> int:
     """One past the last byte of a clip in its shard."""
     p = record.places
     return max(start + size for start, size in (p.json, *p.frames, *p.sketches))
+
+
+class FolderStore:
+    """Read like a `Store`: the clips of a folder, opaque, with no motion measured.
+
+    A hash of its name holds a clip out; with fewer than `TEST_SHARE` clips both splits have all.
+    A clip whose texts cannot be read, or whose pictures are of several sizes or sequences, is left
+    out with a warning; so are videos. Raises ValueError where the folder has no clip in that form,
+    or none can be used.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise ValueError(f"data={root}: no such folder; give a folder of clips or of shards")
+        folders = [self.root, *sorted(path for path in self.root.iterdir() if path.is_dir())]
+        found = {folder: image_files(folder) for folder in folders}
+        self._files = {folder.name: files for folder, files in found.items() if len(files) > 1}
+        if not self._files:
+            raise ValueError(
+                f"data={root}: neither shards (index.jsonl) nor clips (<clip>/frame_000.png ...); "
+                f"`python -m train.prepare data={root} out=SHARDS` makes shards from other media"
+            )
+        if videos := [path.name for path in sorted(self.root.iterdir()) if moves(path)]:
+            log.warning(
+                "data=%s: videos and animations are not read here (%d, %s ...): `python -m "
+                "train.prepare data=%s out=SHARDS` makes clips of them",
+                root, len(videos), videos[0], root,
+            )  # fmt: skip
+        self._held_out = _held_out(self._files)
+        self.records = self._readable([f for f in folders if f.name in self._files])
+        self._cache = FrameCache()
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_cache": FrameCache()}
+
+    def _readable(self, folders: list[Path]) -> list[Record]:
+        """Those that can be read, with a warning about each other one."""
+        records, last = [], None
+        for folder in folders:
+            try:
+                records.append(self._record(folder))
+            except (OSError, ValueError) as error:
+                log.warning("%s is left out: %s", folder, error)
+                last = error
+        if not records:
+            raise ValueError(f"data={self.root}: none of its clips can be read: {last}")
+        return records
+
+    def _record(self, folder: Path) -> Record:
+        files = self._files[folder.name] = frame_files(folder)
+        width, height = one_size(files)
+        return Record(
+            id=folder.name,
+            caption=prompt_of(folder),
+            fps=sequence_fps(folder),
+            frames=len(files),
+            bucket=bucket_of(height, width),
+            split=self._split(folder.name),
+            group=folder.name,
+        )
+
+    def _split(self, name: str) -> str:
+        if len(self._files) < TEST_SHARE:
+            return "both"
+        return "test" if name in self._held_out else "train"
+
+    def split(self, name: str) -> list[Record]:
+        """The records of one split, "train" or "test"."""
+        return select_split(self.records, name)
+
+    def stamp(self) -> list[str]:
+        """Another list for other clips: what is known of each, and the sizes of its files."""
+        sizes = [
+            f"{file.parent.name}/{file.name} {file.stat().st_size}"
+            for files in self._files.values()
+            for file in files
+        ]
+        return [to_line(record) for record in self.records] + sizes
+
+    def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
+        """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
+        files = self._files[record.id]
+        picked = files if indices is None else [files[i] for i in indices]
+        frames = [self._cache.get(file, lambda file=file: decode_frame(file)) for file in picked]
+        if len({frame.shape for frame in frames}) > 1:
+            raise ValueError(f"{self.root / record.id}: its frames have different sizes")
+        return np.stack(frames)
+
+    def sketches(self, record: Record, indices: Sequence[int] | None = None) -> None:
+        """A plain folder holds none."""
+        return None
+
+    def motion(self, record: Record) -> None:
+        """Not measured."""
+        return None
+
+
+def _held_out(names: Iterable[str]) -> set[str]:
+    order = sorted(names, key=lambda name: stable_hash("folder", name))
+    return set(order[: len(order) // TEST_SHARE])
+
+
+ClipStore = Store | FolderStore
+
+
+def open_store(data: str | Path) -> ClipStore:
+    """Shards of `train.prepare` (a folder with index.jsonl) or a plain folder of clips."""
+    return Store(data) if (Path(data) / INDEX).is_file() else FolderStore(data)

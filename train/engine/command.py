@@ -11,10 +11,14 @@ import torch
 import torch.distributed as dist
 from safetensors import SafetensorError
 
-from train.data.filters.base import ModelError
-from train.data.names import printable
+from train.engine.files import printable
 
 log = logging.getLogger("toon.train")
+
+
+class ModelError(Exception):
+    """A model file is there and cannot be used: a matter for the user, not for one clip."""
+
 
 USER_ERRORS = (ValueError, OSError, ModelError, SafetensorError)
 LESS_MEMORY = (

@@ -13,9 +13,8 @@ import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from train.data.names import printable
-from train.data.windows import WindowConfig
-from train.engine.files import write_text
+from train.data.windows.dataset import WindowConfig
+from train.engine.files import printable, write_text
 from train.engine.options import help_text, option
 from train.engine.renamed import check_names, leaves, renamed
 

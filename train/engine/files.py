@@ -1,9 +1,10 @@
-"""Files written whole or not at all, their hashes, and the folder a command writes into."""
+"""Files written whole or not at all, their hashes and names, and the folder a command fills."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,17 +31,32 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], sync: bool = 
     except OSError as error:
         with suppress(OSError):  # there may be none, or a folder of that name
             part.unlink()
-        raise OSError(f"{path} cannot be written ({error})") from error
+        told = OSError(f"{path} cannot be written ({error})")
+        told.errno = error.errno
+        raise told from error
 
 
-def write_text(path: Path, text: str) -> None:
-    atomic_write(path, lambda file: file.write(text.encode()))
+def write_text(path: Path, text: str, sync: bool = False) -> None:
+    atomic_write(path, lambda file: file.write(text.encode()), sync)
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(name: str, most: int | None = None) -> str:
+    r"""A file's name, or a text with one, as text that can be stored and shown: a byte that is no
+    UTF-8 becomes `\udcff`, a control character `\n`; cut to `most` characters."""
+    if most and len(name) > most:
+        name = f"{name[: most - 4]} ..."
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", _escape, text)
+
+
+def _escape(found: re.Match) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def check_out(out: Path, data: str | Path = "") -> None:

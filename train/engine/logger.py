@@ -17,8 +17,7 @@ from torch.nn.functional import pad
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from train.data.names import printable
-from train.engine.files import atomic_write
+from train.engine.files import atomic_write, printable
 
 log = logging.getLogger("toon.train")
 

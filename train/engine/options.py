@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import MISSING as NEEDED
 
-from train.data.names import printable
+from train.engine.files import printable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from train.data.names import printable
+from train.engine.files import printable
 from train.engine.options import default_of, options_of
 
 log = logging.getLogger("toon.train")

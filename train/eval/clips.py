@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
-from train.data.frames import open_image
-from train.data.names import own_text
-from train.data.sequence import one_size
+from train.data.readers.frames import open_image
+from train.data.readers.media import one_size
+from train.data.readers.texts import own_text
 
 Size = tuple[int, int]  # height, width
 

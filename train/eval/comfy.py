@@ -28,7 +28,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from train.data.frames import open_image
+from train.data.readers.frames import open_image
 
 from .clips import Clip, pixels
 

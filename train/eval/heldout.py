@@ -12,13 +12,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
-from train.data.backgrounds import paint_background
-from train.data.compose import as_layer, covering, over
 from train.data.motion import WindowRules
-from train.data.picking import measured
-from train.data.sketch import xdog
-from train.data.splits import SplitConfig, large_windows
-from train.data.store import Record, Store, stable_hash
+from train.data.prepare.splits import SplitConfig, large_windows
+from train.data.shards import Record, stable_hash
+from train.data.store import Store
+from train.data.windows.backgrounds import paint_background
+from train.data.windows.compose import as_layer, over, resize_to_cover
+from train.data.windows.sampler import with_motion
+from train.data.xdog import xdog
 from train.engine.config import at_least
 from train.engine.files import LOCK, locked_folder
 
@@ -46,7 +47,7 @@ class HeldoutConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class HeldoutWindow:
     """One held-out window; `rank` 0 is its clip's largest motion."""
 
     record: Record
@@ -58,13 +59,13 @@ class Window:
         return f"{self.record.id}_{self.start:03d}"
 
 
-def choose_windows(store: Store, config: HeldoutConfig) -> list[Window]:
+def choose_windows(store: Store, config: HeldoutConfig) -> list[HeldoutWindow]:
     """At most `count` windows: rank by rank, each rank in the order of a hash."""
     windows = []
-    for record, motion in measured(store, config.split):
+    for record, motion in with_motion(store, config.split):
         starts = large_windows(motion, config.windows, config.rules, config.stride)
         windows += [
-            Window(record=record, start=start, rank=rank)
+            HeldoutWindow(record=record, start=start, rank=rank)
             for rank, start in enumerate(starts[: config.per_clip])
         ]
     if not windows:
@@ -73,7 +74,7 @@ def choose_windows(store: Store, config: HeldoutConfig) -> list[Window]:
     return windows[: config.count]
 
 
-def render_window(store: Store, window: Window, config: HeldoutConfig) -> Tensor:
+def render_window(store: Store, window: HeldoutWindow, config: HeldoutConfig) -> Tensor:
     """The window as drawn, (t 3 h w) in [0, 1], on the background of its hash."""
     numbers = range(window.start, window.start + config.windows.length * config.stride)
     layer = as_layer(store.frames(window.record, numbers[:: config.stride]))
@@ -81,10 +82,12 @@ def render_window(store: Store, window: Window, config: HeldoutConfig) -> Tensor
     if window.record.alpha:
         rng = np.random.default_rng(stable_hash("background", config.seed, window.name))
         frames = over(layer, as_layer(paint_background(rng, *layer.shape[-2:])))
-    return covering(frames, (config.height, config.width)) if config.height else frames
+    return resize_to_cover(frames, (config.height, config.width)) if config.height else frames
 
 
-def write_window(folder: Path, window: Window, frames: Tensor, config: HeldoutConfig) -> None:
+def write_window(
+    folder: Path, window: HeldoutWindow, frames: Tensor, config: HeldoutConfig
+) -> None:
     """One folder of the test set."""
     write_frames(frames, folder)
     for number in config.sketch_frames:
@@ -97,7 +100,7 @@ def write_window(folder: Path, window: Window, frames: Tensor, config: HeldoutCo
     (folder / "fps.txt").write_text(f"{fps}\n", encoding="utf-8")
 
 
-def write_heldout(config: HeldoutConfig) -> list[Window]:
+def write_heldout(config: HeldoutConfig) -> list[HeldoutWindow]:
     """Write the whole test set; returns its windows in the order of choice."""
     at_least(config, 1, "count", "per_clip", "stride")
     at_least(config, 0, "height", "width")
@@ -106,7 +109,7 @@ def write_heldout(config: HeldoutConfig) -> list[Window]:
         return _written(config, out)
 
 
-def _written(config: HeldoutConfig, out: Path) -> list[Window]:
+def _written(config: HeldoutConfig, out: Path) -> list[HeldoutWindow]:
     store = Store(config.data)
     if bool(config.height) != bool(config.width):
         raise ValueError(f"height={config.height} width={config.width}: give both or none")

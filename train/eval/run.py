@@ -15,9 +15,9 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from train.data.pool import Lost, run_jobs
-from train.data.store import INDEX
+from train.data.shards import INDEX
 from train.engine.files import file_digest, locked_folder
+from train.engine.pool import Lost, run_jobs
 
 from .cache import Cache, folder_name
 from .clips import read_clip, read_testset, shorter_side

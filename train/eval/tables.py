@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toon_core.metrics.metric import NO_MODEL, TRUTH, Metric
-from train.data.names import printable
-from train.engine.files import write_text
+from train.engine.files import printable, write_text
 
 from .cache import write_json
 from .statistics import Entry, Summary

@@ -14,22 +14,21 @@ from tqdm import tqdm
 
 import toon_core
 from toon_core.conditioning.preprocess import clip_pixels
-from train.data.cached import encoder_hashes
-from train.data.cachefile import (
-    FACTS,
+from train.data.shards import INDEX, find_shards
+from train.data.source import make_windows, windows_to_show
+from train.data.windows.cache_format import (
     PRECISIONS,
+    is_cache,
     members,
     read_facts,
     read_places,
     shard_name,
     spans,
-    write_json,
+    write_facts,
     write_shard,
 )
-from train.data.shards import found_shards
-from train.data.source import make_windows, windows_to_show
-from train.data.store import INDEX
-from train.data.windows import ClipWindows, WindowConfig
+from train.data.windows.cached import encoder_hashes
+from train.data.windows.dataset import ClipWindows, WindowConfig
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import device_of
 from train.engine.options import check, option
@@ -129,7 +128,7 @@ def build_cache(config: CacheConfig) -> dict[str, Any]:
         _begin(Path(config.out), facts)
         for split, windows in sources.items():
             _fill(config, split, windows, encoders)
-        write_json(Path(config.out) / FACTS, {**facts, "complete": True})
+        write_facts(Path(config.out), {**facts, "complete": True})
         return read_facts(Path(config.out))
 
 
@@ -140,7 +139,7 @@ def _check(config: CacheConfig) -> None:
     for name in ("height", "width"):
         if getattr(config, name) % 8:  # pixels of a latent
             raise ValueError(f"{name}={getattr(config, name)}: expected a multiple of 8")
-    if (Path(config.data) / FACTS).is_file():
+    if is_cache(config.data):
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
     check_out_is_ours(Path(config.data), Path(config.out))
 
@@ -148,8 +147,8 @@ def _check(config: CacheConfig) -> None:
 def check_out_is_ours(data: Path, out: Path) -> None:
     """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
     check_out(out, data)
-    clips = [*found_shards(out), *out.glob(INDEX)]
-    if clips and not (out / FACTS).is_file():
+    clips = [*find_shards(out), *out.glob(INDEX)]
+    if clips and not is_cache(out):
         raise ValueError(
             f"out={out} holds {clips[0].name}, which train.cache did not write: choose another "
             "out folder"
@@ -178,7 +177,7 @@ def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dic
 
 def _begin(out: Path, facts: dict[str, Any]) -> None:
     """ValueError where another cache is there; one of fewer windows may grow."""
-    if (out / FACTS).is_file():
+    if is_cache(out):
         old = read_facts(out)
         free = ("base", "data", "count", "complete", "held_out_from")
         other = [k for k, v in facts.items() if k not in free and old.get(k) != v]
@@ -187,7 +186,7 @@ def _begin(out: Path, facts: dict[str, Any]) -> None:
             raise ValueError(f"out={out} was made with another {now}; choose another folder")
         if old["count"] > facts["count"]:
             raise ValueError(f"out={out} has count={old['count']} already; give as many or more")
-    write_json(out / FACTS, facts)
+    write_facts(out, facts)
 
 
 def _fill(config: CacheConfig, split: str, windows: ClipWindows, encoders: Encoders) -> None:

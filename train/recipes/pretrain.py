@@ -18,7 +18,7 @@ from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.infer import decoder_kind
-from train.data.cachefile import FACTS
+from train.data.windows.cache_format import is_cache
 from train.engine import loop
 from train.engine.config import RunConfig
 from train.engine.export import finished, load_part
@@ -104,7 +104,7 @@ def load_denoiser(model: ToonModel, path: str) -> None:
 def train_autoencoder_first(config: PretrainConfig) -> PretrainConfig | None:
     """The options with an autoencoder that is trained by them first, or was; None where its
     `minutes` were over before. After a dry run there is none."""
-    for name, given in (("init", config.init), ("data", (Path(config.data) / FACTS).is_file())):
+    for name, given in (("init", config.init), ("data", is_cache(config.data))):
         if given:
             raise ValueError(
                 f"{name}={getattr(config, name)} goes with the autoencoder it was made with: give "

@@ -12,8 +12,8 @@ from torch import Tensor
 from toon_core.metrics import registry
 from toon_core.metrics.metric import TRUTH, Metric
 from train.data.filters.base import FilterConfig
-from train.data.options import PrepareConfig
-from train.data.prepare import prepare
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
 from train.eval import run
 from train.eval.clips import Clip, write_frames
 from train.eval.options import Settings

@@ -1,6 +1,7 @@
 """The interface of a filter: a piece of a clip goes in, a verdict comes out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +10,11 @@ from typing import Protocol
 import numpy as np
 
 from train.data.motion import Motion, measure_motion
+from train.engine.command import ModelError
 
 
 class NoModel(Exception):
     """A filter's model file or package is not there: the step is left out, and said to be."""
-
-
-class ModelError(Exception):
-    """A model file is there and cannot be used: a matter for the user, not for one clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +141,16 @@ def model_path(given: str, models: str, *names: str) -> Path | None:
         return Path(given)
     found = (Path(models) / name for name in names)
     return next((path for path in found if path.exists()), None)
+
+
+@contextmanager
+def loading(path: Path, expected: str) -> Iterator[None]:
+    """ModelError with the path and what it is not where a block fails that loads a model."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: {expected} ({reason})") from error
 
 
 def described(path: Path) -> str:

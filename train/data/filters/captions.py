@@ -1,8 +1,10 @@
-"""Captions by a local image-to-text model of transformers (BLIP-2, BLIP, GIT ...).
+"""Captions by a local image-to-text model, and whether a caption fits its picture by a local CLIP.
 
-A caption that came with the clip is kept; the words of its file's name only where no model is.
+Both are folders inside the models folder: of transformers (BLIP-2, BLIP, GIT ...; CLIP), the CLIP
+also of open_clip (open_clip_config.json beside the weights).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,24 +12,38 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
 from train.data.filters.base import (
     FilterConfig,
-    ModelError,
     NoModel,
     Piece,
     Verdict,
     described,
+    loading,
     model_path,
 )
 
-FOLDER = "caption"  # inside the models folder
+CAPTION_FOLDER = "caption"
+CLIP_FOLDER = "clip"
 LONGEST = 40  # tokens
+SAMPLES = 3
+Embedder = Callable[[np.ndarray, str], tuple[Tensor, Tensor]]
+
+
+def _find_folder(option: str, given: str, models: str, name: str) -> Path:
+    """NoModel without a folder `name` in the models folder or one that the option gives."""
+    folder = model_path(given, models, name)
+    if folder is None:
+        raise NoModel(f"no {name} in {models}; give filters.{option}=FOLDER")
+    return folder
 
 
 @dataclass
 class Captions:
-    """Describes the middle picture of what came without a caption."""
+    """Describes the middle picture of what came without a caption. One that came with the clip is
+    kept; the words of its file's name only where no model is."""
 
     folder: Path
     device: str
@@ -53,14 +69,11 @@ def load_captioner(folder: Path, device: str) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     dtype = torch.float32 if device == "cpu" else torch.float16
-    try:
+    with loading(folder, "no image-to-text model of transformers"):
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         model = AutoModelForImageTextToText.from_pretrained(
             folder, local_files_only=True, dtype=dtype
         )
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{folder}: no image-to-text model of transformers ({reason})") from error
     return processor, model.to(device).eval()
 
 
@@ -74,11 +87,86 @@ def describe(processor: Any, model: Any, picture: np.ndarray) -> str:
     return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()
 
 
-def build(config: FilterConfig) -> Captions | None:
-    """NoModel without a folder `caption` in the models folder or `caption_model=FOLDER`."""
+def captions(config: FilterConfig) -> Captions | None:
     if not config.captions:
         return None
-    folder = model_path(config.caption_model, config.models, FOLDER)
-    if folder is None:
-        raise NoModel(f"no {FOLDER} in {config.models}; give filters.caption_model=FOLDER")
+    folder = _find_folder("caption_model", config.caption_model, config.models, CAPTION_FOLDER)
     return Captions(folder, config.device)
+
+
+@dataclass
+class Agreement:
+    """Drops clips whose caption, given or a model's, tells of something else, by the cosine of
+    CLIP's two embeddings. The words of a file's name are no caption: nobody chose them to tell
+    what is seen."""
+
+    folder: Path
+    limit: float
+    device: str
+    name: str = "agreement"
+    _embed: Embedder | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> str:
+        return described(self.folder)
+
+    def __call__(self, piece: Piece) -> Verdict:
+        if not piece.caption or piece.caption_by == "name":
+            return Verdict()
+        self._embed = self._embed or load_clip(self.folder, self.device)
+        pictures, words = self._embed(piece.sample(SAMPLES), piece.caption)
+        cosine = functional.cosine_similarity(pictures.float(), words.float()).mean()
+        scores = {"agreement": round(float(cosine), 4)}
+        if cosine >= self.limit:
+            return Verdict(scores=scores)
+        reason = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
+        return Verdict(reason=reason, scores=scores)
+
+
+def load_clip(folder: Path, device: str) -> Embedder:
+    """embed(pictures (k h w 3) uint8, caption) -> ((k d), (1 d)); ModelError for what is none."""
+    packed = (folder / "open_clip_config.json").is_file()
+    with loading(folder, "no CLIP of transformers or open_clip"):
+        return (_open_clip if packed else _transformers)(folder, device)
+
+
+def _open_clip(folder: Path, device: str) -> Embedder:
+    import open_clip
+
+    name = f"local-dir:{folder.resolve()}"
+    model, preprocess = open_clip.create_model_from_pretrained(name, device=device)
+    tokenizer = open_clip.get_tokenizer(name)
+    model.eval()
+
+    @torch.inference_mode()
+    def embed(pictures: np.ndarray, caption: str) -> tuple[Tensor, Tensor]:
+        images = torch.stack([preprocess(Image.fromarray(picture)) for picture in pictures])
+        words = tokenizer([caption]).to(device)
+        return model.encode_image(images.to(device)), model.encode_text(words)
+
+    return embed
+
+
+def _transformers(folder: Path, device: str) -> Embedder:
+    from transformers import AutoProcessor, CLIPModel
+
+    processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    model = CLIPModel.from_pretrained(folder, local_files_only=True).to(device).eval()
+
+    @torch.inference_mode()
+    def embed(pictures: np.ndarray, caption: str) -> tuple[Tensor, Tensor]:
+        images = [Image.fromarray(picture) for picture in pictures]
+        given = processor(
+            text=[caption], images=images, return_tensors="pt", padding=True, truncation=True
+        ).to(device)
+        out = model(**given)
+        return out.image_embeds, out.text_embeds
+
+    return embed
+
+
+def agreement(config: FilterConfig) -> Agreement | None:
+    if not config.agreement:
+        return None
+    folder = _find_folder("clip_model", config.clip_model, config.models, CLIP_FOLDER)
+    return Agreement(folder, config.agreement, config.device)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from train.data.filters import agreement, captions, pictures, shots, sketches, text
+from train.data.filters import captions, pictures, shots, sketches, text
 from train.data.filters.base import Builder, Filter, FilterConfig, NoModel, Piece
 
 STEPS: dict[str, Builder] = {
@@ -13,8 +13,8 @@ STEPS: dict[str, Builder] = {
     "blurred": pictures.blurred,
     "flicker": pictures.flicker,
     "text": text.build,
-    "captions": captions.build,
-    "agreement": agreement.build,
+    "captions": captions.captions,
+    "agreement": captions.agreement,
     "sketches": sketches.build,
 }
 

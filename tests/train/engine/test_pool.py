@@ -1,0 +1,101 @@
+"""Jobs whose process dies: each costs itself, and the others go on in few new processes."""
+
+import gc
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from train.engine.pool import Lost, run_jobs
+
+
+class Killer:
+    """A job that kills its worker, which dies when it receives it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_death_costs_one_job_and_few_processes(workers):
+    jobs = {f"good{i:02d}": () for i in range(24)}
+    jobs = {**dict(list(jobs.items())[:9]), "bad": (Killer(),), **dict(list(jobs.items())[9:])}
+    found = dict(run_jobs(os.getpid, jobs, workers, gc.collect))
+    assert set(found) == set(jobs)
+    assert [name for name, process in found.items() if process is Lost.DIED] == ["bad"]
+    assert len(set(found.values()) - {Lost.DIED}) <= 2 * workers + 2
+
+
+def test_several_deaths_are_told_apart():
+    jobs = {f"bad{i}": (Killer(),) for i in range(3)} | {f"good{i}": (i,) for i in range(4)}
+    found = dict(run_jobs(operator.neg, jobs, 2, gc.collect))
+    assert found == {f"bad{i}": Lost.DIED for i in range(3)} | {f"good{i}": -i for i in range(4)}
+
+
+def test_a_job_that_hangs_is_ended_and_the_others_go_on():
+    jobs = {"hangs": (600,), **{f"quick{i}": (0,) for i in range(3)}}
+    begin = time.monotonic()
+    found = list(run_jobs(time.sleep, jobs, 1, gc.collect, limit=6))
+    assert [name for name, _ in found] == list(jobs) and time.monotonic() - begin < 300
+    assert found[0] == ("hangs", Lost.LATE)
+
+
+def test_what_a_job_raises_is_raised():
+    with pytest.raises(TypeError, match="bad operand"):
+        dict(run_jobs(operator.neg, {"a": ("text",), "b": (1,)}, 2))
+
+
+def test_without_workers_jobs_run_here():
+    assert dict(run_jobs(os.getpid, {"a": ()}, 0)) == {"a": os.getpid()}
+    assert dict(run_jobs(os.getpid, {}, 2)) == {}
+
+
+WAITING = """
+import signal, time
+from train.engine.pool import run_jobs
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    print("begun", flush=True)
+    list(run_jobs(time.sleep, {"a": (600,), "b": (600,)}, 2))
+"""
+
+
+@pytest.mark.parametrize("way", ["kill", "interrupt"])
+def test_workers_end_with_the_one_that_started_them(tmp_path, way):
+    """Ctrl-C reaches them, too, in a terminal; a kill nobody but the one that is killed."""
+    (tmp_path / "main.py").write_text(WAITING)
+    root = str(Path(__file__).parents[3])
+    command, environment = (
+        [sys.executable, tmp_path / "main.py"],
+        {**os.environ, "PYTHONPATH": root},
+    )
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as main:
+        workers = _children(main.pid, 3)  # one is multiprocessing's own
+        if way == "kill":
+            main.kill()
+        else:
+            for process in (*workers, psutil.Process(main.pid)):
+                process.send_signal(signal.SIGINT)
+        begin, said = time.monotonic(), main.communicate(timeout=60)[1]
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive and len(gone) == 3 and time.monotonic() - begin < 30
+    assert said.count("Traceback") == (way == "interrupt"), said
+    assert main.returncode != 0
+
+
+def _children(pid: int, count: int) -> list[psutil.Process]:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = psutil.Process(pid).children(recursive=True)
+        busy = [process for process in found if sum(process.cpu_times()[:2]) > 0.02]
+        if len(found) >= count and len(busy) >= count - 1:
+            time.sleep(1)  # a worker is ready shortly after
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no workers were started")

@@ -1,0 +1,1 @@
+"""What `train.prepare` does: from raw media to shards, index and sheet."""

@@ -1,0 +1,235 @@
+"""Raw media to training shards: every clip is read, judged and stored once."""
+
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from math import inf
+from pathlib import Path
+
+from tqdm import tqdm
+
+from train.data.prepare.assembly import assemble
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.outcome import (
+    FOLDER,
+    Outcome,
+    read_outcome,
+    restore_tar,
+    work_file,
+    write_outcome,
+)
+from train.data.prepare.search import Found, cannot_be_opened, search, unpack
+from train.data.prepare.worker import FULL, load_chain, process, start_worker
+from train.data.shards import INDEX, Record, find_shards, read_index
+from train.data.store import Store
+from train.engine.files import check_out, locked_folder, printable, write_text
+from train.engine.options import check
+from train.engine.pool import Lost, run_jobs
+
+log = logging.getLogger("toon.prepare")
+Paths = dict[str, Path]
+VERSION = 2  # of the readers: where they read clips otherwise, the work is done anew
+
+
+def prepare(config: PrepareConfig) -> Store:
+    """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
+    out, data = Path(config.out), Path(config.data)
+    check(config)
+    _check_device(config.filters.device)
+    _check_out(data, out)
+    with locked_folder(out, data):
+        try:
+            return _fill(config, out, data)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise OSError(
+                f"out={out}: {os.strerror(error.errno)}. Make room there and start the same "
+                "command again: what is done is kept"
+            ) from error
+
+
+def _check_device(name: str) -> None:
+    from train.engine.launch import device_of  # here, since every worker imports this module
+
+    try:
+        device_of(name)
+    except ValueError as error:
+        raise ValueError(f"filters.{error}") from error
+
+
+def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
+    for step, reason in load_chain(config.filters).missing.items():
+        log.warning("no model for %s: the step is left out (%s)", step, reason)
+    root = unpack(data, out / "source") if data.is_file() else data
+    found = search(root)
+    fingerprints, refused = _take_fingerprints(config, found)
+    key = _key(
+        config, fingerprints | {name: outcome.fingerprint for name, outcome in refused.items()}
+    )
+    done = out / FOLDER / "assembled"
+    if (out / INDEX).is_file() and done.is_file() and done.read_text() == key:
+        log.info("%s is complete, nothing has changed", out)
+        return Store(out)
+    done.unlink(missing_ok=True)
+    outcomes = refused | _work(
+        config, {name: found.clips[name] for name in fingerprints}, fingerprints
+    )
+    records = assemble(config, outcomes)
+    _finish(config, outcomes, key)
+    _report(config, records)
+    return Store(out)
+
+
+def _check_out(data: Path, out: Path) -> None:
+    """Shards in `out` are replaced: ValueError where something else of the user's is there."""
+    check_out(out, data)
+    if data.is_file() and data.resolve().is_relative_to(out.resolve()):
+        raise ValueError(f"data={data} lies in out={out}, which is for shards: choose another out")
+    ours = (out / INDEX).is_file() or (out / FOLDER).is_dir()
+    if not ours and (shards := find_shards(out)):
+        raise ValueError(
+            f"out={out} holds {shards[0].name}, which train.prepare did not write: choose another"
+        )
+
+
+def _take_fingerprints(
+    config: PrepareConfig, found: Found
+) -> tuple[dict[str, str], dict[str, Outcome]]:
+    """What the work on every source depends on, and the outcomes of those that cannot be used."""
+    options = _options(config)
+    fingerprints: dict[str, str] = {}
+    refused = dict(found.refused)
+    for name, path in found.clips.items():
+        try:
+            fingerprints[name] = _fingerprint(options, path)
+        except OSError as error:
+            refused[name] = path, cannot_be_opened(error)
+    return fingerprints, {name: _refusal(name, *what) for name, what in sorted(refused.items())}
+
+
+def _options(config: PrepareConfig) -> str:
+    """The options and models that the work on one source depends on, as JSON."""
+    options = asdict(config)
+    for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
+        del options[name]
+    options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
+    return json.dumps([VERSION, options, load_chain(config.filters).models()])
+
+
+def _limit(config: PrepareConfig) -> float:
+    """Minutes that a source may take."""
+    return config.longest_minutes if config.workers else inf
+
+
+def _fingerprint(options: str, path: Path) -> str:
+    """OSError where the source, which was found, is no longer there."""
+    path.stat()
+    files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
+    stats = [(file.name, file.stat()) for file in files if file.exists()]
+    stamp = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(json.dumps([options, stamp]).encode()).hexdigest()
+
+
+def _refusal(name: str, path: Path, reason: str, fingerprint: str = "") -> Outcome:
+    record = Record(id=name, kept=False, reason=reason, source=printable(path.name))
+    return Outcome(fingerprint=fingerprint or reason, records=(record,))
+
+
+def _key(config: PrepareConfig, fingerprints: dict[str, str]) -> str:
+    """What the shards depend on: every source's work, and how it is put together."""
+    parts = [
+        asdict(config.split),
+        config.families,
+        config.filters.duplicate,
+        config.shard_mb,
+        _limit(config),
+        sorted(fingerprints.items()),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _work(config: PrepareConfig, paths: Paths, fingerprints: dict[str, str]) -> dict[str, Outcome]:
+    """The outcome of every source, from earlier runs where it is there already."""
+    out = Path(config.out)
+    index = _old_index(out)
+    outcomes: dict[str, Outcome] = {}
+    for name in paths:
+        outcome = read_outcome(out, name)
+        if outcome is None or outcome.stands_to < _limit(config):
+            continue
+        if outcome.fingerprint == fingerprints[name] and restore_tar(out, name, outcome, index):
+            outcomes[name] = outcome
+    todo = {name: path for name, path in paths.items() if name not in outcomes}
+    steps = Counter(_step(record) for o in outcomes.values() for record in o.records)
+    progress = tqdm(total=len(paths), initial=len(outcomes), desc="clips", unit="clip")
+    with progress:
+        for name, outcome in _process_all(config, todo, fingerprints):
+            outcomes[name] = outcome
+            steps.update(map(_step, outcome.records))
+            progress.update()
+            progress.set_postfix(steps)
+    return outcomes
+
+
+def _old_index(out: Path) -> dict[str, Record]:
+    if not (out / INDEX).is_file():
+        return {}
+    return {record.id: record for record in read_index(out) if record.kept}
+
+
+def _step(record: Record) -> str:
+    """What dropped a record, or "kept"."""
+    return "kept" if record.kept else record.reason.split(":")[0]
+
+
+def _process_all(
+    config: PrepareConfig, todo: Paths, fingerprints: dict[str, str]
+) -> Iterator[tuple[str, Outcome]]:
+    jobs = {name: (config, name, path, fingerprints[name]) for name, path in todo.items()}
+    for name, found in run_jobs(process, jobs, config.workers, start_worker, 60 * _limit(config)):
+        lost = isinstance(found, Lost)
+        yield (
+            name,
+            _drop_lost(config, name, todo[name], fingerprints[name], found) if lost else found,
+        )
+
+
+def _drop_lost(
+    config: PrepareConfig, name: str, path: Path, fingerprint: str, how: Lost
+) -> Outcome:
+    """A crash may be a matter of the machine, and a limit too short: neither is final."""
+    reason, limit = "read: its reader crashed", 0.0
+    if how is Lost.LATE:
+        limit = config.longest_minutes
+        reason = f"read: took longer than longest_minutes={limit:g}"
+    outcome = replace(_refusal(name, path, reason, fingerprint), stands_to=limit)
+    write_outcome(Path(config.out), name, outcome, None)
+    return outcome
+
+
+def _finish(config: PrepareConfig, outcomes: dict[str, Outcome], key: str) -> None:
+    """The shards hold everything now; what the next run compares with stays. Where a reader has
+    crashed that run is not at its end before it begins."""
+    out = Path(config.out)
+    if all(outcome.stands_to >= _limit(config) for outcome in outcomes.values()):
+        write_text(out / FOLDER / "assembled", key, sync=True)
+    for name in outcomes:
+        work_file(out, name, ".tar").unlink(missing_ok=True)
+
+
+def _report(config: PrepareConfig, records: list[Record]) -> None:
+    counts = Counter(_step(record) for record in records)
+    for record in records:
+        if _step(record) == "read":
+            log.warning("%s: %s", record.source, record.reason)
+    log.info("%s: %s", config.out, ", ".join(f"{n} {step}" for step, n in counts.most_common()))
+    if not counts["kept"]:
+        raise ValueError(
+            f"data={config.data}: none of its {len(records)} clips was kept; the reasons are in "
+            f"{Path(config.out) / INDEX} and on sheet.png"
+        )

@@ -1,0 +1,215 @@
+"""Clips that are alike: near-duplicates go, and groups stay on one side of the train / test split.
+
+Two clips are one group where the maps of their motion over time correlate, also mirrored or turned
+by quarter turns (pointing hands, left and right fists), or where their prompts fit a pattern that
+names a family of the data (flags, squared words, balls). Groups are held out by a hash.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from train.data.motion import Motion, WindowRules, cells, is_good, window_stats
+from train.data.shards import Record, stable_hash
+from train.engine.options import option
+
+PHASES = 24  # the clip's duration is cut into this many equal parts
+GRID = 16
+MOMENTS = 8
+CELLS = 8
+ALIKE = 0.65  # correlation; unrelated clips of the Noto set stay below 0.6, copies are above 0.65
+WHOLE = 4096  # clips up to which all pairs are compared
+NEAREST = 3  # pivots that a clip is filed under, where there are more
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How much is held out; `seed` names the split."""
+
+    # Share of the clips that is held out, in whole groups of look-alikes.
+    test_share: float = option(0.12, least=0, most=1)
+    # Windows of large motion that the held-out clips should have: up to twice the share is held out
+    # for them.
+    least_large: int = option(60, least=0)
+    # First to last frame of a window over white, mean absolute, of 255, from which its motion is
+    # large.
+    large_change: float = 15.0
+    length: int = option(16, least=1)  # frames of these windows
+    seed: int = 0  # another number is another split
+
+
+def large_windows(
+    motion: Motion, config: SplitConfig, rules: WindowRules, stride: int = 1
+) -> list[int]:
+    """Starts of disjoint good windows whose keys differ by `large_change`.
+
+    The one with the largest change is taken first, then the next that does not overlap.
+    """
+    stats = window_stats(motion, config.length, stride)
+    wanted = is_good(stats, rules) & (stats.ends >= config.large_change)
+    chosen: list[int] = []
+    for start in np.argsort(-stats.ends, kind="stable"):
+        if wanted[start] and all(abs(start - other) >= config.length * stride for other in chosen):
+            chosen.append(int(start))
+    return chosen
+
+
+def motion_signature(frames: np.ndarray) -> np.ndarray:
+    """(PHASES GRID GRID) unit vector: root of the change in each cell and part of the duration.
+
+    `frames` (f h w 4) are premultiplied uint8; a clip that never changes gives zeros.
+    """
+    small = cells(frames, GRID)
+    if len(small) < 2:
+        return np.zeros((PHASES, GRID, GRID), np.float32)
+    steps = np.abs(np.diff(small, axis=0)).mean(-1)
+    edges = np.linspace(0, len(steps), PHASES + 1)
+    starts = np.minimum(edges[:-1].astype(int), len(steps) - 1)
+    ends = np.maximum(edges[1:].astype(int), starts + 1)
+    maps = np.stack([steps[a:b].mean(0) for a, b in zip(starts, ends, strict=True)])
+    maps = np.sqrt(maps)
+    maps -= maps.mean()
+    return (maps / max(float(np.linalg.norm(maps)), 1e-6)).astype(np.float32)
+
+
+def find_groups(
+    signatures: np.ndarray, prompts: Sequence[str], families: Sequence[str] = ()
+) -> list[int]:
+    """For each clip the smallest index of its group.
+
+    `families` are regular expressions; clips whose prompts in small letters have one are alike.
+    """
+    pairs = alike_pairs(signatures)
+    for family in families:
+        members = [i for i, prompt in enumerate(prompts) if re.search(family, prompt.lower())]
+        pairs += [(members[0], member) for member in members[1:]]
+    i, j = np.array(pairs, np.int64).reshape(-1, 2).T
+    links = coo_array((np.ones(len(i)), (i, j)), shape=(len(prompts), len(prompts)))
+    _, groups = connected_components(links, directed=False)
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return first[inverse].tolist()
+
+
+def alike_pairs(
+    signatures: np.ndarray, chunk: int = 1024, whole: int = WHOLE
+) -> list[tuple[int, int]]:
+    """Pairs (i < j) of signatures (n PHASES GRID GRID) that correlate, also mirrored or turned.
+
+    Up to `whole` clips all pairs are compared; of more only those that share one of the pivots
+    (every k-th clip, about sqrt(n)) that they are nearest to, which may miss pairs near the limit.
+    """
+    pairs: set[tuple[int, int]] = set()
+    everyone = [np.arange(len(signatures))]
+    for members in _by_pivot(signatures) if len(signatures) > whole else everyone:
+        found = _alike_within(signatures[members], chunk)
+        pairs.update((int(members[i]), int(members[j])) for i, j in found)
+    return sorted(pairs)
+
+
+def _alike_within(signatures: np.ndarray, chunk: int) -> np.ndarray:
+    """All alike pairs (k 2), i < j, in chunks: memory grows with the clips, not their pairs."""
+    count = len(signatures)
+    flat = signatures.reshape(count, -1)
+    turned = [np.rot90(signatures, k, (2, 3)) for k in range(4)] + [signatures[..., ::-1]]
+    views = [np.ascontiguousarray(view).reshape(count, -1) for view in turned]
+    pairs = [np.zeros((0, 2), np.int64)]
+    for start in range(0, count, chunk):
+        best = np.max([flat[start : start + chunk] @ view.T for view in views], axis=0)
+        pairs.append(np.argwhere(best > ALIKE) + (start, 0))
+    found = np.sort(np.concatenate(pairs), axis=1)
+    return found[found[:, 0] < found[:, 1]]
+
+
+def _by_pivot(signatures: np.ndarray) -> list[np.ndarray]:
+    """Members of every pivot, ascending: a clip is filed under the `NEAREST` ones.
+
+    Distances are those of the signatures' means over all mirrorings and turns, so that a mirrored
+    copy lies where its original does.
+    """
+    facts = _turned_mean(signatures)
+    count = len(facts)
+    pivots = facts[:: max(1, round(count**0.5))]
+    near = np.empty((count, min(NEAREST, len(pivots))), np.int64)
+    for start in range(0, count, 1024):
+        close = facts[start : start + 1024] @ pivots.T
+        near[start : start + 1024] = np.argsort(-close, axis=1, kind="stable")[:, : near.shape[1]]
+    return [np.flatnonzero((near == pivot).any(1)) for pivot in range(len(pivots))]
+
+
+def _turned_mean(signatures: np.ndarray) -> np.ndarray:
+    """(n PHASES*GRID*GRID/4) of unit length: a quarter of the mean over the eight turns holds all
+    of it."""
+    rows = []
+    for start in range(0, len(signatures), 1024):
+        maps = signatures[start : start + 1024]
+        maps = maps + maps[..., ::-1]
+        maps = maps + maps[..., ::-1, :]
+        maps = (maps + maps.swapaxes(2, 3))[..., : GRID // 2, : GRID // 2]
+        flat = maps.reshape(len(maps), -1)
+        rows.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
+    return np.concatenate(rows)
+
+
+def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record]:
+    """Records with their split set: groups in hash order are held out until the test split is full.
+
+    Groups that alone would fill over an eighth of the test split stay in training. A single group
+    is "both": there is nothing to hold out.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.group, []).append(record)
+    if len(groups) == 1:
+        return [replace(record, split="both") for record in records]
+    wanted = config.test_share * len(records)
+    held_out: set[str] = set()
+    clips = large = 0
+    for group in sorted(groups, key=lambda name: stable_hash("split", config.seed, name)):
+        if clips >= wanted and (large >= config.least_large or clips >= 2 * wanted):
+            break
+        if len(groups[group]) <= max(1, wanted / 8):
+            held_out.add(group)
+            clips += len(groups[group])
+            large += sum(record.large for record in groups[group])
+    return [
+        replace(record, split="test" if record.group in held_out else "train") for record in records
+    ]
+
+
+def thumbnails(frames: np.ndarray) -> np.ndarray:
+    """(MOMENTS CELLS CELLS 4) uint8 of a clip's frames (f h w 4), to tell near-duplicates by."""
+    picks = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
+    return cells(frames[picks], CELLS).round().astype(np.uint8)
+
+
+def find_duplicates(pictures: np.ndarray, limit: float) -> dict[int, int]:
+    """{clip: the earlier one it repeats} of thumbnails (n MOMENTS CELLS CELLS 4).
+
+    Two clips are near-duplicates where no value differs by more than `limit` of 255. A clip repeats
+    the first kept one that it is near to: what was dropped drops nothing, so no clip goes for the
+    sake of one it is unlike. Only clips of nearly the same mean are compared, and those first by
+    the means of larger parts.
+    """
+    repeats: dict[int, int] = {}
+    for first, second in sorted(_near(pictures, limit)):
+        if first not in repeats:
+            repeats.setdefault(second, first)
+    return repeats
+
+
+def _near(pictures: np.ndarray, limit: float) -> Iterator[tuple[int, int]]:
+    """Pairs (i < j) of near-duplicates."""
+    means = pictures.reshape(len(pictures), -1).mean(1) if len(pictures) else np.zeros(0)
+    order = np.argsort(means, kind="stable")
+    stops = np.searchsorted(means[order], means[order] + limit / 4, side="right")
+    halves = pictures.reshape(-1, MOMENTS, 2, CELLS // 2, 2, CELLS // 2, 4)
+    parts = halves.mean((3, 5), dtype=np.float32).reshape(-1, MOMENTS * 2 * 2 * 4)
+    for place, i in enumerate(order):
+        others = order[place + 1 : stops[place]]
+        others = others[np.abs(parts[others] - parts[i]).max(1) <= limit + 0.01]
+        apart = np.abs(pictures[others].astype(np.int16) - pictures[i]).max((1, 2, 3, 4))
+        yield from ((int(min(i, j)), int(max(i, j))) for j in others[apart <= limit])

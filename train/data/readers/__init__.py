@@ -1,0 +1,1 @@
+"""Clips on disk, of every kind, to frames in memory."""

@@ -1,0 +1,72 @@
+"""One frame: to the bytes of a lossless WebP and back, its alpha ordinary or premultiplied."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from toon_core import pictures
+from train.data.readers.lottie import check_shape
+
+
+def encode_frame(frame: np.ndarray) -> bytes:
+    """(h w 4) uint8 premultiplied RGBA, or (h w) grey, to a lossless WebP of ordinary alpha."""
+    pixels = frame if frame.ndim == 2 else straight(frame)
+    if pixels.ndim == 3 and pixels[..., 3].min() == 255:
+        pixels = pixels[..., :3]
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        out, "WEBP", lossless=True, quality=40, method=2
+    )
+    return out.getvalue()
+
+
+@contextmanager
+def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+    """An image that a renderer would take, too, closed when the block ends; ValueError as
+    `toon_core.pictures.open_image`."""
+    with pictures.open_image(source) as image:
+        check_shape(*image.size)
+        yield image
+
+
+def decode_frame(source: Path | bytes) -> np.ndarray:
+    """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
+    with open_image(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+        return premultiply(np.asarray(as_rgba(image)))
+
+
+def decode_grey(data: bytes) -> np.ndarray:
+    """Any image to (h w) uint8; ValueError where it is none."""
+    with open_image(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L"))
+
+
+def as_rgba(image: Image.Image) -> Image.Image:
+    """The image in mode RGBA; ValueError for 16 bits and floats, which Pillow would clip."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"pixels of mode {image.mode}; expected 8 bits a channel")
+    return image.convert("RGBA")
+
+
+def premultiply(pixels: np.ndarray) -> np.ndarray:
+    """Ordinary RGBA (... 4) uint8 to premultiplied."""
+    alpha = pixels[..., 3:]
+    if alpha.min() == 255:
+        return pixels
+    colour = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
+    return np.concatenate([colour.astype(np.uint8), alpha], -1)
+
+
+def straight(pixels: np.ndarray) -> np.ndarray:
+    """Premultiplied RGBA (... 4) uint8 to ordinary; `premultiply` gives exactly it again."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return pixels
+    safe = np.maximum(alpha, 1)
+    colour = np.minimum((pixels[..., :3].astype(np.uint16) * 255 + safe // 2) // safe, 255)
+    return np.concatenate([np.where(alpha > 0, colour, 0), alpha], -1).astype(np.uint8)

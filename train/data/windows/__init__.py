@@ -1,0 +1,1 @@
+"""What recipes train on: windows drawn from stores, or stored by `train.cache`."""

@@ -1,0 +1,240 @@
+"""Windows drawn from a store by (seed, index) alone: `ClipWindows`, and in aspects `BucketWindows`.
+
+Characters with alpha are staged: placed, moved, outlined, on a painted background. Clips that
+fill their frame are only resized by their short side, cropped to the centre and mirrored.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from toon_core.images import MULTIPLE
+from train.data.filters.sketches import WindowSketcher
+from train.data.shards import bucket_shape
+from train.data.store import ClipStore
+from train.data.windows.backgrounds import paint_background
+from train.data.windows.canvas import random_colour
+from train.data.windows.compose import (
+    add_outline,
+    as_layer,
+    ink_inner_lines,
+    over,
+    over_white,
+    pan_over,
+    place,
+    resize_to_cover,
+)
+from train.data.windows.sampler import SamplerConfig, Window, WindowSampler
+
+log = logging.getLogger("toon.data")
+
+Rng = np.random.Generator
+ATTEMPTS = 8  # draws of one item before unreadable clips stop the run
+BUCKET = 1 << 20  # the third number of a batch's draw, which of an item's is an attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """Shares (0..1) of the random choices, and ranges in pixels of a 128 picture."""
+
+    reverse: float = 0.3  # share of windows with alpha that run backwards
+    flip: float = 0.5  # share that is mirrored
+    recolour: float = 0.25  # share whose red, green and blue change places
+    outline: float = 0.3  # share with an inked outline
+    inner_lines: float = 0.0  # of the outlined: share with ink between the character's colours, too
+    place: float = 0.6  # share that is scaled and moved
+    scale: tuple[float, float] = (0.7, 1.15)  # of the placed, least and most
+    shift: float = 20.0  # of the placed: pixels of a 128 picture at most
+    drift: float = 0.25  # share that also glides through the picture
+    drift_speed: float = 1.5  # pixels a frame at most
+    pan: float = 0.2  # share whose background moves, as under a camera
+    pan_speed: float = 1.5  # pixels a frame at most
+    second: float = 0.15  # share with another character, in front or behind
+    pick: SamplerConfig = field(default_factory=SamplerConfig)
+
+
+class ClipWindows(Dataset):
+    """Windows of `frames` frames of one split; item i depends on (seed, i) only.
+
+    Any index from 0 on is a fresh draw, so a run resumes at index step * batch;
+    `range(start, stop)` serves as the sampler. An item is a dict: `video` (3 t h w) float32 in
+    [-1, 1], `prompt` str, `fs` int (frames per second after striding), `name` str, `start` int
+    (first frame in the clip), `stride` int; with `sketch` also `sketches` (1 t h w) in [0, 1]:
+    "stored" takes the store's for clips that fill their frame and XDoG's elsewhere, "auto" the
+    best drawer's elsewhere, and a drawer's name draws all of them. Where a clip cannot be read,
+    another one is drawn. Raises NoWindow where the split has no window of that length.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        split: str = "train",
+        frames: int = 16,
+        height: int = 128,
+        width: int = 128,
+        seed: int = 0,
+        items: int = 100_000,
+        config: WindowConfig | None = None,
+        sketch: str = "",
+    ):
+        self.store, self.frames, self.seed, self.items = store, frames, seed, items
+        self.shape = (height, width)
+        self.config = config or WindowConfig()
+        self.sketcher = WindowSketcher(sketch) if sketch else None
+        self.sampler = WindowSampler.of(store, split, frames, self.config.pick)
+        self._told: set[str] = set()  # what was warned of
+
+    def stamp(self) -> str:
+        """A short hash of the clips that windows are drawn from, and of how they are drawn."""
+        text = json.dumps([self.store.stamp(), asdict(self.config)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def unit(self) -> float:
+        """Pixels that stand for one of a 128 picture."""
+        return min(self.shape) / 128
+
+    def __len__(self) -> int:
+        return self.items
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < self.items:
+            raise IndexError(f"item {index} of {self.items}")
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._draw([self.seed, index, attempt][: 2 + (attempt > 0)])
+            except ValueError as error:
+                last = str(error)
+                if last not in self._told:
+                    log.warning("another clip is drawn wherever this one would be: %s", error)
+                self._told.add(last)
+        raise ValueError(
+            f"item {index}: {ATTEMPTS} clips drawn, none can be read; the last one: {last}"
+        )
+
+    def _draw(self, seeds: list[int]) -> dict:
+        rng = np.random.default_rng(seeds)
+        window = self.sampler.draw(rng)
+        planes = self.render(window, rng)
+        if window.record.alpha and rng.random() < self.config.reverse:
+            planes = planes.flip(0)
+        video = planes[:, :3].movedim(1, 0).mul(2).sub_(1).clamp_(-1, 1)
+        item = {
+            "video": video.contiguous(),
+            "prompt": window.record.caption,
+            "fs": round(window.record.fps / window.stride),
+            "name": window.record.id,
+            "start": window.start,
+            "stride": window.stride,
+        }
+        if self.sketcher:
+            item["sketches"] = self.sketcher(planes).movedim(1, 0).contiguous()
+        return item
+
+    def render(self, window: Window, rng: Rng) -> Tensor:
+        """The composed window (t 3 h w) in [0, 1]; a fourth plane where its sketch is stored."""
+        layer = self._layer(window, rng)
+        if not window.record.alpha:
+            return resize_to_cover(layer, self.shape)
+        layer = self._stage(layer, rng)
+        if rng.random() < self.config.second:
+            layer = self._with_second(layer, rng)
+        return over(layer, self._background(rng))
+
+    def _layer(self, window: Window, rng: Rng) -> Tensor:
+        """The window of a clip, mirrored and recoloured as chance has it: (t 4 h w), or where it
+        fills its frame the colours, and its sketch where that is stored."""
+        record = window.record
+        stop = window.start + (self.frames - 1) * window.stride + 1
+        numbers = range(window.start, stop, window.stride)
+        layer = as_layer(self.store.frames(record, numbers))
+        if not record.alpha:
+            layer = over_white(layer)[:, :3]
+            if self.sketcher and self.sketcher.takes(record):
+                lines = as_layer(self.store.sketches(record, numbers)[..., None])
+                layer = torch.cat([layer, lines], 1)
+        if rng.random() < self.config.flip:
+            layer = layer.flip(-1)
+        if record.alpha and rng.random() < self.config.recolour:
+            layer = layer[:, [*rng.permutation(3), 3]]
+        return layer
+
+    def _stage(self, layer: Tensor, rng: Rng) -> Tensor:
+        """The character placed, drifting and outlined as chance has it."""
+        config, unit = self.config, self.unit
+        scale, shift, drift = 1.0, (0.0, 0.0), (0.0, 0.0)
+        if rng.random() < config.place:
+            scale = rng.uniform(*config.scale)
+            shift = tuple(rng.uniform(-1, 1, 2) * config.shift * unit)
+        if rng.random() < config.drift:
+            drift = tuple(rng.uniform(-1, 1, 2) * (1, 0.4) * config.drift_speed * unit)
+            shift = tuple(s - d * self.frames / 2 for s, d in zip(shift, drift, strict=True))
+        layer = place(layer, self.shape, scale, shift, drift)
+        if rng.random() < config.outline:
+            ink = random_colour(rng, rng.random(), "dark")
+            if config.inner_lines and rng.random() < config.inner_lines:
+                layer = ink_inner_lines(layer, ink)
+            layer = add_outline(layer, ink, int(rng.integers(1, 3)))
+        return layer
+
+    def _with_second(self, layer: Tensor, rng: Rng) -> Tensor:
+        window = self.sampler.draw(rng)
+        if not window.record.alpha:
+            return layer
+        other = self._layer(window, rng)
+        unit = self.unit
+        speed = rng.uniform(-2.5, 2.5) * unit
+        shift = (rng.uniform(-45, 45) * unit - speed * self.frames / 2, rng.uniform(-30, 35) * unit)
+        other = place(other, self.shape, rng.uniform(0.35, 0.75), shift, (speed, 0.0))
+        return over(layer, other) if rng.random() < 0.6 else over(other, layer)
+
+    def _background(self, rng: Rng) -> Tensor:
+        config = self.config
+        if rng.random() >= config.pan:
+            return as_layer(paint_background(rng, *self.shape))
+        limit = config.pan_speed * self.unit
+        pan = tuple(rng.uniform(-1, 1, 2) * (limit, 0.3 * limit))
+        room = [int(np.ceil(abs(step) * self.frames)) + 2 for step in pan]
+        height, width = self.shape[0] + room[1], self.shape[1] + room[0]
+        picture = as_layer(paint_background(rng, height, width))
+        return pan_over(picture, self.shape, self.frames, pan)
+
+
+class BucketWindows(Dataset):
+    """Items n * batch ... of batch n share the shape of one aspect bucket, of about as many pixels
+    as the given windows have.
+
+    The bucket of batch n depends on (seed, n) alone. It is drawn by the weight of its clips, so
+    that each clip is seen as often as without buckets.
+    """
+
+    def __init__(self, windows: ClipWindows, batch: int) -> None:
+        self.seed, self.batch, self.items = windows.seed, batch, len(windows)
+        area = windows.shape[0] * windows.shape[1]
+        self.parts: list[ClipWindows] = []
+        for bucket, sampler in windows.sampler.by_bucket().items():
+            part = copy.copy(windows)
+            part.sampler = sampler
+            part.shape = bucket_shape(bucket, area, MULTIPLE)
+            self.parts.append(part)
+        weights = np.array([part.sampler.weights.sum() for part in self.parts])
+        self.weights = weights / weights.sum()
+
+    def stamp(self) -> str:
+        return self.parts[0].stamp()
+
+    def __len__(self) -> int:
+        return self.items
+
+    def __getitem__(self, index: int) -> dict:
+        rng = np.random.default_rng([self.seed, index // self.batch, BUCKET])
+        return self.parts[rng.choice(len(self.parts), p=self.weights)][index]
