@@ -71,12 +71,12 @@ TRAIN_FLOORS = {
 # Parts of train/data -> parts they may import, beside themselves.
 DATA_FLOORS = {
     "readers": set(),
-    "motion": set(),
+    "motion": {"readers"},
     "xdog": set(),
     "puppets": set(),
     "shards": set(),
     "store": {"motion", "readers", "shards"},
-    "filters": {"motion", "shards", "xdog"},
+    "filters": {"motion", "readers", "shards", "xdog"},
     "prepare": {"filters", "motion", "readers", "shards", "store"},
     "windows": {"filters", "motion", "readers", "shards", "store", "xdog"},
     "source": {"store", "windows", "xdog"},

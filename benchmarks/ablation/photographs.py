@@ -32,8 +32,9 @@ from tqdm import tqdm
 
 from train.data.readers.frames import open_image
 from train.engine.command import GO_ON, exit_on_user_error
-from train.engine.config import at_least, parse
+from train.engine.config import parse
 from train.engine.files import locked_folder, write_text
+from train.engine.options import check, option
 from train.eval.clips import write_frames
 
 log = logging.getLogger("toon.photographs")
@@ -83,19 +84,18 @@ class MotionConfig:
 class RenderConfig:
     """What is rendered, and where it goes."""
 
-    out: str = MISSING
-    clips: int = 600
-    frames: int = 48
-    size: int = 128  # pixels of a side
-    fps: int = 24
-    seed: int = 0
+    out: str = MISSING  # folder of the clips
+    clips: int = option(600, least=1)
+    frames: int = option(48, least=1)  # of a clip
+    size: int = option(128, least=1)  # pixels of a side
+    fps: int = option(24, least=1)  # frames per second
+    seed: int = option(0, least=0)
     motion: MotionConfig = field(default_factory=MotionConfig)
 
 
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
-    at_least(config, 1, "clips", "frames", "size", "fps")
-    at_least(config, 0, "seed")
+    check(config)
     out = Path(config.out)
     with locked_folder(out):
         _check_options(config, out / "photographs.json")

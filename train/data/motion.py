@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from train.data.readers.frames import over_white
+
 MAX_SPAN = 96
 GRID = 64
 CHUNK = 64  # frames reduced at once
@@ -57,10 +59,10 @@ def measure_motion(frames: np.ndarray) -> Motion:
 
 def _reduced(frames: np.ndarray) -> np.ndarray:
     """Frames over white as (f GRID*GRID*3) int16; those no larger than the grid as they are."""
-    over_white = frames[..., :3] + (255 - frames[..., 3:])
+    pixels = over_white(frames)
     if max(frames.shape[1:3]) > GRID:
-        over_white = cells(over_white, GRID).round()
-    return over_white.reshape(len(frames), -1).astype(np.int16)
+        pixels = cells(pixels, GRID).round()
+    return pixels.reshape(len(frames), -1).astype(np.int16)
 
 
 def cells(frames: np.ndarray, grid: int) -> np.ndarray:

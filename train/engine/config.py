@@ -224,14 +224,6 @@ def _check_values(options: Any) -> None:
             raise ValueError(f"{name}={value}: expected a finite number")
 
 
-def at_least(config: object, least: float, *names: str) -> None:
-    """ValueError where one of these options is less."""
-    for name in names:
-        value = getattr(config, name)
-        if value < least:
-            raise ValueError(f"{name}={value}: expected {least} or more")
-
-
 def write(config: object, path: Path) -> None:
     """The resolved options as YAML."""
     write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))

@@ -20,8 +20,8 @@ from train.data.windows.backgrounds import paint_background
 from train.data.windows.compose import as_layer, over, resize_to_cover
 from train.data.windows.sampler import with_motion
 from train.data.xdog import xdog
-from train.engine.config import at_least
 from train.engine.files import LOCK, locked_folder
+from train.engine.options import check, option
 
 from .clips import pixels, write_frames
 
@@ -33,16 +33,16 @@ class HeldoutConfig:
     """Options of `train.heldout`."""
 
     data: str = MISSING  # shards of `train.prepare`
-    out: str = MISSING
-    height: int = 0  # 0: as stored
-    width: int = 0
-    split: str = "test"
-    count: int = 60
-    per_clip: int = 2
-    stride: int = 1
-    seed: int = 0
-    sketch_frames: tuple[int, ...] = (7,)
-    windows: SplitConfig = field(default_factory=SplitConfig)
+    out: str = MISSING  # folder of the test set, a new one
+    height: int = option(0, least=0)  # pixels; 0: as stored
+    width: int = option(0, least=0)  # pixels; 0: as stored
+    split: str = "test"  # split of the shards that it is taken from
+    count: int = option(60, least=1)  # windows at most
+    per_clip: int = option(2, least=1)  # windows of a clip at most
+    stride: int = option(1, least=1)  # every so many-th frame of a clip
+    seed: int = 0  # of the choice and of painted backgrounds
+    sketch_frames: tuple[int, ...] = (7,)  # numbers of the frames that get a sketch
+    windows: SplitConfig = field(default_factory=SplitConfig)  # what motion is large
     rules: WindowRules = field(default_factory=WindowRules)
 
 
@@ -102,8 +102,7 @@ def write_window(
 
 def write_heldout(config: HeldoutConfig) -> list[HeldoutWindow]:
     """Write the whole test set; returns its windows in the order of choice."""
-    at_least(config, 1, "count", "per_clip", "stride")
-    at_least(config, 0, "height", "width")
+    check(config)
     out = Path(config.out)
     with locked_folder(out, config.data):
         return _written(config, out)

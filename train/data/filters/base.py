@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from train.data.motion import Motion, measure_motion
+from train.data.readers.frames import over_white
 from train.engine.command import ModelError
 
 
@@ -83,9 +84,7 @@ class Piece:
     @cached_property
     def rgb(self) -> np.ndarray:
         """(n h w 3) uint8 over white."""
-        if not self.alpha:
-            return self.frames[..., :3]
-        return self.frames[..., :3] + (255 - self.frames[..., 3:])
+        return over_white(self.frames) if self.alpha else self.frames[..., :3]
 
     @cached_property
     def motion(self) -> Motion:

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from train.data.filters import captions, pictures, shots, sketches, text
+from train.data.filters import captions, shots, sketches, text
 from train.data.filters.base import Builder, Filter, FilterConfig, NoModel, Piece
+from train.data.filters.pictures import Black, Blurred, Flicker, Static
 
 STEPS: dict[str, Builder] = {
-    "black": pictures.black,
+    "black": lambda config: Black(config.black) if config.black else None,
     "shots": shots.build,
-    "static": pictures.static,
-    "blurred": pictures.blurred,
-    "flicker": pictures.flicker,
+    "static": lambda config: Static(config.static),  # with limit 0 it only measures
+    "blurred": lambda config: Blurred(config.sharpness) if config.sharpness else None,
+    "flicker": lambda config: Flicker(config.flicker) if config.flicker < 1 else None,
     "text": text.build,
     "captions": captions.captions,
     "agreement": captions.agreement,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.filters.base import FilterConfig, Piece, Verdict
+from train.data.filters.base import Piece, Verdict
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SAMPLES = 8  # frames that sharpness is measured on
@@ -90,19 +90,3 @@ class Flicker:
         if share <= self.limit:
             return Verdict(scores=scores)
         return Verdict(reason=f"flickers in {share:.0%} of its frames", scores=scores)
-
-
-def black(config: FilterConfig) -> Black | None:
-    return Black(config.black) if config.black else None
-
-
-def static(config: FilterConfig) -> Static | None:
-    return Static(config.static)  # with limit 0 it only measures
-
-
-def blurred(config: FilterConfig) -> Blurred | None:
-    return Blurred(config.sharpness) if config.sharpness else None
-
-
-def flicker(config: FilterConfig) -> Flicker | None:
-    return Flicker(config.flicker) if config.flicker < 1 else None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from train.data.readers.frames import over_white
 from train.data.readers.lottie import check_lottie, part_length, read_lottie
 from train.data.readers.media import (
     IMAGE_SUFFIXES,
@@ -125,8 +126,7 @@ def _is_cutout(frames: np.ndarray, path: Path) -> bool:
 def _opaque(frames: np.ndarray) -> np.ndarray:
     if frames[..., 3].min() == 255:
         return frames
-    colour = frames[..., :3] + (255 - frames[..., 3:])
-    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], -1)
+    return np.concatenate([over_white(frames), np.full_like(frames[..., :1], 255)], -1)
 
 
 def _contain(frames: np.ndarray, size: int) -> np.ndarray:

@@ -62,6 +62,11 @@ def premultiply(pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([colour.astype(np.uint8), alpha], -1)
 
 
+def over_white(pixels: np.ndarray) -> np.ndarray:
+    """Premultiplied RGBA (... 4) uint8 over white, as RGB."""
+    return pixels[..., :3] + (255 - pixels[..., 3:])
+
+
 def straight(pixels: np.ndarray) -> np.ndarray:
     """Premultiplied RGBA (... 4) uint8 to ordinary; `premultiply` gives exactly it again."""
     alpha = pixels[..., 3:].astype(np.uint16)
