@@ -45,7 +45,7 @@ class WindowStats:
 
 def measure_motion(frames: np.ndarray) -> Motion:
     """Motion bands of premultiplied uint8 RGBA frames (f h w 4)."""
-    small = _reduced(frames)
+    small = _reduce(frames)
     count = len(small)
     change = np.full((count, MAX_SPAN + 1), np.nan, np.float32)
     gram = np.full((count, MAX_SPAN + 1), np.nan, np.float32)
@@ -57,7 +57,7 @@ def measure_motion(frames: np.ndarray) -> Motion:
     return Motion(change=change, gram=gram / small.shape[1])
 
 
-def _reduced(frames: np.ndarray) -> np.ndarray:
+def _reduce(frames: np.ndarray) -> np.ndarray:
     """Frames over white as (f GRID*GRID*3) int16; those no larger than the grid as they are."""
     pixels = over_white(frames)
     if max(frames.shape[1:3]) > GRID:
@@ -129,5 +129,5 @@ def is_good(stats: WindowStats, rules: WindowRules) -> np.ndarray:
     """Mask of the windows that move, that are no cut or fade, and whose keys show the motion."""
     moves = stats.path >= rules.least_change
     uncut = stats.largest <= rules.largest_step * stats.path
-    told = (stats.fade >= rules.fade_residual) & (stats.fade <= rules.unseen)
-    return moves & uncut & told
+    shown = (stats.fade >= rules.fade_residual) & (stats.fade <= rules.unseen)
+    return moves & uncut & shown

@@ -46,7 +46,7 @@ RATIOS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where a clip's members lie in its shard; `span` is the whole clip but for its json."""
+    """The places of a clip's members in its shard; `span` is the whole clip but for its json."""
 
     span: Place = (0, 0)
     json: Place = (0, 0)
@@ -55,7 +55,7 @@ class Places:
     sketches: tuple[Place, ...] = ()
 
     def moved(self, shift: int) -> Places:
-        """Of a clip, but for its json, that begins so many bytes later."""
+        """The places, but for the json's, of a clip that begins `shift` bytes later."""
 
         def move(place: Place) -> Place:
             return (place[0] + shift, place[1])
@@ -111,12 +111,11 @@ def from_line(line: str, source: str) -> Record:
     """The record of a line; ValueError naming `source` where it is none."""
     try:
         entry = json.loads(line)
-        wanted = {f.name for f in fields(Record)}
-        if surplus := set(entry) - wanted:
+        if surplus := set(entry) - {f.name for f in fields(Record)}:
             raise ValueError(f"unknown field {min(surplus)!r}")
         places = {name: _as_tuples(place) for name, place in entry["places"].items()}
-        missing = tuple(entry["no_model"])
-        record = Record(**{**entry, "no_model": missing, "places": Places(**places)})
+        no_model = tuple(entry["no_model"])
+        record = Record(**{**entry, "no_model": no_model, "places": Places(**places)})
         _check(record)
         return record
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -190,7 +189,7 @@ def bucket_shape(name: str, area: int, multiple: int) -> tuple[int, int]:
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """What `ShardWriter` has left in a folder, finished or not; no other tar."""
+    """The files that `ShardWriter` has left in a folder, finished or not; no other tar."""
     return [path for path in sorted(folder.glob("*.tar*")) if SHARD.fullmatch(path.name)]
 
 

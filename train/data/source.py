@@ -22,7 +22,7 @@ TEST_SEED = 0  # held-out windows are the same for every run
 
 
 class WindowOptions(Protocol):
-    """What windows go by. A cache has its own seed and staging."""
+    """The options that windows are drawn by. A cache has its own seed and staging."""
 
     data: str
     height: int  # pixels
@@ -33,7 +33,7 @@ class WindowOptions(Protocol):
 
 
 class TrainingOptions(WindowOptions, Protocol):
-    """And those of training, which come in batches."""
+    """The same with those of training, whose windows come in batches."""
 
     buckets: bool
     batch: int
@@ -100,8 +100,8 @@ def held_out(
         windows, stands_in = windows_to_show(options, count, drawn)
     if stands_in:
         scored = 0
-    found = [_with_sketches(windows[i], parts) for i in range(max(shown, scored))]
-    return HeldOut(found[:shown], found[:scored])
+    items = [_with_sketches(windows[i], parts) for i in range(max(shown, scored))]
+    return HeldOut(items[:shown], items[:scored])
 
 
 def windows_to_show(
@@ -125,7 +125,7 @@ def windows_to_show(
 
 
 def _with_sketches(item: dict, parts: tuple[str, ...]) -> dict:
-    """XDoG's, where a cache has none of held-out windows."""
+    """The item with XDoG's `sketches` where they are asked for and a cache has none."""
     if "sketches" in parts and "sketches" not in item:
         lines = xdog(rearrange(item["video"], "c f h w -> f c h w"))
         item["sketches"] = rearrange(lines, "f c h w -> c f h w")

@@ -37,7 +37,7 @@ TEST_SHARE = 8  # of a plain folder one clip in so many is held out, where there
 
 
 class FrameCache:
-    """Decoded frames, the least recently used forgotten first."""
+    """Keeps decoded frames up to `budget` bytes; the least recently used go first."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget, self.size = budget, 0
@@ -98,7 +98,7 @@ class Store:
         return select_split(self.records, name)
 
     def stamp(self) -> list[str]:
-        """Another list for other clips."""
+        """A line for each clip; other clips have other lines."""
         return [to_line(record) for record in self.records]
 
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
@@ -120,9 +120,9 @@ class Store:
 
     def _images(self, record: Record, kind: str, decode, indices) -> np.ndarray:
         places = getattr(record.places, kind)
-        wanted = range(record.frames) if indices is None else indices
+        numbers = range(record.frames) if indices is None else indices
         images = []
-        for index in wanted:
+        for index in numbers:
             place = places[index]
 
             def read(place: Place = place) -> np.ndarray:
@@ -135,7 +135,7 @@ class Store:
 
     @contextlib.contextmanager
     def _naming(self, record: Record, what: str) -> Iterator[None]:
-        """Whatever cannot be read is a ValueError that names the clip."""
+        """ValueError with the clip's name where the block cannot read something."""
         try:
             yield
         except UNREADABLE as error:
@@ -190,7 +190,7 @@ class FolderStore:
         return self.__dict__ | {"_cache": FrameCache()}
 
     def _readable(self, folders: list[Path]) -> list[Record]:
-        """Those that can be read, with a warning about each other one."""
+        """The records of folders that can be read, with a warning about each other one."""
         records, last = [], None
         for folder in folders:
             try:
@@ -225,7 +225,7 @@ class FolderStore:
         return select_split(self.records, name)
 
     def stamp(self) -> list[str]:
-        """Another list for other clips: what is known of each, and the sizes of its files."""
+        """A line for each clip and for each file with its size; other clips have other lines."""
         sizes = [
             f"{file.parent.name}/{file.name} {file.stat().st_size}"
             for files in self._files.values()
@@ -243,11 +243,11 @@ class FolderStore:
         return np.stack(frames)
 
     def sketches(self, record: Record, indices: Sequence[int] | None = None) -> None:
-        """A plain folder holds none."""
+        """None: a plain folder holds no sketches."""
         return None
 
     def motion(self, record: Record) -> None:
-        """Not measured."""
+        """None: the motion is not measured."""
         return None
 
 

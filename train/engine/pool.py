@@ -52,8 +52,8 @@ def run_jobs(
             while waiting and len(busy) < workers:
                 worker = idle.pop() if idle else _Worker(work, start)
                 if worker.process.is_alive():  # else it died idle: no job is to blame
-                    worker.take(*waiting.popleft())
                     busy[worker.pipe] = worker
+                    worker.take(*waiting.popleft())
             for worker in _ready(busy, limit):
                 result = worker.result()
                 del busy[worker.pipe]

@@ -46,9 +46,24 @@ def test_a_job_that_hangs_is_ended_and_the_others_go_on():
     assert found[0] == ("hangs", Lost.LATE)
 
 
+def test_a_late_job_costs_no_other_process():
+    jobs = {"hangs": (time.sleep, 600), **{f"quick{i}": (os.getpid,) for i in range(4)}}
+    found = dict(run_jobs(operator.call, jobs, 2, gc.collect, limit=6))
+    assert found.pop("hangs") is Lost.LATE
+    assert len(found) == 4 and len(set(found.values())) == 1
+
+
 def test_what_a_job_raises_is_raised():
-    with pytest.raises(TypeError, match="bad operand"):
+    with pytest.raises(TypeError, match="bad operand") as caught:
         dict(run_jobs(operator.neg, {"a": ("text",), "b": (1,)}, 2))
+    assert "Traceback" in caught.value.__notes__[0], "where it was, in the other process"
+
+
+@pytest.mark.parametrize("job", [(lambda: 1,), (os.scandir, ".")])
+def test_what_cannot_be_sent_is_an_error(job):
+    """Arguments, or a result."""
+    with pytest.raises((TypeError, AttributeError), match="pickle"):
+        dict(run_jobs(operator.call, {"a": job}, 1))
 
 
 def test_without_workers_jobs_run_here():

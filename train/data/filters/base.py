@@ -88,7 +88,7 @@ class Piece:
 
     @cached_property
     def motion(self) -> Motion:
-        """Distances between its frames."""
+        """The distances between its frames."""
         return measure_motion(self.frames)
 
     def sample(self, count: int) -> np.ndarray:
@@ -129,17 +129,17 @@ Builder = Callable[[FilterConfig], Filter | None]
 """None where the options leave the step out; NoModel where something is missing."""
 
 
-def model_path(given: str, models: str, *names: str) -> Path | None:
+def model_path(option: str, models: str, *names: str) -> Path | None:
     """The file or folder an option names, else the first of `names` in the models folder.
 
     ModelError where an option names what is not there.
     """
-    if given:
-        if not Path(given).exists():
-            raise ModelError(f"{given}: no such model; correct the option or leave it out")
-        return Path(given)
-    found = (Path(models) / name for name in names)
-    return next((path for path in found if path.exists()), None)
+    if option:
+        if not Path(option).exists():
+            raise ModelError(f"{option}: no such model; correct the option or leave it out")
+        return Path(option)
+    paths = (Path(models) / name for name in names)
+    return next((path for path in paths if path.exists()), None)
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def loading(path: Path, expected: str) -> Iterator[None]:
         raise ModelError(f"{path}: {expected} ({reason})") from error
 
 
-def described(path: Path) -> str:
+def describe_model(path: Path) -> str:
     """A model's file name and size: another file is another model."""
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
     return f"{path.name} ({sum(file.stat().st_size for file in files)} bytes)"

@@ -20,7 +20,7 @@ from train.data.filters.base import (
     NoModel,
     Piece,
     Verdict,
-    described,
+    describe_model,
     loading,
     model_path,
 )
@@ -32,9 +32,9 @@ SAMPLES = 3
 Embedder = Callable[[np.ndarray, str], tuple[Tensor, Tensor]]
 
 
-def _find_folder(option: str, given: str, models: str, name: str) -> Path:
+def _find_folder(option: str, value: str, models: str, name: str) -> Path:
     """NoModel without a folder `name` in the models folder or one that the option gives."""
-    folder = model_path(given, models, name)
+    folder = model_path(value, models, name)
     if folder is None:
         raise NoModel(f"no {name} in {models}; give filters.{option}=FOLDER")
     return folder
@@ -52,7 +52,7 @@ class Captions:
 
     @property
     def model(self) -> str:
-        return described(self.folder)
+        return describe_model(self.folder)
 
     def __call__(self, piece: Piece) -> Verdict:
         if piece.caption and piece.caption_by == "given":
@@ -79,11 +79,11 @@ def load_captioner(folder: Path, device: str) -> tuple[Any, Any]:
 
 @torch.inference_mode()
 def describe(processor: Any, model: Any, picture: np.ndarray) -> str:
-    """What a model says of one picture (h w 3) uint8; greedy, so always the same."""
-    given = processor(images=Image.fromarray(picture), return_tensors="pt")
-    given = {k: v.to(model.device) for k, v in given.items()}
-    given["pixel_values"] = given["pixel_values"].to(model.dtype)
-    tokens = model.generate(**given, max_new_tokens=LONGEST, do_sample=False, num_beams=1)
+    """The model's caption of a picture (h w 3) uint8; decoding is greedy, so always the same."""
+    inputs = processor(images=Image.fromarray(picture), return_tensors="pt")
+    inputs = {k: v.to(model.device) for k, v in inputs.items()}
+    inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+    tokens = model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False, num_beams=1)
     return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()
 
 
@@ -108,7 +108,7 @@ class Agreement:
 
     @property
     def model(self) -> str:
-        return described(self.folder)
+        return describe_model(self.folder)
 
     def __call__(self, piece: Piece) -> Verdict:
         if not piece.caption or piece.caption_by == "name":
@@ -156,10 +156,10 @@ def _transformers(folder: Path, device: str) -> Embedder:
     @torch.inference_mode()
     def embed(pictures: np.ndarray, caption: str) -> tuple[Tensor, Tensor]:
         images = [Image.fromarray(picture) for picture in pictures]
-        given = processor(
+        inputs = processor(
             text=[caption], images=images, return_tensors="pt", padding=True, truncation=True
         ).to(device)
-        out = model(**given)
+        out = model(**inputs)
         return out.image_embeds, out.text_embeds
 
     return embed

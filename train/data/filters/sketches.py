@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toon_core.metrics.networks.hed import load_hed
-from train.data.filters.base import FilterConfig, Piece, Verdict, described, loading, model_path
+from train.data.filters.base import (
+    FilterConfig,
+    Piece,
+    Verdict,
+    describe_model,
+    loading,
+    model_path,
+)
 from train.data.shards import Record
 from train.data.xdog import xdog
 from train.engine.command import ModelError
@@ -41,7 +48,7 @@ class SketchExtractor:
 
     @property
     def model(self) -> str:
-        return f"{self.kind} {described(self.weights)}" if self.weights else self.kind
+        return f"{self.kind} {describe_model(self.weights)}" if self.weights else self.kind
 
     def load(self, device: str = "cpu") -> Extract:
         """A function from frames to sketches; ModelError where the weights do not fit."""
@@ -112,7 +119,7 @@ class Sketches:
 
 
 def build(config: FilterConfig) -> Sketches | None:
-    """By `config.sketch`."""
+    """The step with the extractor `config.sketch`; None for "none"."""
     if config.sketch == "none":
         return None
     extractor = find_extractor(config.sketch, config.sketch_model, config.models)
@@ -151,21 +158,21 @@ class Block(nn.Module):
     doubles it again beside what came in. `inner` None is the deepest, `outer` the outermost."""
 
     def __init__(
-        self, given: int, width: int, made: int, inner: nn.Module | None, outer: bool = False
+        self, inputs: int, width: int, outputs: int, inner: nn.Module | None, outer: bool = False
     ) -> None:
         super().__init__()
         self.outer = outer
-        down = nn.Conv2d(given, width, 4, stride=2, padding=1)
-        up = nn.ConvTranspose2d(2 * width if inner else width, made, 4, stride=2, padding=1)
+        down = nn.Conv2d(inputs, width, 4, stride=2, padding=1)
+        up = nn.ConvTranspose2d(2 * width if inner else width, outputs, 4, stride=2, padding=1)
         # In place on purpose: what the skip carries is the activated picture, as it was trained.
         layers: list[nn.Module] = [down] if outer else [nn.LeakyReLU(0.2, inplace=True), down]
         if inner is not None:
             layers += [inner] if outer else [nn.InstanceNorm2d(width), inner]
-        layers += [nn.ReLU(), up, nn.Tanh() if outer else nn.InstanceNorm2d(made)]
+        layers += [nn.ReLU(), up, nn.Tanh() if outer else nn.InstanceNorm2d(outputs)]
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n given h w) -> (n made h w), with the input before it unless it is the outermost."""
+        """(n inputs h w) -> (n outputs h w), behind the input unless it is the outermost."""
         y = self.model(x)
         return y if self.outer else torch.cat([x, y], dim=1)
 
@@ -199,8 +206,8 @@ def load_anime2sketch(path: Path) -> Generator:
 
 
 def _widths(state: dict[str, Tensor]) -> list[int]:
-    """Of the convolutions that go down, in the order of depth, where names are longer: the
-    outermost is `model.model.0`, and every block's below it `...model.1`."""
+    """Widths of the convolutions that go down, from the outermost inwards, by their names: first
+    `model.model.0`, then every block's own `...model.1`, the deeper the longer."""
     weights = sorted((name for name in state if name.endswith("weight")), key=len)
     inner = re.compile(r"model\.model\..*model\.1\.weight")
     down = [name for name in weights if name == "model.model.0.weight" or inner.fullmatch(name)]

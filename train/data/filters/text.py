@@ -16,7 +16,7 @@ from train.data.filters.base import (
     NoModel,
     Piece,
     Verdict,
-    described,
+    describe_model,
     loading,
     model_path,
 )
@@ -39,7 +39,7 @@ class Text:
 
     @property
     def model(self) -> str:
-        return f"PP-OCR {described(self.weights)}"
+        return f"PP-OCR {describe_model(self.weights)}"
 
     def __call__(self, piece: Piece) -> Verdict:
         self._reader = self._reader or load_reader(self.weights)

@@ -37,7 +37,8 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Previews:
-    """Of one source: its motion signature, and thumbnails and a strip of every piece."""
+    """What a source is compared and shown by: its motion signature; of every piece thumbnails and a
+    strip of three pictures."""
 
     signature: np.ndarray
     thumbnails: np.ndarray
@@ -73,7 +74,7 @@ def read_outcome(out: Path, identity: str) -> Outcome | None:
 
 
 def read_previews(out: Path, identity: str) -> Previews:
-    """Of a source that was read."""
+    """The previews of a source that was read."""
     with np.load(work_file(out, identity, ".npz")) as arrays:
         return Previews(**{name: arrays[name] for name in arrays.files})
 

@@ -22,7 +22,7 @@ from train.data.prepare.outcome import (
     work_file,
     write_outcome,
 )
-from train.data.prepare.search import Found, cannot_be_opened, search, unpack
+from train.data.prepare.search import Sources, cannot_be_opened, search, unpack
 from train.data.prepare.worker import FULL, load_chain, process, start_worker
 from train.data.shards import INDEX, Record, find_shards, read_index
 from train.data.store import Store
@@ -66,8 +66,8 @@ def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
     for step, reason in load_chain(config.filters).missing.items():
         log.warning("no model for %s: the step is left out (%s)", step, reason)
     root = unpack(data, out / "source") if data.is_file() else data
-    found = search(root)
-    fingerprints, refused = _take_fingerprints(config, found)
+    sources = search(root)
+    fingerprints, refused = _take_fingerprints(config, sources)
     key = _key(
         config, fingerprints | {name: outcome.fingerprint for name, outcome in refused.items()}
     )
@@ -77,7 +77,7 @@ def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
         return Store(out)
     done.unlink(missing_ok=True)
     outcomes = refused | _work(
-        config, {name: found.clips[name] for name in fingerprints}, fingerprints
+        config, {name: sources.clips[name] for name in fingerprints}, fingerprints
     )
     records = assemble(config, outcomes)
     _finish(config, outcomes, key)
@@ -98,13 +98,14 @@ def _check_out(data: Path, out: Path) -> None:
 
 
 def _take_fingerprints(
-    config: PrepareConfig, found: Found
+    config: PrepareConfig, sources: Sources
 ) -> tuple[dict[str, str], dict[str, Outcome]]:
-    """What the work on every source depends on, and the outcomes of those that cannot be used."""
+    """A hash for every source of what the work on it depends on, and the outcomes of sources that
+    cannot be used."""
     options = _options(config)
     fingerprints: dict[str, str] = {}
-    refused = dict(found.refused)
-    for name, path in found.clips.items():
+    refused = dict(sources.refused)
+    for name, path in sources.clips.items():
         try:
             fingerprints[name] = _fingerprint(options, path)
         except OSError as error:
@@ -127,7 +128,8 @@ def _limit(config: PrepareConfig) -> float:
 
 
 def _fingerprint(options: str, path: Path) -> str:
-    """OSError where the source, which was found, is no longer there."""
+    """A hash of the options, and of names, sizes and times of a source's files. OSError where it
+    is no longer there."""
     path.stat()
     files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".txt")]
     stats = [(file.name, file.stat()) for file in files if file.exists()]
@@ -141,7 +143,7 @@ def _refusal(name: str, path: Path, reason: str, fingerprint: str = "") -> Outco
 
 
 def _key(config: PrepareConfig, fingerprints: dict[str, str]) -> str:
-    """What the shards depend on: every source's work, and how it is put together."""
+    """A hash of what the shards depend on: every source's work, and how it is put together."""
     parts = [
         asdict(config.split),
         config.families,
@@ -183,7 +185,7 @@ def _old_index(out: Path) -> dict[str, Record]:
 
 
 def _step(record: Record) -> str:
-    """What dropped a record, or "kept"."""
+    """The step that dropped a record, or "kept"."""
     return "kept" if record.kept else record.reason.split(":")[0]
 
 
@@ -191,12 +193,11 @@ def _process_all(
     config: PrepareConfig, todo: Paths, fingerprints: dict[str, str]
 ) -> Iterator[tuple[str, Outcome]]:
     jobs = {name: (config, name, path, fingerprints[name]) for name, path in todo.items()}
-    for name, found in run_jobs(process, jobs, config.workers, start_worker, 60 * _limit(config)):
-        lost = isinstance(found, Lost)
-        yield (
-            name,
-            _drop_lost(config, name, todo[name], fingerprints[name], found) if lost else found,
-        )
+    limit = 60 * _limit(config)
+    for name, result in run_jobs(process, jobs, config.workers, start_worker, limit):
+        if isinstance(result, Lost):
+            result = _drop_lost(config, name, todo[name], fingerprints[name], result)
+        yield name, result
 
 
 def _drop_lost(

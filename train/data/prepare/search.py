@@ -19,14 +19,14 @@ NO_CLIP = f"no clip; expected {KNOWN}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """By id, in the order of the paths: the `clips`, and the (path, reason) of the `refused`."""
+class Sources:
+    """The paths of `clips` by id, in their order, and (path, reason) of what is `refused`."""
 
     clips: dict[str, Path]
     refused: dict[str, tuple[Path, str]]
 
 
-def search(root: str | Path) -> Found:
+def search(root: str | Path) -> Sources:
     """Every clip under `root`; a folder of frames is one, `root` itself where it has nothing else.
     ValueError where it is no folder.
 
@@ -39,18 +39,18 @@ def search(root: str | Path) -> Found:
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"data={root}: expected a folder of clips or a .tar/.tar.xz of one")
-    found = _gathered(_walk(root, ()))
-    wanted: dict[str, list[Path]] = defaultdict(list)
-    for path, _ in found:
-        wanted[clip_id(path, root)].append(path)
+    entries = _merge_strange(_walk(root, ()))
+    by_id: dict[str, list[Path]] = defaultdict(list)
+    for path, _ in entries:
+        by_id[clip_id(path, root)].append(path)
     names = {
         path: name if len(paths) == 1 else f"{name}-{_short_hash(path, root)}"
-        for name, paths in wanted.items()
+        for name, paths in by_id.items()
         for path in paths
     }
-    return Found(
-        clips={names[path]: path for path, reason in found if not reason},
-        refused={names[path]: (path, reason) for path, reason in found if reason},
+    return Sources(
+        clips={names[path]: path for path, reason in entries if not reason},
+        refused={names[path]: (path, reason) for path, reason in entries if reason},
     )
 
 
@@ -74,10 +74,10 @@ def cannot_be_opened(error: OSError) -> str:
     return f"read: cannot be opened ({error.strerror or type(error).__name__})"
 
 
-def _gathered(found: Iterable[tuple[Path, str]]) -> list[tuple[Path, str]]:
+def _merge_strange(walk: Iterable[tuple[Path, str]]) -> list[tuple[Path, str]]:
     """With one entry for all files of a folder that are no clips and of the same kind."""
     entries, strange = [], Counter()
-    for path, reason in found:
+    for path, reason in walk:
         if reason == NO_CLIP:
             strange[path.parent, path.suffix.lower()] += 1
         else:
@@ -111,7 +111,7 @@ def _opened(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
     elif not path.is_dir():
         yield path, NO_CLIP
     else:
-        for inner in _inside(path):
+        for inner in _entries(path):
             yield from _walk(inner, (*above, place))
 
 
@@ -121,12 +121,12 @@ def _has_more(root: Path) -> bool:
     place = (root.resolve(),)
     return any(
         not all(reason for _, reason in _walk(inner, place)) if inner.is_dir() else moves(inner)
-        for inner in _inside(root)
+        for inner in _entries(root)
     )
 
 
-def _inside(folder: Path) -> list[Path]:
-    """What is looked at in a folder: not hidden files, captions and notes."""
+def _entries(folder: Path) -> list[Path]:
+    """The entries of a folder but for hidden files, captions and notes."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -135,7 +135,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _beside_frames(folder: Path) -> Iterator[tuple[Path, str]]:
-    for inner in _inside(folder):
+    for inner in _entries(folder):
         if inner.suffix.lower() in MOVING or inner.is_dir():
             yield inner, "read: beside frames, whose folder is one clip"
 
@@ -148,8 +148,8 @@ def unpack(archive: str | Path, target: Path) -> Path:
     """
     state = target.with_name(target.name + ".unpacked")
     try:
-        found = Path(archive).stat()
-        stamp = json.dumps([found.st_size, found.st_mtime_ns])
+        stat = Path(archive).stat()
+        stamp = json.dumps([stat.st_size, stat.st_mtime_ns])
         if state.is_file() and state.read_text() == stamp:
             return target
         _clear(target, ours=state.is_file())

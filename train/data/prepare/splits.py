@@ -50,10 +50,10 @@ def large_windows(
     The one with the largest change is taken first, then the next that does not overlap.
     """
     stats = window_stats(motion, config.length, stride)
-    wanted = is_good(stats, rules) & (stats.ends >= config.large_change)
+    large = is_good(stats, rules) & (stats.ends >= config.large_change)
     chosen: list[int] = []
     for start in np.argsort(-stats.ends, kind="stable"):
-        if wanted[start] and all(abs(start - other) >= config.length * stride for other in chosen):
+        if large[start] and all(abs(start - other) >= config.length * stride for other in chosen):
             chosen.append(int(start))
     return chosen
 
@@ -165,13 +165,13 @@ def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record
         groups.setdefault(record.group, []).append(record)
     if len(groups) == 1:
         return [replace(record, split="both") for record in records]
-    wanted = config.test_share * len(records)
+    share = config.test_share * len(records)
     held_out: set[str] = set()
     clips = large = 0
     for group in sorted(groups, key=lambda name: stable_hash("split", config.seed, name)):
-        if clips >= wanted and (large >= config.least_large or clips >= 2 * wanted):
+        if clips >= share and (large >= config.least_large or clips >= 2 * share):
             break
-        if len(groups[group]) <= max(1, wanted / 8):
+        if len(groups[group]) <= max(1, share / 8):
             held_out.add(group)
             clips += len(groups[group])
             large += sum(record.large for record in groups[group])

@@ -172,7 +172,7 @@ class _Source:
         return inside.moved(begin)
 
     def previews(self) -> Previews | None:
-        """None where the source could not be read."""
+        """What the source is compared and shown by; None where it could not be read."""
         if self.signature is None:
             return None
         side, count = STRIP

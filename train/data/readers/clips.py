@@ -108,7 +108,7 @@ def open_segments(
             name=name,
             prompt=prompt_of(path),
             fps=fps,
-            frames=_contain(frames, size) if alpha else _opaque(frames),
+            frames=_fit_into_square(frames, size) if alpha else _make_opaque(frames),
             alpha=alpha,
             start=start,
             full=len(frames) >= part_length(width, height, size, max_frames),
@@ -123,13 +123,13 @@ def _is_cutout(frames: np.ndarray, path: Path) -> bool:
     return float(frames[..., 3].mean()) < OPAQUE_MEAN
 
 
-def _opaque(frames: np.ndarray) -> np.ndarray:
+def _make_opaque(frames: np.ndarray) -> np.ndarray:
     if frames[..., 3].min() == 255:
         return frames
     return np.concatenate([over_white(frames), np.full_like(frames[..., :1], 255)], -1)
 
 
-def _contain(frames: np.ndarray, size: int) -> np.ndarray:
+def _fit_into_square(frames: np.ndarray, size: int) -> np.ndarray:
     height, width = frames.shape[1:3]
     if height == width:
         return np.ascontiguousarray(frames)

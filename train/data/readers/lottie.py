@@ -54,7 +54,7 @@ def read_lottie(
     where frames are left: the file itself says how long it lasts, and may say anything.
     """
     check_lottie(path)
-    meta, frames = _rendered(path, size, max_fps, max_frames)
+    meta, frames = _render(path, size, max_fps, max_frames)
     yield frames, meta["fps"]
     if left := meta["left"]:
         raise ValueError(
@@ -62,7 +62,7 @@ def read_lottie(
         )
 
 
-def _rendered(
+def _render(
     path: Path, size: int, max_fps: float, max_frames: int
 ) -> tuple[dict[str, Any], np.ndarray]:
     import numpy as np

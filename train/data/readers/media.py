@@ -62,16 +62,16 @@ def _video_image(frame) -> Image.Image:
 def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
     """GIF, WebP or APNG; frame durations are resampled to an even grid of their median. The file
     is read twice, for the durations and for the frames, of which no more than a part is kept."""
-    durations = [float(image.info.get("duration", 0)) or 100.0 for image in _animated(path)]
+    durations = [float(image.info.get("duration", 0)) or 100.0 for image in _decode_all(path)]
     tick = max(statistics.median(durations), 1000 / max_fps)
     ends = np.cumsum(durations)
     times = np.arange(0, ends[-1] - 1e-6, tick)
     picks = np.searchsorted(ends, times + 1e-6, side="right")
     counts = np.bincount(picks, minlength=len(durations))
-    yield from _segments(_shown(path, size, counts), 1000 / tick, size, max_frames)
+    yield from _segments(_repeat_frames(path, size, counts), 1000 / tick, size, max_frames)
 
 
-def _animated(path: Path) -> Iterator[Image.Image]:
+def _decode_all(path: Path) -> Iterator[Image.Image]:
     """Its frames, decoded one after the other; ValueError where one cannot be."""
     with open_image(path) as image:
         for frame in ImageSequence.Iterator(image):
@@ -79,8 +79,8 @@ def _animated(path: Path) -> Iterator[Image.Image]:
             yield frame
 
 
-def _shown(path: Path, size: int, counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Each frame so many times."""
+def _repeat_frames(path: Path, size: int, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames, each repeated `counts` times."""
     with open_image(path) as image:
         for frame, count in zip(ImageSequence.Iterator(image), counts, strict=True):
             if count:
@@ -92,11 +92,11 @@ def read_sequence(path: Path, size: int, max_fps: float, max_frames: int) -> Ite
     fps, files = sequence_fps(path), frame_files(path)
     one_size(files)
     step = frame_step(fps, max_fps)
-    images = (_still(file, size) for file in files[::step])
+    images = (_read_still(file, size) for file in files[::step])
     yield from _segments(images, fps / step, size, max_frames)
 
 
-def _still(file: Path, size: int) -> np.ndarray:
+def _read_still(file: Path, size: int) -> np.ndarray:
     with open_image(file) as image:
         return to_frame(image, size)
 
@@ -135,8 +135,8 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """Those in the order of their numbers, 2 before 10. ValueError where there are none, or they
-    are several sequences: their names differ in words, or have no number that is each one's own."""
+    """`image_files` in the order of their numbers, 2 before 10. ValueError where there are none, or
+    they are several sequences: their names differ in words, or have no number of their own."""
     files = image_files(folder)
     if not files:
         raise ValueError(f"{folder}: holds no numbered images")

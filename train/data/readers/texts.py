@@ -51,7 +51,7 @@ def _code_name(code: str) -> str:
 
 
 def prompt_file(path: Path) -> Path:
-    """Where a clip's own caption stands: `prompt.txt` in its folder, or `<clip>.txt` beside it."""
+    """The file of a clip's own caption: `prompt.txt` in its folder, or `<clip>.txt` beside it."""
     return path / "prompt.txt" if path.is_dir() else path.with_suffix(".txt")
 
 
@@ -64,8 +64,8 @@ def prompt_of(path: Path) -> str:
 
 
 def own_text(file: Path) -> str | None:
-    """What a caption or a rate beside a clip says; None without such a file. ValueError where it
-    is no text."""
+    """The text of a file beside a clip, a caption or a rate; None without such a file. ValueError
+    where it is no text."""
     if not file.exists():
         return None
     if not file.is_file():  # a pipe would be waited for
@@ -79,7 +79,7 @@ def own_text(file: Path) -> str | None:
 
 
 def sequence_fps(folder: Path) -> float:
-    """What `fps.txt` in a folder of frames says; `DEFAULT_FPS` without one."""
+    """Frames per second by `fps.txt` in a folder of frames; `DEFAULT_FPS` without one."""
     file = folder / "fps.txt"
     text = own_text(file)
     if text is None:

@@ -34,12 +34,12 @@ def numbered(names: Iterable[str], suffix: str) -> list[str]:
 
 
 def shard_name(split: str, number: int) -> str:
-    """Of the tar; its places are in a .json of the same name."""
+    """The name of a shard; the places of its members are in a .json of the same name."""
     return f"{split}-{number:06d}.tar"
 
 
 def spans(windows: int, size: int) -> list[range]:
-    """The windows of every shard."""
+    """The numbers of every shard's windows."""
     return [range(i, min(i + size, windows)) for i in range(0, windows, size)]
 
 
@@ -65,28 +65,28 @@ def read_places(root: Path, shard: str) -> list[dict[str, Place]]:
     """The members of every window of a shard. ValueError where the shard is not there whole."""
     tar = root / shard
     try:
-        found = json.loads(tar.with_suffix(".json").read_text(encoding="utf-8"))
-        end = max(start + size for places in found for start, size in places.values())
+        index = json.loads(tar.with_suffix(".json").read_text(encoding="utf-8"))
+        end = max(start + size for places in index for start, size in places.values())
         short = tar.stat().st_size < end
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"{tar}: {error}; run the same train.cache again") from error
     if short:
         raise ValueError(f"{tar} is cut short; delete it and run the same train.cache again")
-    return found
+    return index
 
 
 def members(item: dict, values: dict[str, Tensor], precision: str, video: bool) -> Members:
     """The files of one window of `ClipWindows`, without its key; `values` by the encoders."""
     text = {name: item[name] for name in TEXT}
-    found = [("json", json.dumps(text, ensure_ascii=False).encode())]
-    found += [(f"{name}.npy", _array(value, precision)) for name, value in values.items()]
+    files = [("json", json.dumps(text, ensure_ascii=False).encode())]
+    files += [(f"{name}.npy", _array(value, precision)) for name, value in values.items()]
     frames = _pixels((item["video"].movedim(0, -1) + 1) / 2)
     if values:
-        found.append(("first.webp", _webp(frames[0])))
+        files.append(("first.webp", _webp(frames[0])))
     if video:
-        found += [(f"{n:04d}.webp", _webp(frame)) for n, frame in enumerate(frames)]
+        files += [(f"{n:04d}.webp", _webp(frame)) for n, frame in enumerate(frames)]
     lines = _pixels(item["sketches"][0]) if "sketches" in item else ()
-    return found + [(f"{n:04d}.sketch.webp", encode_frame(x)) for n, x in enumerate(lines)]
+    return files + [(f"{n:04d}.sketch.webp", encode_frame(x)) for n, x in enumerate(lines)]
 
 
 def _pixels(values: Tensor) -> np.ndarray:
@@ -107,7 +107,7 @@ def write_shard(tar: Path, windows: list[tuple[int, Members]]) -> None:
     """Members by window. Their places come first: where the tar is, they are."""
     named = [(f"{i:08d}.{name}", data) for i, files in windows for name, data in files]
     data, places = fragment(named)
-    found: Iterator[Place] = iter(places)
-    index = [{name: next(found) for name, _ in files} for _, files in windows]
+    rest: Iterator[Place] = iter(places)
+    index = [{name: next(rest) for name, _ in files} for _, files in windows]
     write_text(tar.with_suffix(".json"), json.dumps(index), sync=True)
     atomic_write(tar, lambda file: file.write(data + END), sync=True)

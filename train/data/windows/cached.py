@@ -22,7 +22,7 @@ from train.data.windows.cache_format import numbered, read_facts, read_places, s
 
 log = logging.getLogger("toon.data")
 
-SAME = ("height", "width", "frames")
+SIZE = ("height", "width", "frames")
 ENCODERS = {"moments": "autoencoder", "text": "text", "image": "image"}  # of every stored part
 MADE_BY = {
     "text": "with base=MODEL, a whole model file, and tokens=true",
@@ -67,7 +67,7 @@ class CachedWindows(Dataset):
             for number in range(len(self._spans))
             for places in read_places(self.root, shard_name(split, number))
         ]
-        self._told: set[str] = set()  # what was warned of
+        self._warned: set[str] = set()  # what was warned of
 
     @classmethod
     def open_checked(
@@ -110,7 +110,7 @@ class CachedWindows(Dataset):
         return cache
 
     def _check_size(self, options: WindowSize) -> None:
-        for name in SAME:
+        for name in SIZE:
             if self.facts[name] != getattr(options, name):
                 raise ValueError(
                     f"{name}={getattr(options, name)}, but data={self.root} was made with "
@@ -143,7 +143,7 @@ class CachedWindows(Dataset):
 
     def stamp(self) -> str:
         """That of the clips, and after it one of all else that decides the items."""
-        decisive = [*SAME, "count", "seed", "precision"]
+        decisive = [*SIZE, "count", "seed", "precision"]
         decisive += ["sketch"] if "sketches" in self.parts else []
         used = sorted({ENCODERS[part] for part in self.parts if part in ENCODERS})
         encoders = [self.facts["encoders"].get(name) for name in used]
@@ -160,9 +160,9 @@ class CachedWindows(Dataset):
             try:
                 return self._window(stored)
             except ValueError as error:
-                if str(error) not in self._told:
+                if str(error) not in self._warned:
                     log.warning("%s; another one takes its place", error)
-                self._told.add(str(error))
+                self._warned.add(str(error))
         raise ValueError(
             f"data={self.root}, item {index}: neither its window nor others in its place can be "
             "read: delete the shards that the log names, and run the same train.cache again, "
@@ -213,19 +213,18 @@ def _picture(data: bytes) -> Tensor:
     return (pixels.float() / 127.5 - 1).movedim(-1, 0)
 
 
-def encoder_hashes(model: Any, wanted: Iterable[str]) -> dict[str, str]:
-    """What stored values depend on, by name, of those parts of a model that are there; its
-    decoder is none of them."""
+def encoder_hashes(model: Any, names: Iterable[str]) -> dict[str, str]:
+    """Hashes by name of a model's encoders, as far as `names` has them and the model too."""
     parts = {
         "autoencoder": (model.vae.encoder, model.vae.quant_conv),
         "text": (model.text,),
         "image": (model.image,),
     }
-    return {k: _hash(m) for k, m in parts.items() if k in wanted and m[0] is not None}
+    return {k: _hash(m) for k, m in parts.items() if k in names and m[0] is not None}
 
 
 def _hash(modules: Iterable[nn.Module]) -> str:
-    """Of the weights in float16, in which files are shipped."""
+    """A hash of the weights in float16, in which files are shipped."""
     digest = hashlib.sha256()
     for module in modules:
         for name, value in sorted(module.state_dict().items()):

@@ -71,5 +71,5 @@ class Canvas:
         self.draw.ellipse(bounds, fill=colour, outline=self.ink, width=self.line)
 
     def finish(self) -> np.ndarray:
-        """The picture (h w 3) uint8."""
+        """The finished picture, (h w 3) uint8."""
         return np.asarray(self.image.reduce(OVERSAMPLING))

@@ -91,7 +91,7 @@ class ClipWindows(Dataset):
         self.config = config or WindowConfig()
         self.sketcher = WindowSketcher(sketch) if sketch else None
         self.sampler = WindowSampler.of(store, split, frames, self.config.pick)
-        self._told: set[str] = set()  # what was warned of
+        self._warned: set[str] = set()  # what was warned of
 
     def stamp(self) -> str:
         """A short hash of the clips that windows are drawn from, and of how they are drawn."""
@@ -114,9 +114,9 @@ class ClipWindows(Dataset):
                 return self._draw([self.seed, index, attempt][: 2 + (attempt > 0)])
             except ValueError as error:
                 last = str(error)
-                if last not in self._told:
+                if last not in self._warned:
                     log.warning("another clip is drawn wherever this one would be: %s", error)
-                self._told.add(last)
+                self._warned.add(last)
         raise ValueError(
             f"item {index}: {ATTEMPTS} clips drawn, none can be read; the last one: {last}"
         )
