@@ -22,8 +22,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import GO_ON, exit_on_user_error
 from train.recipes.cache import CacheConfig, build_cache
 
 

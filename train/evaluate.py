@@ -9,7 +9,7 @@ start it with `accelerate launch` or torchrun. docs/evaluation.md has the system
 
 from collections.abc import Sequence
 
-from train.engine.command import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, exit_on_user_error
 from train.eval.options import Settings, parse
 from train.eval.run import as_folders, evaluate
 from train.eval.systems import read_sampling

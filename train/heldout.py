@@ -11,8 +11,8 @@ the one that moves most, comes before any second one; testset.json lists the cho
 import logging
 import sys
 
-from train.engine.command import exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import exit_on_user_error
 from train.eval.heldout import HeldoutConfig, write_heldout
 
 

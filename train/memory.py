@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import sys
 
-from train.engine.command import exit_on_user_error
 from train.engine.config import parse
 from train.engine.options import check
+from train.engine.stop import exit_on_user_error
 from train.recipes.memory import MemoryConfig, table
 
 

@@ -15,8 +15,8 @@ import sys
 
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
-from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import GO_ON, exit_on_user_error
 
 
 def main(arguments: list[str]) -> None:

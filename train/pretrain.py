@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import sys
 
-from train.engine.command import exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import exit_on_user_error
 from train.recipes.pretrain import PretrainConfig, train
 
 

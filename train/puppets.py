@@ -14,8 +14,8 @@ import logging
 import sys
 
 from train.data.puppets.folder import PuppetsConfig, write_set
-from train.engine.command import exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import exit_on_user_error
 
 log = logging.getLogger("toon.puppets")
 

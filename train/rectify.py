@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sys
 
-from train.engine.command import exit_on_user_error
 from train.engine.config import parse
 from train.engine.loop import run
+from train.engine.stop import exit_on_user_error
 from train.recipes.rectify import RectifyConfig, RectifyRecipe, export_base
 
 

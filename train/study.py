@@ -10,7 +10,7 @@ OUT/table2.json from the files of answers that raters saved. docs/evaluation.md 
 
 from collections.abc import Sequence
 
-from train.engine.command import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, exit_on_user_error
 from train.eval.study import Study, make, parse, tally
 from train.eval.systems import read_sampling
 

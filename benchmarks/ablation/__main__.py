@@ -14,8 +14,8 @@ import sys
 
 from benchmarks.ablation.plan import AblationConfig
 from benchmarks.ablation.run import ablate
-from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
+from train.engine.stop import GO_ON, exit_on_user_error
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")

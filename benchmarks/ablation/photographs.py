@@ -31,10 +31,10 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from train.data.readers.frames import open_image
-from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.config import parse
 from train.engine.files import locked_folder, write_text
 from train.engine.options import check, option
+from train.engine.stop import GO_ON, exit_on_user_error
 from train.eval.clips import write_frames
 
 log = logging.getLogger("toon.photographs")

@@ -1,8 +1,8 @@
 """Nano's shape with a plain decoder, and the objective of a decoder that starts from one."""
 
 from toon_core import presets
+from train.engine.batches import SampleRNG
 from train.engine.options import with_values
-from train.engine.rng import SampleRNG
 from train.losses.adversarial import Discriminator
 from train.recipes.autoencoder import encode_clip
 from train.recipes.decoder import DecoderConfig, DecoderObjective

@@ -15,7 +15,7 @@ from toon_core.vae.blocks import ResBlock
 from toon_core.weights.save import save
 from train.autoencoder import main
 from train.engine import checkpoint
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.losses.perceptual import PerceptualConfig
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderObjective, AutoencoderRecipe

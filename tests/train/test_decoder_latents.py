@@ -9,7 +9,7 @@ from nano_decoder import objectives
 from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.samplers import ddim
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.losses.diffusion import endpoint_condition
 from train.recipes.conditioning import clip_moments
 from train.recipes.decoder import DecoderConfig, DecoderObjective

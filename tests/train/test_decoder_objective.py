@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from toon_core.metrics.networks.lpips import LPIPS
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.losses.perceptual import Perceptual
 from train.recipes import decoder
 from train.recipes.decoder_init import VARIANTS, last_layer

@@ -13,7 +13,7 @@ from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
 from toon_core.presets import nano, sketch_for
 from toon_core.sketch.encoder import SketchEncoder
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.recipes import sketch
 from train.recipes.conditioning import ContextEncoder, dropped
 from train.recipes.denoiser import TIMES, DenoiserObjective, held_out_errors, set_dropout

@@ -5,7 +5,7 @@ import torch
 
 from toon_core.presets import nano
 from toon_core.schedule import Schedule
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.losses.diffusion import add_noise, v_loss
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch.distributed as dist
 
 from train.engine import files as claim
-from train.engine.command import GO_ON, exit_on_user_error
 from train.engine.files import check_out, locked_folder
+from train.engine.stop import GO_ON, exit_on_user_error
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """

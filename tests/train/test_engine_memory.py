@@ -13,10 +13,9 @@ from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe, train
 
 from toon_core.layers.transformers import TemporalTransformer
 from train.engine import estimate
-from train.engine.batches import collate
-from train.engine.command import exit_on_user_error
-from train.engine.recompute import set_checkpointing
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG, collate
+from train.engine.sharding import set_checkpointing
+from train.engine.stop import exit_on_user_error
 from train.recipes.memory import LiveMemory
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,7 @@ from torch import nn
 from toy_recipe import ToyRecipe, same, states, tensors, toy_config, train
 
 from train.engine import launch
-from train.engine.muon import is_matrix
-from train.engine.optimizers import make_optimizer
+from train.engine.optimizers import is_matrix, make_optimizer
 from train.engine.state import TrainState
 
 

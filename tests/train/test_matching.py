@@ -8,7 +8,7 @@ from torch import nn
 from toon_core.ops import Ops
 from toon_core.vae.frames import Span
 from toon_core.vae.references import ReferenceAttention
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 from train.losses.matching import attention, matching, record_attention, targets
 
 FRAMES, SIDE, PLACES = 5, 8, 16  # pixels of a place; places 4x4

@@ -10,9 +10,9 @@ from torch import nn
 from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
 from toon_core.presets import nano
+from train.engine.batches import SampleRNG
 from train.engine.options import with_values
-from train.engine.recompute import set_checkpointing
-from train.engine.rng import SampleRNG
+from train.engine.sharding import set_checkpointing
 from train.memory import main
 from train.recipes import memory
 from train.recipes.memory import LiveMemory, MemoryConfig

@@ -20,8 +20,8 @@ from toon_core.unet.model import VideoUNet
 from toon_core.weights import checkpoint
 from train import assemble, autoencoder, decoder, pretrain
 from train import sketch as sketch_entry
+from train.engine.batches import SampleRNG
 from train.engine.export import RUN_KEY, manifest_of
-from train.engine.rng import SampleRNG
 from train.recipes import sketch
 
 PROCESS = ["run.workers=0", "run.threads=1", "run.sheet_clips=1", "run.held_out=1"]

@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 
 from train.engine.batches import MicroBatch, collate
-from train.engine.command import LESS_MEMORY
 from train.engine.config import RunConfig
 from train.engine.sharding import local
 from train.engine.state import TrainState
+from train.engine.stop import LESS_MEMORY
 
 log = logging.getLogger("toon.train")
 

@@ -28,7 +28,7 @@ from train.engine.files import check_out, locked_folder
 from train.engine.launch import start
 from train.engine.logger import RunLogger, over_processes
 from train.engine.objective import Build, Recipe
-from train.engine.recompute import set_checkpointing
+from train.engine.sharding import set_checkpointing
 from train.engine.state import AveragedRecipe, TrainState
 from train.engine.stop import EarlyStopping, Stop
 

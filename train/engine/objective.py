@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from train.engine.batches import Batch
-from train.engine.rng import SampleRNG
+from train.engine.batches import Batch, SampleRNG
 
 
 class Objective(Protocol):

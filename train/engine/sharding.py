@@ -1,13 +1,49 @@
-"""Tensors that may be sharded over processes (FSDP2): whole, local, and placed."""
+"""A network by its repeated blocks: sharded over processes (FSDP2), with tensors whole, local and
+placed, or computed again in the backward pass (gradient checkpointing)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils._pytree import tree_map
+
+from toon_core.layers.stages import Stage
+
+
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The stages of the UNet and of the sketch encoder, in order."""
+    return (m for m in module.modules() if isinstance(m, Stage))
+
+
+def set_checkpointing(networks: Iterable[nn.Module], on: bool) -> None:
+    """Let every block, and the decoder's, keep only its input and compute the rest again in the
+    backward pass."""
+    for network in networks:
+        for module in network.modules():
+            if hasattr(module, "checkpointing"):
+                module.checkpointing = on
+
+
+def shard(module: nn.Module, device: torch.device) -> nn.Module:
+    """In place: each block for itself, then what is left. Weights are gathered as they are
+    stored, and autocast takes them to half precision as it does without sharding.
+
+    On the devices the run is on: by itself torch takes a GPU wherever there is one, and with the
+    processes of a run on CPUs its collectives then crash.
+    """
+    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
+    for block in blocks(module):
+        fully_shard(block, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    for name in getattr(module, "other_forwards", ()):
+        register_fsdp_forward_method(module, name)
+    return module
 
 
 def whole(state: Any, keep: bool) -> Any:

@@ -14,18 +14,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
-from train.engine.batches import MicroBatch
+from train.engine.batches import MicroBatch, SampleRNG
 from train.engine.config import RunConfig
-from train.engine.ema import EMA
 from train.engine.objective import Build, Recipe
 from train.engine.optimizers import learning_rate, make_optimizer
-from train.engine.recompute import blocks
-from train.engine.rng import SampleRNG
-from train.engine.sharding import fill, local, place_like, whole
+from train.engine.sharding import fill, local, place_like, shard, whole
 
 MOST = torch.finfo(torch.float16).max
 PATIENCE = 20  # updates that fp16's scaler may skip: each halves its scale, from 2**16
@@ -145,6 +140,51 @@ class TrainState:
         return {**state, "state": moments}
 
 
+class EMA:
+    """Keeps averages of a module's trainable parameters; early on it forgets faster, so that
+    the start does not linger: decay = min(decay, (1 + n) / (10 + n)). With decay 0 it keeps
+    nothing, and the weights themselves stand for it."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay, self.updates = module, decay, 0
+        self.average = {k: p.detach().clone() for k, p in self._parameters()}
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        chosen = self.module.named_parameters() if self.decay else ()
+        return ((k, p) for k, p in chosen if p.requires_grad)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        for name, parameter in self._parameters():
+            self.average[name].lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module with its averages, until the block ends."""
+        current = {k: p.detach().clone() for k, p in self._parameters()}
+        self._copy(self.average)
+        try:
+            yield
+        finally:
+            self._copy(current)
+
+    @torch.no_grad()
+    def _copy(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self._parameters():
+            parameter.copy_(values[name])
+
+    def state_dict(self) -> dict[str, object]:
+        return {"updates": self.updates, "average": self.average}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From whole tensors."""
+        self.updates = state["updates"]
+        for name, value in state["average"].items():
+            fill(self.average[name], value)
+
+
 class AveragedRecipe:
     """What the first process draws and exports. Where training shards its modules, it builds a
     whole recipe beside them each time, since recipes call parts of their modules that no hook
@@ -201,22 +241,6 @@ def mean_values(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     names = dict.fromkeys(name for v in values for name in v)
     found = {name: torch.stack([v[name] for v in values if name in v]) for name in names}
     return {k: v.mean() if k == "loss" else v.nanmean() for k, v in found.items()}
-
-
-def shard(module: nn.Module, device: torch.device) -> nn.Module:
-    """In place: each block for itself, then what is left. Weights are gathered as they are
-    stored, and autocast takes them to half precision as it does without sharding.
-
-    On the devices the run is on: by itself torch takes a GPU wherever there is one, and with the
-    processes of a run on CPUs its collectives then crash.
-    """
-    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    for block in blocks(module):
-        fully_shard(block, mesh=mesh)
-    fully_shard(module, mesh=mesh)
-    for name in getattr(module, "other_forwards", ()):
-        register_fsdp_forward_method(module, name)
-    return module
 
 
 def _seed_dropout(seed: int, step: int, first: int) -> None:

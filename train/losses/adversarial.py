@@ -10,8 +10,7 @@ from einops import rearrange
 from torch import Tensor, distributed, nn
 from torch.nn.functional import relu
 
-from train.engine.batches import Batch
-from train.engine.rng import SampleRNG
+from train.engine.batches import Batch, SampleRNG
 
 LAYERS = 3  # convolutions of stride 2: a patch is 70 pixels
 NORM_WIDTH = 16  # channels a group

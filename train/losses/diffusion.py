@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from toon_core.schedule import Schedule
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 
 
 def add_noise(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from toon_core.vae.references import ReferenceAttention
-from train.engine.rng import SampleRNG
+from train.engine.batches import SampleRNG
 
 Attended = tuple[ReferenceAttention, Tensor, Tensor]  # itself, x ((b f) c h w), keys (b c 2 h w)
 NEAR = 0.003  # mean squared difference of two patches, in [-1, 1], that divides a weight by e

@@ -25,12 +25,11 @@ from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.checkpoint import read
 from train.data.source import held_out, open_windows
-from train.engine.batches import Batch
+from train.engine.batches import Batch, SampleRNG
 from train.engine.config import RunConfig
 from train.engine.export import load_part, part_of, save_part
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
-from train.engine.rng import SampleRNG
 from train.losses.perceptual import Perceptual, PerceptualConfig, perceptual_loss
 from train.recipes.decoder_init import start_as_resize
 from train.recipes.defaults import shape_of

@@ -14,8 +14,7 @@ from toon_core.conditioning.encode import join
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder, Posterior
-from train.engine.batches import Batch
-from train.engine.rng import SampleRNG
+from train.engine.batches import Batch, SampleRNG
 
 Predict = Callable[..., Tensor]
 

@@ -21,11 +21,10 @@ import toon_core
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import held_out, open_windows
-from train.engine.batches import Batch
+from train.engine.batches import Batch, SampleRNG
 from train.engine.config import OptimConfig
 from train.engine.export import save_model
 from train.engine.options import option
-from train.engine.rng import SampleRNG
 from train.losses.adversarial import Discriminator, adaptive_weight
 from train.losses.gradients import value_and_gradient, with_gradient
 from train.losses.matching import matching, record_attention

@@ -17,11 +17,10 @@ from toon_core.pipeline import interpolate
 from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
 from train.data.source import HeldOut, held_out, open_windows
-from train.engine.batches import Batch, collate
+from train.engine.batches import Batch, SampleRNG, collate
 from train.engine.export import save_model
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
-from train.engine.rng import SampleRNG
 from train.losses.diffusion import add_noise, clip_errors, endpoint_condition, v_loss
 from train.recipes.conditioning import ContextEncoder, Predict, batch_latents, predictor, rates
 from train.recipes.defaults import Defaults, ScaledConfig

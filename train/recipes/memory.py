@@ -22,9 +22,9 @@ from toon_core.model import ToonModel
 from toon_core.presets import official_512
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import HeldOut
+from train.engine.batches import SampleRNG
 from train.engine.options import option, with_values
-from train.engine.recompute import blocks, set_checkpointing
-from train.engine.rng import SampleRNG
+from train.engine.sharding import blocks, set_checkpointing
 from train.losses.perceptual import Perceptual
 from train.recipes import decoder, pretrain, rectify, sketch
 from train.recipes.autoencoder import encode_clip, fixed_rng

@@ -10,8 +10,7 @@ from torch import Tensor
 from toon_core.model import ToonModel
 from toon_core.samplers.ddim import step
 from toon_core.schedule import DDIMTable
-from train.engine.batches import Batch
-from train.engine.rng import SampleRNG
+from train.engine.batches import Batch, SampleRNG
 from train.losses.diffusion import endpoint_condition
 from train.recipes.conditioning import ContextEncoder, Predict, predictor, rates
 

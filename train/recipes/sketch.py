@@ -22,12 +22,11 @@ from toon_core.presets import sketch_for
 from toon_core.sketch.control import SketchControl, gated
 from toon_core.sketch.encoder import SketchEncoder
 from train.data.source import held_out, open_windows
-from train.engine.batches import Batch
+from train.engine.batches import Batch, SampleRNG
 from train.engine.config import OptimConfig
 from train.engine.export import save_model
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
-from train.engine.rng import SampleRNG
 from train.losses.diffusion import add_noise, endpoint_condition, v_loss
 from train.recipes.conditioning import ContextEncoder, batch_latents, rates
 from train.recipes.defaults import BaseConfig, fine_tuning

@@ -18,10 +18,9 @@ from toon_core.model import ToonModel
 from train.data.source import open_windows
 from train.data.windows.cache_format import TEXT
 from train.data.windows.cached import CachedWindows
-from train.engine.batches import collate
+from train.engine.batches import SampleRNG, collate
 from train.engine.config import RuntimeConfig
 from train.engine.export import save_part
-from train.engine.rng import SampleRNG
 from train.losses.perceptual import PerceptualConfig
 from train.recipes import cache, conditioning
 from train.recipes.cache import CacheConfig

@@ -11,7 +11,7 @@ import numpy as np
 
 from train.data.motion import Motion, measure_motion
 from train.data.readers.frames import over_white
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 
 class NoModel(Exception):

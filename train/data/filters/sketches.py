@@ -30,7 +30,7 @@ from train.data.filters.base import (
 )
 from train.data.shards import Record
 from train.data.xdog import xdog
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 KINDS = ("anime2sketch", "hed", "xdog")
 WEIGHTS = ("netG.pth", "anime2sketch.safetensors")  # in the models folder

@@ -28,8 +28,8 @@ from train.data.prepare.splits import (
 from train.data.readers.clips import Clip, open_segments
 from train.data.readers.frames import encode_frame
 from train.data.shards import Places, Record, bucket_of, fragment
-from train.engine.command import ModelError
 from train.engine.files import printable
+from train.engine.stop import ModelError
 
 log = logging.getLogger("toon.prepare")
 

@@ -9,7 +9,7 @@ from pieces import piece, scene
 
 from train.data.filters import captions, chain
 from train.data.filters.base import FilterConfig
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["a", "cat", "dog", "box", "runs"]

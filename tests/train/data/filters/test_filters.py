@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from train.data.filters import chain, pictures, shots, text
 from train.data.filters.base import FilterConfig, NoModel
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 TWO_SHOTS = np.concatenate([scene(20, 24), scene(230, 20)])
 

@@ -10,7 +10,7 @@ from train.data.filters import sketches
 from train.data.filters.base import FilterConfig
 from train.data.filters.sketches import Generator, find_extractor
 from train.data.xdog import xdog
-from train.engine.command import ModelError
+from train.engine.stop import ModelError
 
 
 def test_anime2sketch_weights_are_read_by_their_published_names(tmp_path):
