@@ -133,26 +133,22 @@ def sample(
     encoder the clip's sketches guide the model.
     """
     # Here, because it loads the text and image towers' library, which no baseline needs.
-    from toon_core.pipeline import interpolate
+    from train.engine.sampling import sample_clip
 
-    fit = Fit.nearest(clip.size, "pad")
-    device = next(model.unet.parameters()).device
-    first, last = (fit.apply(key[None].to(device) * 2 - 1) for key in (clip.first, clip.last))
     recipe = sampling.of(model.config)
     recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
     control = None
     if encoder is not None and clip.sketches:
+        fit = Fit.nearest(clip.size, "pad")
         # The brightest of the pixels that become one, since thin lines must survive shrinking.
         lines = {
             number: fit.apply(F.adaptive_max_pool2d(bright_lines(drawing[None]), fit.source))[0]
             for number, drawing in clip.sketches.items()
         }
-        drawn = place(lines, len(clip.frames), *fit.target)
-        drawn = drawn.to(device, next(encoder.parameters()).dtype)
+        drawn = place(lines, len(clip.frames), *fit.target).to(next(encoder.parameters()))
         control = SketchControl(encoder, drawn, recipe.sketch_scale, zero_gate=zero_gate)
-    made = interpolate(model, first, last, clip.prompt, recipe=recipe, control=control)
-    frames = fit.undo(made[0].transpose(0, 1)).float().cpu()
-    return ((frames + 1) / 2).clamp(0, 1)
+    keys = torch.stack([clip.first, clip.last]) * 2 - 1
+    return (sample_clip(model, keys, clip.prompt, recipe, control=control) + 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

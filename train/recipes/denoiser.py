@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from toon_core import presets
 from toon_core.model import ToonModel
-from toon_core.pipeline import interpolate
 from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
 from train.data.source import HeldOut, held_out, open_windows
@@ -21,6 +20,7 @@ from train.engine.batches import Batch, SampleRNG, collate
 from train.engine.export import save_model
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
+from train.engine.sampling import sample_clip
 from train.losses.diffusion import add_noise, clip_errors, endpoint_condition, v_loss
 from train.recipes.conditioning import ContextEncoder, Predict, batch_latents, predictor, rates
 from train.recipes.defaults import Defaults, ScaledConfig
@@ -132,8 +132,8 @@ def set_dropout(network: nn.Module, p: float | None) -> None:
 class Samples:
     """What a model makes of the ends of held-out windows."""
 
-    def __init__(self, config: DenoiserConfig, device: torch.device, windows: HeldOut) -> None:
-        self.config, self.device, self.items = config, device, windows.shown
+    def __init__(self, config: DenoiserConfig, windows: HeldOut) -> None:
+        self.config, self.items = config, windows.shown
 
     def sheet(self, model: ToonModel) -> np.ndarray:
         """Truth, then the sample, for every window."""
@@ -153,7 +153,8 @@ class Samples:
         semantic: Tensor | None = None,
     ) -> Tensor:
         """A window from its ends alone, (3 f h w) in [-1, 1]; `semantic` (1 3 h w) is what the
-        image tower sees in place of the first frame."""
+        image tower sees in place of the first frame. In little memory, so that a sheet needs less
+        than training."""
         c = self.config
         recipe = replace(
             presets.RELEASED,
@@ -164,20 +165,9 @@ class Samples:
             temperature=c.sheet.temperature,
             replace_middle_frames=False,
         )
-        first, last = (item["video"][None, :, i].to(self.device) for i in (0, -1))
-        # One branch and one frame at a time: a sheet should need less memory than training.
-        frames = interpolate(
-            model,
-            first,
-            last,
-            item["prompt"],
-            recipe=recipe,
-            control=control,
-            semantic=semantic,
-            batched=False,
-            frames_at_once=1,
-        )
-        return frames[0].clamp(-1, 1).cpu()
+        keys, prompt = item["video"][:, [0, -1]].movedim(1, 0), item["prompt"]
+        options = {"control": control, "semantic": semantic, "lean": True}
+        return sample_clip(model, keys, prompt, recipe, **options).movedim(0, 1)
 
 
 class DenoiserRecipe:
@@ -204,7 +194,7 @@ class DenoiserRecipe:
             config, "train", items, self.parts, self.model, made_by=self.made_by
         )
         windows = held_out(config, config.run.sheet_clips, config.run.held_out)
-        self.samples, self.scored = Samples(config, device, windows), windows.scored
+        self.samples, self.scored = Samples(config, windows), windows.scored
 
     def held_out_loss(self) -> dict[str, float]:
         return held_out_errors(self.objectives["denoiser"], self.scored)

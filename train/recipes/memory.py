@@ -255,7 +255,7 @@ def _sheet(
             model.vae.decode(z, references, frames_at_once=1)
             return live.peak
         own = with_values(config, {"sheet.steps": 1})
-        samples = Samples(own, torch.device("cpu"), HeldOut([], []))
+        samples = Samples(own, HeldOut([], []))
         item, control = {"video": video, "prompt": "", "fs": 8}, None
         if isinstance(config, sketch.SketchTrainConfig):
             lines = torch.zeros(1, 1, *video.shape[1:])

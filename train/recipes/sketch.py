@@ -136,7 +136,7 @@ class SketchRecipe:
         self.dataset = open_windows(config, "train", items, PARTS, self.model, **kind)
         counts = (config.run.sheet_clips, config.run.held_out)
         windows = held_out(config, *counts, parts=("video", "sketches"), **kind)
-        self.samples, self.scored = Samples(config, device, windows), windows.scored
+        self.samples, self.scored = Samples(config, windows), windows.scored
 
     def held_out_loss(self) -> dict[str, float]:
         return held_out_errors(self.objectives["sketch"], self.scored)
