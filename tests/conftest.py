@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 DEPTHS = ("comfy", "chrome", "server", "browser")  # the order of running: the quick ones first
 # Before all others, so that several workers end together.
 LONG = (
-    "test_engine_processes.py",
+    "test_processes.py",
     "test_nano.py",
     "test_decoder.py",
-    "test_processes.py",
     "test_ablation.py",
 )
 

@@ -162,7 +162,7 @@ def render_clip(
     count = int(rng.integers(1, config.fragments + 1))
     ground, *others = (names[i] for i in rng.choice(len(names), count + 1, replace=False))
     base = _base(size * OVERSAMPLING)
-    clip = _sampled(_square(pictures[ground], rng, config), _camera(rng, frames, base, config))
+    clip = _grid_sample(_square(pictures[ground], rng, config), _camera(rng, frames, base, config))
     for name in others:
         layer, alpha = _fragment(_square(pictures[name], rng, config), rng, frames, base, config)
         clip = torch.lerp(clip, layer, alpha)
@@ -213,7 +213,7 @@ def _fragment(
     own = own + _bend(rng, own, c.elastic)
     mask = _blob(rng).expand(frames, -1, -1, -1)
     alpha = functional.grid_sample(mask, own, padding_mode="zeros", align_corners=False)
-    return _sampled(texture, own * rng.uniform(0.4, 0.9)), alpha
+    return _grid_sample(texture, own * rng.uniform(0.4, 0.9)), alpha
 
 
 def _turned(grid: Tensor, angle: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ def _square(picture: Tensor, rng: Rng, c: MotionConfig) -> Tensor:
     return square.flip(-1) if rng.random() < 0.5 else square
 
 
-def _sampled(texture: Tensor, grid: Tensor) -> Tensor:
+def _grid_sample(texture: Tensor, grid: Tensor) -> Tensor:
     """(3 h w) seen through a grid (t s s 2); beyond its edges it is mirrored."""
     layers = texture.expand(len(grid), -1, -1, -1)
     return functional.grid_sample(layers, grid, padding_mode="reflection", align_corners=False)

@@ -54,9 +54,9 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     draw_curves(folders.out / "figure_10.png", _by_frame(runs, curves), ROWS, columns)
     figure(config, folders, runs).save(folders.out / "figure_8.png", optimize=True)
     network = measure.columns[-1].model
-    told = f"Held-out clips at {config.size}x{config.size}, encoded and decoded; LPIPS: {network}."
+    note = f"Held-out clips at {config.size}x{config.size}, encoded and decoded; LPIPS: {network}."
     return (
-        f"## Table 4: the decoder\n\n{told}\n\n{table}\n"
+        f"## Table 4: the decoder\n\n{note}\n\n{table}\n"
         "![Figure 8: decoder variants](figure_8.png)\n\n"
         "![Figure 10: quality over the frame index](figure_10.png)\n"
     )

@@ -16,7 +16,7 @@ from benchmarks.ablation.plan import AblationConfig, Folders, Run, plan
 from train.data.prepare.splits import SplitConfig
 from train.engine import loop
 from train.engine.config import RunConfig, load_yaml, read
-from train.engine.export import finished, manifest_of
+from train.engine.export import is_finished, manifest_of
 from train.engine.files import locked_folder, write_text
 from train.eval.heldout import HeldoutConfig, write_heldout
 from train.recipes import autoencoder, decoder, pretrain, rectify, sketch
@@ -86,7 +86,7 @@ def train(run: Run, folders: Folders) -> loop.Run:
 
 def is_done(run: Run, folders: Folders) -> bool:
     """Whether its result is there."""
-    return finished(folders.result(run), options(run, folders).steps)
+    return is_finished(folders.result(run), options(run, folders).steps)
 
 
 def finish(run: Run, folders: Folders) -> None:

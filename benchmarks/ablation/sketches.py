@@ -37,7 +37,7 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     runs = [run for run in done if run.recipe == "sketch"]
     measure = Reconstructor(networks(config))
     found: dict[str, dict[str, list[float]]] = {}
-    for clip, systems in sampled(config, folders, runs):
+    for clip, systems in sample_clips(config, folders, runs):
         for name, frames in systems.items():
             for key, value in scores(clip, frames, measure).items():
                 found.setdefault(key, {}).setdefault(name, []).append(value)
@@ -46,13 +46,13 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
     }
     table = write_table(folders.out / "table_sketch", ROWS, columns(measure), means)
     _draw(config, folders, runs)
-    told = (
+    note = (
         "One sketch, of the middle frame. Lines F: agreement of a frame's edges with the true "
         "frame's lines. Jump: change into and out of the sketched frame over that of the other "
         "frames, divided by the same of the truth; 1 is right."
     )
     title = "## Figure 9: sketches on one frame"
-    return f"{title}\n\n{told}\n\n{table}\n![Figure 9: sketch encoders](figure_9.png)\n"
+    return f"{title}\n\n{note}\n\n{table}\n![Figure 9: sketch encoders](figure_9.png)\n"
 
 
 def columns(measure: Reconstructor) -> tuple[Column, ...]:
@@ -67,7 +67,7 @@ def columns(measure: Reconstructor) -> tuple[Column, ...]:
     )
 
 
-def sampled(
+def sample_clips(
     config: AblationConfig, folders: Folders, runs: list[Run], limit: int | None = None
 ) -> Iterator[tuple[Clip, dict[str, Tensor]]]:
     """Clips of the test set and what each system makes of them; kept under sketches/."""
@@ -80,8 +80,8 @@ def sampled(
             model, encoders = _load(config, folders, runs)
         for name, path in where.items():
             if not path.is_dir():
-                _keep(_make(config, clip, model, encoders.get(name), name), path)
-        yield clip, {name: _kept(path, clip) for name, path in where.items()}
+                _write(_make(config, clip, model, encoders.get(name), name), path)
+        yield clip, {name: _read(path, clip) for name, path in where.items()}
 
 
 def _load(config: AblationConfig, folders: Folders, runs: list[Run]) -> tuple[ToonModel, dict]:
@@ -110,14 +110,14 @@ def lines(clip: Clip) -> Tensor:
     return xdog(clip.frames * 2 - 1)
 
 
-def _keep(frames: Tensor, path: Path) -> None:
+def _write(frames: Tensor, path: Path) -> None:
     unfinished = path.with_name(path.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     write_frames(frames, unfinished)
     os.replace(unfinished, path)
 
 
-def _kept(path: Path, clip: Clip) -> Tensor:
+def _read(path: Path, clip: Clip) -> Tensor:
     return read_frames([path / f"frame_{i:03d}.png" for i in range(len(clip.frames))], clip.size)
 
 
@@ -158,7 +158,7 @@ def _jump(frames: Tensor, middle: int) -> float:
 def _draw(config: AblationConfig, folders: Folders, runs: list[Run]) -> None:
     """The truth, its sketch where one was given, and every system."""
     sheets = []
-    for clip, systems in sampled(config, folders, runs, config.figure_clips):
+    for clip, systems in sample_clips(config, folders, runs, config.figure_clips):
         given = torch.ones_like(clip.frames)
         middle = len(given) // 2
         given[middle] = 1 - lines(clip)[middle]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from discs import make_clip_folders, make_testset
-from nano_decoder import PLAIN
-from torch import nn
+from small_models import PLAIN, filled
 
 from toon_core import presets
 from toon_core.metrics.networks.network import Loaded
@@ -78,10 +77,7 @@ def clip_folders(tmp_path_factory) -> Path:
 def base(tmp_path_factory) -> Path:
     """A file of a random model of nano's shape, none of its layers zero."""
     torch.manual_seed(0)
-    model = ToonModel(presets.nano())
-    for parameter in model.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.02)
+    model = filled(ToonModel(presets.nano()), std=0.02)
     return save(model, tmp_path_factory.mktemp("base") / "model.safetensors", dtype=torch.float32)
 
 

@@ -49,7 +49,7 @@ class MicroBatch:
     indices: range
 
 
-class _Order:
+class _BatchSampler:
     """The indices of every piece from `step` on, for a DataLoader."""
 
     def __init__(self, shard: RankShard, step: int, steps: int) -> None:
@@ -69,16 +69,16 @@ def batches(
 ) -> Iterator[list[MicroBatch]]:
     """The micro-batches of step `step`, of the next, and so on to the last. What loads them ends
     with the generator: close it."""
-    order = _Order(shard, step, config.steps)
+    order = _BatchSampler(shard, step, config.steps)
     loader = DataLoader(
-        _Batches(dataset),
+        _WholeBatches(dataset),
         batch_size=None,
         sampler=order,
         num_workers=config.run.workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         worker_init_fn=ignore_signals,
     )
-    parts = map(_checked, loader)
+    parts = map(_raised, loader)
     try:
         for current in range(step, config.steps):
             pieces = range(shard.accumulate)
@@ -87,7 +87,7 @@ def batches(
         del parts, loader
 
 
-class _Batches(Dataset):
+class _WholeBatches(Dataset):
     """A data set by whole batches. Bad data are given as the error itself: a loader process would
     put its traceback into the message."""
 
@@ -102,11 +102,11 @@ class _Batches(Dataset):
             return error
 
 
-def _as_it_is(batch: Batch | Exception) -> Batch | Exception:
+def _identity(batch: Batch | Exception) -> Batch | Exception:
     return batch
 
 
-def _checked(batch: Batch | Exception) -> Batch:
+def _raised(batch: Batch | Exception) -> Batch:
     if isinstance(batch, Exception):
         raise batch
     return batch

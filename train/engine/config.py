@@ -65,11 +65,11 @@ class RuntimeConfig:
     save_every: int = option(200, least=1, free=True)  # steps between checkpoints
     keep: int = option(2, least=0, free=True)  # checkpoints that stay (0: all)
     log_every: int = option(10, least=1, free=True)  # steps between lines of the curves
-    # Steps between looks at held-out clips: a sample sheet and the held-out loss.
+    # Steps between evaluations on held-out clips: a sample sheet and the held-out loss.
     sample_every: int = option(200, least=1, free=True)
     sheet_clips: int = option(3, least=0, free=True)  # held-out clips on a sheet (0: no sheets)
     held_out: int = option(8, least=0, free=True)  # clips of the held-out loss (0: none)
-    # End after so many looks without a lower held-out loss; the result is the best state's.
+    # End after so many evaluations without a lower held-out loss; the result is the best state's.
     # 0: never.
     patience: int = option(0, least=0, free=True)
 
@@ -176,7 +176,7 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
     """Options over the defaults of a dataclass or an instance of one; ValueError for one that it
     has not, or cannot be, and for what would be filled in from elsewhere (`${oc.env:NAME}`):
     options are written out. Names of before are taken as what they are called now."""
-    options = [OmegaConf.create(_checked(schema, own)) for own in given]
+    options = [OmegaConf.create(_with_known_names(schema, own)) for own in given]
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), *options)
     except RAISED as error:
@@ -186,7 +186,7 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
     return merged
 
 
-def _checked(schema: Any, given: DictConfig) -> dict[str, Any]:
+def _with_known_names(schema: Any, given: DictConfig) -> dict[str, Any]:
     values = OmegaConf.to_container(given)
     _check_values(values)
     values = renamed(values, schema)

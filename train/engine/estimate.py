@@ -47,18 +47,18 @@ class Estimate:
 
 
 States = Mapping[str, TrainState]
-Draw = Callable[[], object]
+DrawSheet = Callable[[], object]
 
 
 def report(
-    states: States, dataset: Dataset, config: RunConfig, processes: int, draw: Draw
+    states: States, dataset: Dataset, config: RunConfig, processes: int, draw_sheet: DrawSheet
 ) -> Estimate:
-    """Measure, log and return it; a warning where the memory will not do. `draw` makes a sheet.
+    """Measure, log and return it; a warning where the memory will not do.
     ValueError with what is known where one sample is too much already."""
     device = _device(states)
     there = present(device) + free(device)
     try:
-        found = measure(states, dataset, config, processes, draw)
+        found = measure(states, dataset, config, processes, draw_sheet)
     except torch.OutOfMemoryError as error:
         raise ValueError(_too_much(states, config, there)) from error
     log.info(
@@ -102,17 +102,21 @@ def _average(states: States) -> int:
 
 
 def measure(
-    states: States, dataset: Dataset, config: RunConfig, processes: int = 1, draw: Draw = tuple
+    states: States,
+    dataset: Dataset,
+    config: RunConfig,
+    processes: int = 1,
+    draw_sheet: DrawSheet = tuple,
 ) -> Estimate:
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
     device, average = _device(states), _average(states)
     resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in states.values())
     before = present(device)
-    peak, seconds = _step(
+    peak, seconds = _extrapolate(
         states, dataset, config, config.batch // (processes * config.run.accumulate)
     )
-    sheet = _drawn(device, draw)
+    sheet = _measure_sheet(device, draw_sheet)
     return Estimate(
         trained=sum(p.numel() for t in states.values() for p in t.parameters),
         present=before - average - resumed,
@@ -124,16 +128,20 @@ def measure(
     )
 
 
-def _step(states: States, data: Dataset, config: RunConfig, samples: int) -> tuple[int, float]:
+def _extrapolate(
+    states: States, data: Dataset, config: RunConfig, samples: int
+) -> tuple[int, float]:
     """Peak bytes and seconds of a micro-batch of so many samples, by a line through one and two."""
     few = min(samples, 2)
-    tried = [_tried(states, config, [data[i] for i in range(n)]) for n in range(1, few + 1)]
-    peaks, seconds = zip(*tried, strict=True)
+    measured = [
+        _measure_step(states, config, [data[i] for i in range(n)]) for n in range(1, few + 1)
+    ]
+    peaks, seconds = zip(*measured, strict=True)
     growth = max(peaks[-1] - peaks[0], 0)
     return peaks[-1] + growth * (samples - few), seconds[-1] * samples / few
 
 
-def _tried(states: States, config: RunConfig, items: list[dict]) -> tuple[int, float]:
+def _measure_step(states: States, config: RunConfig, items: list[dict]) -> tuple[int, float]:
     """Peak bytes and seconds of a micro-batch, of the second of two: the first one still loads, and
     an allocator does not give back all that it leaves."""
     count = min(config.run.accumulate, 2)  # the second one finds the gradients of the first
@@ -148,10 +156,10 @@ def _tried(states: States, config: RunConfig, items: list[dict]) -> tuple[int, f
     return peak.bytes, seconds
 
 
-def _drawn(device: torch.device, draw: Draw) -> int:
+def _measure_sheet(device: torch.device, draw_sheet: DrawSheet) -> int:
     """Peak bytes while a sheet is drawn."""
     with track_peak(device) as peak:
-        draw()
+        draw_sheet()
     return peak.bytes
 
 

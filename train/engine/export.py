@@ -100,13 +100,13 @@ def code_state() -> dict[str, Any]:
     }
 
 
-def finished(path: Path, steps: int) -> bool:
+def is_finished(path: Path, steps: int) -> bool:
     """Whether a run's result of so many steps is there: the manifest beside it is written last."""
     step = _step_in(path.with_suffix(".json"))
     return step is not None and step >= steps
 
 
-def exported(out: Path, step: int) -> bool:
+def is_exported(out: Path, step: int) -> bool:
     """Whether a result of that step lies in a run's folder: a manifest, and what it speaks of."""
     return any(
         _step_in(manifest) == step and len(list(out.glob(f"{manifest.stem}.*"))) > 1

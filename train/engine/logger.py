@@ -48,7 +48,7 @@ class RunLogger:
             self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()})
 
     def sheet(self, step: int, picture: np.ndarray) -> None:
-        picture = headed(picture, f"step {step}")
+        picture = with_heading(picture, f"step {step}")
         path, image = self.out / "sheets" / f"step_{step:08d}.png", Image.fromarray(picture)
         with self._warning("sheets"):
             atomic_write(path, lambda file: image.save(file, "PNG"))
@@ -73,7 +73,7 @@ class RunLogger:
             log.warning("%s: %s; training goes on without", self.out / what, error)
 
 
-def over_processes(values: dict[str, float]) -> dict[str, float]:
+def mean_over_processes(values: dict[str, float]) -> dict[str, float]:
     """The mean of every value over the processes that have it; all must call it together."""
     numbers = gather_object([values])
     names = dict.fromkeys(name for n in numbers for name in n)
@@ -101,13 +101,13 @@ def labelled_rows(rows: Sequence[tuple[str, Tensor]], every: int = 1, gap: int =
         frames = pad(clip.float().cpu(), (gap, gap, gap, gap), value=1.0)
         joined = rearrange(frames, "c f h w -> h (f w) c").clamp(-1, 1)
         picture = ((joined + 1) * 127.5).round().byte().numpy()
-        pictures.append(headed(picture, label))
+        pictures.append(with_heading(picture, label))
         numbers = [(str(every * i), i * frames.shape[-1] + gap) for i in range(frames.shape[1])]
         pictures.append(_strip(picture.shape[1], numbers))
     return np.concatenate(pictures)
 
 
-def headed(picture: np.ndarray, label: str) -> np.ndarray:
+def with_heading(picture: np.ndarray, label: str) -> np.ndarray:
     """A picture (h w 3) under a line of text, cut where it is too long."""
     return np.concatenate([_strip(picture.shape[1], [(label, 2)]), picture])
 

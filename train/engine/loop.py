@@ -23,10 +23,10 @@ from train.engine.batches import MicroBatch, RankShard, batches
 from train.engine.checkpoint import RunHistory
 from train.engine.config import RunConfig
 from train.engine.estimate import SELDOM, PeakMemory, present, track_peak
-from train.engine.export import exported, refuse_own_source
+from train.engine.export import is_exported, refuse_own_source
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import start
-from train.engine.logger import RunLogger, over_processes
+from train.engine.logger import RunLogger, mean_over_processes
 from train.engine.objective import Build, Recipe
 from train.engine.sharding import set_checkpointing
 from train.engine.state import AveragedRecipe, TrainState
@@ -101,7 +101,7 @@ class Run:
     def estimate(self) -> None:
         """Try steps and a sheet, and say what the run will need."""
         data, n = self.recipe.dataset, self.accelerator.num_processes
-        self.expected = estimate.report(self.states, data, self.config, n, self._look)
+        self.expected = estimate.report(self.states, data, self.config, n, self._evaluate)
 
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.checkpoints)
@@ -112,7 +112,7 @@ class Run:
         self.stopping.load_state_dict(state.get("early_stopping", {}))
         at_end = self.step >= self.config.steps
         result = self.stopping.best_step if self.stopping.over else self.step
-        self.done = (at_end or self.stopping.over) and exported(self.out, result)
+        self.done = (at_end or self.stopping.over) and is_exported(self.out, result)
 
     def _load(self, state: dict) -> None:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
@@ -148,7 +148,7 @@ class Run:
         self._open()
         try:
             if self.step == 0:
-                self._look()
+                self._evaluate()
             with Stop(self.accelerator, self.config.run.minutes) as stop:
                 if not self.stopping.over:
                     self._steps(stop)
@@ -181,7 +181,7 @@ class Run:
                 self.seconds += time.monotonic() - last
                 last = time.monotonic()
                 self._after_step(values)
-                if self.stopping.over or stop.wanted():
+                if self.stopping.over or stop.requested():
                     return
 
     def _after_step(self, values: dict[str, Tensor]) -> None:
@@ -191,7 +191,7 @@ class Run:
         if self.step % c.log_every == 0:
             self._log(values)
         if self.step % c.sample_every == 0:
-            self._look()
+            self._evaluate()
         if self.step % c.save_every == 0:
             self.save()
 
@@ -230,7 +230,7 @@ class Run:
     def _log(self, values: dict[str, Tensor]) -> None:
         """The mean over the processes; beside it the rate, the time of a step since the last line
         (s), clips a second, and memory now (GiB)."""
-        means = over_processes({k: float(v) for k, v in values.items()})
+        means = mean_over_processes({k: float(v) for k, v in values.items()})
         steps, seconds = self.step - self._logged[0], self.seconds - self._logged[1]
         self._logged = (self.step, self.seconds)
         if self.logger:
@@ -241,7 +241,7 @@ class Run:
             means["run/memory_gib"] = present(self.accelerator.device) / 2**30
             self.logger.values(self.step, means)
 
-    def _look(self) -> None:
+    def _evaluate(self) -> None:
         """A sheet and the held-out loss of the averaged weights; its best state is kept where
         early stopping is on."""
         c, found = self.config.run, {}
@@ -261,7 +261,7 @@ class Run:
             self._write(self.checkpoints / BEST, keep=1)
         if self.stopping.over:
             log.info(
-                "the held-out loss has not fallen for %d looks: the result is step %d's",
+                "the held-out loss has not fallen for %d evaluations: the result is step %d's",
                 self.stopping.since,
                 self.stopping.best_step,
             )
@@ -274,7 +274,7 @@ class Run:
 
     def _finish(self) -> None:
         if self.step % self.config.run.sample_every:
-            self._look()
+            self._evaluate()
         if self.stopping.over and (best := checkpoint.load_latest(self.checkpoints / BEST)):
             self._load(best)
         with self.averaged.recipe(export=True) as recipe:

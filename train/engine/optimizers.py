@@ -64,13 +64,13 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            move = self._turned if group["matrix"] else self._adam
+            move = self._orthogonal_step if group["matrix"] else self._adam_step
             for p in group["params"]:
                 if p.grad is not None:
                     p.mul_(1 - group["lr"] * group["weight_decay"])
                     move(p, group)
 
-    def _turned(self, p: Tensor, group: dict[str, Any]) -> None:
+    def _orthogonal_step(self, p: Tensor, group: dict[str, Any]) -> None:
         state = self.state[p]
         if not state:
             state["momentum"] = torch.zeros_like(p)
@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
         size = 0.2 * max(matrix.shape) ** 0.5
         p.add_(orthogonal(matrix).view_as(p), alpha=-group["lr"] * size)
 
-    def _adam(self, p: Tensor, group: dict[str, Any]) -> None:
+    def _adam_step(self, p: Tensor, group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self.state[p], group["betas"]
         if not state:
             state |= {"steps": 0, "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}

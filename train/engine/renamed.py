@@ -30,6 +30,7 @@ MOVED = {
             *("save_every", "keep", "log_every", "sample_every", "sheet_clips"),
         )
     },
+    "redenoise": "sdedit",
     "lambda_p": "perceptual.weight",
     "style": "perceptual.style",
     "models": "perceptual.models",

@@ -75,14 +75,14 @@ class TrainState:
         """Gradients of part i."""
         batch, indices = parts[i].batch, parts[i].indices
         _seed_dropout(self.config.seed, step, indices.start)
-        with self._gradients_meet(i == len(parts) - 1):
+        with self._gradient_sync(i == len(parts) - 1):
             with self.accelerator.autocast():
                 loss, values = self.wrapped(batch, SampleRNG(self.config.seed, step, indices))
             self.accelerator.backward(loss / len(parts))
         return {"loss": loss.detach(), **{k: v.detach() for k, v in values.items()}}
 
     @contextmanager
-    def _gradients_meet(self, last: bool) -> Iterator[None]:
+    def _gradient_sync(self, last: bool) -> Iterator[None]:
         """Gradients meet those of the other processes at the last part only; sharded ones at
         every part, since each process would hold all of them until then."""
         if last or self.config.run.fsdp:
@@ -123,10 +123,10 @@ class TrainState:
         own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
         for name, value in {**state["weights"], **state["buffers"]}.items():
             fill(own[name], value)
-        self.optimizer.optimizer.load_state_dict(self._placed(state["optimizer"]))
+        self.optimizer.optimizer.load_state_dict(self._place_moments(state["optimizer"]))
         self.ema.load_state_dict(state["ema"])
 
-    def _placed(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _place_moments(self, state: dict[str, Any]) -> dict[str, Any]:
         """The optimizer's state with every moment where its parameter is."""
         moments = {}
         for index, values in state["state"].items():

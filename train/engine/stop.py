@@ -100,7 +100,7 @@ class Stop:
         self.signal, self._asked = number, now
         log.warning("%s: saving after this step", signal.Signals(number).name)
 
-    def wanted(self) -> bool:
+    def requested(self) -> bool:
         """Whether any process has been asked to stop, or its time is over."""
         wish = self.signal is not None or time.monotonic() - self.begin > self.seconds
         if self.accelerator.num_processes == 1:
@@ -120,12 +120,12 @@ def ignore_signals(_: int = 0) -> None:
 
 @dataclass
 class EarlyStopping:
-    """`patience` looks without a lower loss end a run (0: never)."""
+    """`patience` evaluations without a lower loss end a run (0: never)."""
 
     patience: int
     best: float = float("inf")
     best_step: int = -1
-    since: int = 0  # looks since the best one
+    since: int = 0  # evaluations since the best one
 
     def note(self, step: int, loss: float) -> bool:
         """Take the held-out loss of a step; whether it is the lowest so far."""

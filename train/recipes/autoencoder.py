@@ -77,7 +77,7 @@ class AutoencoderObjective(nn.Module):
         z = with_noise(posterior.sample(noise), c.latent_noise, rng)
         kl = posterior.kl().mean()
         loss, values = KL * kl, {"kl": kl}
-        for share, out, truth in self._decoded(z, images, rng):
+        for share, out, truth in self._reconstruct(z, images, rng):
             loss = loss + share * reconstruction_loss(out, truth)
             values.setdefault("l1", (out - truth).abs().mean().detach())
             if measure is not None:
@@ -86,7 +86,7 @@ class AutoencoderObjective(nn.Module):
                 loss = loss + share * c.perceptual.weight * distance
         return loss, values
 
-    def _decoded(
+    def _reconstruct(
         self, z: Tensor, images: Tensor, rng: SampleRNG
     ) -> Iterator[tuple[float, Tensor, Tensor]]:
         """(share of the batch, decoded, truth) of the clips that stay whole and those halved."""
@@ -118,23 +118,23 @@ class AutoencoderRecipe:
         self.objectives = {"vae": AutoencoderObjective(self.vae, config, measure)}
 
     def held_out_loss(self) -> dict[str, float]:
-        return reconstruction_scores(self._decoded, self.scored, self.device)
+        return reconstruction_scores(self._reconstruct, self.scored, self.device)
 
     def sheet(self) -> np.ndarray:
-        return reconstruction_sheet(self._decoded, self.shown, self.device)
+        return reconstruction_sheet(self._reconstruct, self.shown, self.device)
 
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """Give the scaled latents unit std, and write the part and its manifest."""
         videos = [item["video"].to(self.device) for item in self.shown or [self.dataset[0]]]
         calibrate(self.vae, torch.stack(videos), self.scale_factor)
-        scores = reconstruction_scores(self._decoded, self.shown, self.device)
+        scores = reconstruction_scores(self._reconstruct, self.shown, self.device)
         found = {"perceptual_network": self.measured}
         if scores:
             found["psnr_held_out"] = scores["psnr"]
         save_part(self.vae, out / RESULT, "vae", self.config, {**facts, **found})
 
-    def _decoded(self, video: Tensor) -> Tensor:
+    def _reconstruct(self, video: Tensor) -> Tensor:
         z, _ = encode_clip(self.vae, video[None], fixed_rng())
         return self.vae.decode(z, frames_at_once=1)[0]
 
@@ -143,12 +143,12 @@ Decode = Callable[[Tensor], Tensor]
 
 
 def reconstruction_scores(
-    decoded: Decode, items: Sequence[dict], device: torch.device
+    reconstruct: Decode, items: Sequence[dict], device: torch.device
 ) -> dict[str, float]:
     """Of what is decoded of held-out clips: the mean squared error in [0, 1] as `loss`, and the
     mean PSNR in dB; nothing where there are none."""
     videos = [item["video"].to(device) for item in items]
-    errors = [((decoded(v).clamp(-1, 1) - v) / 2).square().mean() for v in videos]
+    errors = [((reconstruct(v).clamp(-1, 1) - v) / 2).square().mean() for v in videos]
     if not errors:
         return {}
     psnr = [float(-10 * e.log10()) for e in errors]
@@ -156,14 +156,14 @@ def reconstruction_scores(
 
 
 def reconstruction_sheet(
-    decoded: Decode, items: Sequence[dict], device: torch.device
+    reconstruct: Decode, items: Sequence[dict], device: torch.device
 ) -> np.ndarray:
     """Truth and reconstruction, every third frame of each clip."""
     rows = []
     for item in items:
         video = item["video"].to(device)
         rows.append((caption("truth", item), video[:, ::3]))
-        rows.append(("encoded and decoded", decoded(video)[:, ::3]))
+        rows.append(("encoded and decoded", reconstruct(video)[:, ::3]))
     return labelled_rows(rows, every=3)
 
 

@@ -59,7 +59,7 @@ class DecoderConfig(BaseConfig):
     latent_noise: float = option(0.0, least=0)
     # Not the paper's: latents are noised and made anew by the base's denoiser, in up to so many
     # last steps of its own recipe: the decoder learns to draw from what it will be given.
-    redenoise: int = option(0, least=0)
+    sdedit: int = option(0, least=0)
     # Weight of the divergence of the attention to the keys from where their patches are near the
     # true frame's (train/losses/matching.py): by the loss alone a small decoder does not find
     # them in thousands of steps. Not with run.checkpointing.
@@ -187,7 +187,7 @@ def objectives(
     discriminator = None
     if config.gan_weight:
         discriminator = Discriminator(config.disc_width).to(device)
-    sdedit = SDEdit(model, config.redenoise) if config.redenoise else None
+    sdedit = SDEdit(model, config.sdedit) if config.sdedit else None
     own: dict[str, nn.Module] = {
         "decoder": DecoderObjective(
             model.vae, config, model.config.scale_factor, measure, discriminator, sdedit
@@ -217,28 +217,28 @@ class DecoderRecipe:
         self.model.vae = self.vae
         self.model.config = replace(self.model.config, vae=self.vae.config)
         self.frozen = {} if measure is None else {"perceptual": measure.to(device)}
-        if config.redenoise:
+        if config.sdedit:
             self.frozen |= frozen_parts(self.model, "unet", "resampler", "text", "image")
             for part in self.frozen.values():
                 part.to(device).float().eval().requires_grad_(False)
         self.objectives = objectives(config, self.model, measure)
 
     def held_out_loss(self) -> dict[str, float]:
-        return reconstruction_scores(self._decoded, self.scored, self.device)
+        return reconstruction_scores(self._reconstruct, self.scored, self.device)
 
     def sheet(self) -> np.ndarray:
-        return reconstruction_sheet(self._decoded, self.shown, self.device)
+        return reconstruction_sheet(self._reconstruct, self.shown, self.device)
 
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
         found = {"perceptual_network": self.measured}
-        if scores := reconstruction_scores(self._decoded, self.shown, self.device):
+        if scores := reconstruction_scores(self._reconstruct, self.shown, self.device):
             found["psnr_held_out"] = scores["psnr"]
         path = out / self.result
         save_model(self.model, path, "decoder", self.config, {**facts, **found})
 
-    def _decoded(self, video: Tensor) -> Tensor:
+    def _reconstruct(self, video: Tensor) -> Tensor:
         z, references = encode_clip(self.vae, video[None], fixed_rng())
         own = references if self.vae.config.references else None
         return self.vae.decode(z, own, frames_at_once=1)[0]
@@ -257,5 +257,5 @@ def check(config: DecoderConfig) -> None:
         raise ValueError("matching needs a decoder with references, and run.checkpointing=false")
     if config.nearness and config.variant == "plain":
         raise ValueError("nearness needs a decoder with references: leave variant at full")
-    if config.redenoise and config.crop:
-        raise ValueError("redenoise works on whole frames: leave crop at 0")
+    if config.sdedit and config.crop:
+        raise ValueError("sdedit works on whole frames: leave crop at 0")

@@ -21,7 +21,7 @@ from toon_core.weights.infer import decoder_kind
 from train.data.windows.cache_format import is_cache
 from train.engine import loop
 from train.engine.config import RunConfig
-from train.engine.export import finished, load_part
+from train.engine.export import is_finished, load_part
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from train.recipes.defaults import shape_of
@@ -114,7 +114,7 @@ def train_autoencoder_first(config: PretrainConfig) -> PretrainConfig | None:
     options = {name: getattr(config, name) for name in shared - set(OWN)}
     first = AutoencoderConfig(**options, out=str(Path(config.out) / "autoencoder"))
     result = Path(first.out) / autoencoder.RESULT
-    if not finished(result, first.steps):
+    if not is_finished(result, first.steps):
         log.info("no autoencoder= is given: it is trained first, in %s", first.out)
         step = loop.run(AutoencoderRecipe, first).step
         if config.dry_run:

@@ -26,7 +26,7 @@ class SDEdit:
         self.table = model.schedule.ddim(recipe.steps, recipe.spacing, recipe.eta)
         self.tokens = ContextEncoder(model, drop=0.0, train_towers=False).eval()
         if most > len(self.table):
-            raise ValueError(f"redenoise={most}: the base samples in {len(self.table)} steps")
+            raise ValueError(f"sdedit={most}: the base samples in {len(self.table)} steps")
 
     @torch.no_grad()
     def __call__(self, latents: Tensor, batch: Batch, rng: SampleRNG) -> Tensor:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from nano_decoder import decoded, objectives
+from small_models import decoded, objectives
 
 from train.engine.batches import SampleRNG
 from train.recipes.decoder_init import VARIANTS, fold_post_quant, start_decoder

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from nano_decoder import PLAIN, decoded
 from safetensors import safe_open
+from small_models import PLAIN, decoded
 from toy_recipe import curve
 
 import toon_core
@@ -22,7 +22,7 @@ from train.engine.options import with_values
 from train.recipes.decoder import DecoderConfig
 from train.recipes.decoder_init import VARIANTS, start_decoder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROCESS = ["run.workers=0", "run.threads=1", "run.device=cpu"]
 SHORT = ["height=64", "width=64", "frames=4", "batch=2", *PROCESS]
 SHORT += ["run.sheet_clips=1", "run.held_out=1", "disc_width=16"]
@@ -98,7 +98,7 @@ def test_a_trained_decoder_is_gone_on_from_and_not_cut_down(trained):
         ("crop=128", "no larger than 64x64"),
         ("crop=16", "at least 32"),
         ("base=nowhere.safetensors", "no such file"),
-        ("redenoise=7", "redenoise=7: the base samples in 6 steps"),
+        ("sdedit=7", "sdedit=7: the base samples in 6 steps"),
         ("perceptual.net=vgg", "vgg16"),
         ("run.checkpointing=true matching=0.1", "run.checkpointing=false"),
         ("variant=plain matching=0.1", "a decoder with references"),

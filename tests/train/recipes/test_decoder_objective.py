@@ -4,26 +4,14 @@ import numpy as np
 import pytest
 import torch
 from einops import rearrange
-from nano_decoder import decoded, objectives
 from PIL import Image
-from torch import nn
+from small_models import Edges, decoded, objectives
 
 from toon_core.metrics.networks.lpips import LPIPS
 from train.engine.batches import SampleRNG
 from train.losses.perceptual import Perceptual
 from train.recipes import decoder
 from train.recipes.decoder_init import VARIANTS, last_layer
-
-
-class Edges(nn.Module):
-    """A trunk for a small perceptual loss."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3)
-
-    def forward(self, frames):
-        return [self.conv(frames)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -13,7 +13,7 @@ from toy_recipe import same, states, train
 
 from train.engine import checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EVERY, STEPS = 2, 12
 
 

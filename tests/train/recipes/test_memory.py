@@ -1,15 +1,13 @@
 """The table of full-size memory: fake tensors take what real ones take."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
+from small_models import TINY, Edges
 
 from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
-from toon_core.presets import nano
 from train.engine.batches import SampleRNG
 from train.engine.options import with_values
 from train.engine.sharding import set_checkpointing
@@ -19,23 +17,6 @@ from train.recipes.memory import LiveMemory, MemoryConfig
 
 CLIP = (4, 64, 64)
 SIZE = {"frames": 4, "height": 64, "width": 64, "disc_width": 16}
-NANO = nano()
-TINY = replace(
-    NANO,
-    unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
-    clip=replace(NANO.clip, text_layers=2, vision_layers=2),
-)
-
-
-class Edges(nn.Module):
-    """A trunk for a small perceptual loss."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3)
-
-    def forward(self, frames):
-        return [self.conv(frames)]
 
 
 def taken(objectives, clips: int) -> int:
@@ -50,6 +31,21 @@ def taken(objectives, clips: int) -> int:
         for objective in objectives:
             objective.train()(batch, SampleRNG(0, 10**6, range(clips)))[0].backward()
     return live.peak
+
+
+def test_live_memory_counts_what_is_held_and_forgets_what_is_not():
+    weight = torch.ones(256, 256)
+    with LiveMemory() as live:
+        kept = weight * 2
+        assert live.live == kept.nbytes
+        view = kept.t()[3:]
+        assert live.live == kept.nbytes, "a view is no memory"
+        del kept
+        assert live.live == weight.nbytes, "its view still holds it"
+        del view
+        assert live.live == 0
+        (weight + 1).sum()
+    assert weight.nbytes <= live.peak < 1.1 * weight.nbytes
 
 
 @pytest.mark.parametrize(

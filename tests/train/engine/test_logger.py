@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from train.engine.logger import LABEL, caption, headed, labelled_rows
+from train.engine.logger import LABEL, caption, labelled_rows, with_heading
 
 
 def test_rows_stand_under_their_labels_and_above_the_frames_numbers():
@@ -20,7 +20,7 @@ def test_rows_stand_under_their_labels_and_above_the_frames_numbers():
 
 def test_a_label_may_be_longer_than_its_picture_and_in_any_script():
     picture = np.zeros((4, 8, 3), np.uint8)
-    found = headed(picture, "a very long prompt \u72d0\u72f8 \x1b[31m" * 20)
+    found = with_heading(picture, "a very long prompt \u72d0\u72f8 \x1b[31m" * 20)
     assert found.shape == (4 + LABEL, 8, 3)
 
 

@@ -1,9 +1,12 @@
-"""The files of a run: whole or as they were, and named where they cannot be written or read."""
+"""The files of a run: whole or as they were, named where they cannot be written or read, and in a
+folder that one command has at a time."""
 
 import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,10 @@ import torch
 from toy_recipe import train
 
 from toon_core.weights.save import write
-from train.engine import checkpoint
-from train.engine.files import write_text
+from train.engine import checkpoint, files
+from train.engine.files import check_out, locked_folder, write_text
+
+ROOT = Path(__file__).parents[3]
 
 
 class FullDisk(io.BytesIO):
@@ -93,3 +98,49 @@ def test_a_run_at_its_end_rewrites_nothing(tmp_path):
     (tmp_path / "result.pt").unlink()
     train(out=str(tmp_path), steps=2)
     assert (tmp_path / "result.pt").is_file(), "a result that is gone is written again"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from train.engine.files import locked_folder
+with locked_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_command_is_refused_until_the_first_ends_or_is_killed(tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", HOLDER, str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        monkeypatch.setattr(files, "PATIENCE", 0)
+        with (
+            pytest.raises(ValueError, match=r"run: another command writes there now"),
+            locked_folder(out),
+        ):
+            pass
+        holder.kill()
+        holder.wait()
+        monkeypatch.setattr(files, "PATIENCE", 5)
+        with locked_folder(out):
+            pass
+    with locked_folder(out), locked_folder(tmp_path / "other"):
+        pass
+
+
+def test_folders_that_cannot_be_written_into_are_refused_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file: give a folder"):
+        check_out(tmp_path / "file")
+    with (
+        pytest.raises(OSError, match="out=.* cannot be made or written"),
+        locked_folder(tmp_path / "file" / "below"),
+    ):
+        pass
+    for inside in (tmp_path, tmp_path / "a" / "b", tmp_path / "a" / ".."):
+        with pytest.raises(ValueError, match="lies in data="):
+            check_out(inside, tmp_path)
+    check_out(tmp_path, tmp_path / "clips")
+    check_out(tmp_path, "none")

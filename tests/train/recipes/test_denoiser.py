@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from small_models import TINY, filled
 from torch import Tensor, nn
 
 from toon_core.conditioning.preprocess import clip_pixels
 from toon_core.model import ToonModel
-from toon_core.presets import nano, sketch_for
+from toon_core.presets import sketch_for
 from toon_core.sketch.encoder import SketchEncoder
 from train.engine.batches import SampleRNG
 from train.recipes import sketch
@@ -20,22 +20,8 @@ from train.recipes.denoiser import TIMES, DenoiserObjective, held_out_errors, se
 from train.recipes.rectify import RectifyConfig
 from train.recipes.sketch import SketchObjective, SketchTrainConfig
 
-NANO = nano()
-TINY = replace(
-    NANO,
-    unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
-    clip=replace(NANO.clip, text_layers=2, vision_layers=2),
-)
 CLIPS, FRAMES = 3, 4
 FILES = {"data": "", "out": "", "base": ""}
-
-
-def filled(module: nn.Module) -> nn.Module:
-    """No layer of it at zero, which would hide what comes before."""
-    for p in module.parameters():
-        if not p.any():
-            nn.init.normal_(p, std=0.05)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What a dry run says that a run will need, and blocks that are computed again."""
+"""What a dry run says that a run will need."""
 
 import subprocess
 import sys
@@ -9,76 +9,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy_recipe import SHAPE, Denoise, ToyConfig, ToyRecipe, train
+from toy_recipe import ToyRecipe, train
 
-from toon_core.layers.transformers import TemporalTransformer
 from train.engine import estimate
-from train.engine.batches import SampleRNG, collate
-from train.engine.sharding import set_checkpointing
-from train.engine.stop import exit_on_user_error
-from train.recipes.memory import LiveMemory
 
-ROOT = Path(__file__).parents[2]
-
-
-def test_live_memory_counts_what_is_held_and_forgets_what_is_not():
-    weight = torch.ones(256, 256)
-    with LiveMemory() as live:
-        kept = weight * 2
-        assert live.live == kept.nbytes
-        view = kept.t()[3:]
-        assert live.live == kept.nbytes, "a view is no memory"
-        del kept
-        assert live.live == weight.nbytes, "its view still holds it"
-        del view
-        assert live.live == 0
-        (weight + 1).sum()
-    assert weight.nbytes <= live.peak < 1.1 * weight.nbytes
-
-
-def loss_and_gradients(objective):
-    items = [{"x": torch.rand(SHAPE, generator=torch.Generator().manual_seed(i))} for i in range(4)]
-    batch = {**collate(items), "name": [""] * 4}
-    objective.zero_grad()
-    torch.manual_seed(1)
-    with LiveMemory() as live:
-        loss, _ = objective.train()(batch, SampleRNG(0, 0, range(4)))
-        held = live.live
-    loss.backward()
-    return loss.detach(), [p.grad.clone() for p in objective.parameters()], held
-
-
-def test_recomputed_blocks_give_the_same_gradients_with_less_memory():
-    torch.manual_seed(0)
-    objective = Denoise(ToyConfig(data="", out="", dropout=0.3))
-    nn.init.normal_(objective.unet.out[2].weight)
-    loss, gradients, held = loss_and_gradients(objective)
-    set_checkpointing([objective], True)
-    again, same, less = loss_and_gradients(objective)
-    assert torch.equal(loss, again)
-    assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
-    assert less < 0.6 * held
-
-
-def test_every_transformer_of_the_denoiser_is_computed_again():
-    """`init_attn` among them: it stands beside the blocks."""
-    unet = Denoise(ToyConfig(data="", out="")).unet
-    set_checkpointing([unet], True)
-    calls = {name: 0 for name, m in unet.named_modules() if isinstance(m, TemporalTransformer)}
-
-    def count(name):
-        def hook(*_):
-            calls[name] += 1
-
-        return hook
-
-    for name in calls:
-        unet.get_submodule(name).register_forward_pre_hook(count(name))
-    unet(torch.rand(1, *SHAPE), torch.tensor([5]), torch.ones(1, 78, 4)).sum().backward()
-    assert "init_attn.0" in calls and set(calls.values()) == {2}
-    set_checkpointing([unet], False)
-    unet(torch.rand(1, *SHAPE), torch.tensor([5]), torch.ones(1, 78, 4)).sum().backward()
-    assert set(calls.values()) == {3}
+ROOT = Path(__file__).parents[3]
 
 
 class Counting(nn.Module):
@@ -120,8 +55,8 @@ def test_an_estimate_adds_up(tmp_path, monkeypatch):
         seen.append(len(items))
         return 10_000_000 + 10 * len(items), 0.5 * len(items)
 
-    monkeypatch.setattr(estimate, "_tried", tried)
-    monkeypatch.setattr(estimate, "_drawn", lambda device, draw: 9_000_500)
+    monkeypatch.setattr(estimate, "_measure_step", tried)
+    monkeypatch.setattr(estimate, "_measure_sheet", lambda device, draw: 9_000_500)
     monkeypatch.setattr(estimate, "present", lambda device: 9_000_000)
     found, weights = dry(tmp_path, batch=16, accumulate=2).expected, 4 * 650
     assert seen == [1, 2] and found.trained == 650
@@ -153,17 +88,11 @@ def test_no_room_for_one_sample_tells_what_is_known(tmp_path, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(estimate, "_tried", full)
+    monkeypatch.setattr(estimate, "_measure_step", full)
     known = "weights of what trains .*optimizer .*average .*run.checkpointing=true"
     with pytest.raises(ValueError, match=known) as told:
         dry(tmp_path)
     assert "\n" not in str(told.value)
-
-
-def test_no_memory_later_is_one_line_too():
-    told = r"^error: out of memory \(CUDA.*\): more run.accumulate"
-    with pytest.raises(SystemExit, match=told), exit_on_user_error():
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nA list")
 
 
 def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):

@@ -19,7 +19,7 @@ from toon_core.weights.configure import PART_KEY
 from toon_core.weights.save import write
 from train import pretrain, rectify, sketch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPS = 4
 CPU = ["run.device=cpu", "run.threads=1"]
 TOY = ["data=none", f"steps={STEPS}", "run.save_every=2", "run.sample_every=2", *CPU]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from nano_decoder import objectives
+from small_models import objectives
 
 from toon_core import presets
 from toon_core.model import ToonModel
@@ -42,7 +42,7 @@ def test_noise_on_latents_is_of_the_given_strength_and_drawn_by_clip(vae, batch)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_redenoised_latents_are_the_sampler_s_own(vae, batch, temperature):
+def test_latents_that_sdedit_makes_are_the_sampler_s_own(vae, batch, temperature):
     """A clip of n steps is what the pipeline's DDIM makes of it noised to where they begin."""
     torch.manual_seed(6)
     model = ToonModel(presets.nano()).eval()
@@ -51,22 +51,22 @@ def test_redenoised_latents_are_the_sampler_s_own(vae, batch, temperature):
     model.config = replace(model.config, recipe=recipe)
     batch = batch | {"prompt": ["a", "b"], "fs": torch.tensor([8, 12])}
     latents = torch.randn(2, 4, 4, 8, 8)
-    remake = SDEdit(model, 3)
+    sdedit = SDEdit(model, 3)
     index = next(i for i in range(99) if _differ(i))
-    found = remake(latents.clone(), batch, SampleRNG(0, index, range(2)))
+    found = sdedit(latents.clone(), batch, SampleRNG(0, index, range(2)))
     draws = SampleRNG(0, index, range(2))
     steps = draws.integers(4).tolist()
-    context, start = remake.tokens(batch, draws), temperature * draws.normal(4, 4, 8, 8)
+    context, start = sdedit.tokens(batch, draws), temperature * draws.normal(4, 4, 8, 8)
     noises = [temperature * draws.normal(4, 4, 8, 8) for _ in range(3)][::-1]
     for clip, n in enumerate(steps):
-        x, t = latents[clip : clip + 1], torch.tensor([remake.table.timesteps[n - 1]])
+        x, t = latents[clip : clip + 1], torch.tensor([sdedit.table.timesteps[n - 1]])
         ends = endpoint_condition(x)
         if n:
             x = model.schedule.add_noise(x, start[clip : clip + 1], t)[0]
         for i in reversed(range(n)):
-            given = torch.cat([x, ends], 1), torch.tensor([remake.table.timesteps[i]])
+            given = torch.cat([x, ends], 1), torch.tensor([sdedit.table.timesteps[i]])
             v = model.unet(*given, context[clip : clip + 1], batch["fs"][clip : clip + 1])
-            x = ddim.step(x, v, remake.table, i, noises[i][clip : clip + 1])[0]
+            x = ddim.step(x, v, sdedit.table, i, noises[i][clip : clip + 1])[0]
         assert torch.allclose(found[clip : clip + 1], x, atol=1e-5)
 
 

@@ -1,20 +1,37 @@
-"""`train.rectify` by its command line: what changes, and that the result is a model file."""
+"""`train.rectify`: what each variant trains, what changes, and that the result is a model file."""
 
+import gzip
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import nn
 
 import toon_core
 from toon_core import presets
+from toon_core.conditioning.resampler import Resampler
 from toon_core.model import ToonModel
+from toon_core.unet.model import VideoUNet
 from toon_core.weights.save import save
 from train import rectify
 from train.engine import checkpoint
-from train.recipes.rectify import RectifyConfig, RectifyObjective, set_trainable
+from train.recipes.rectify import RectifyConfig, RectifyObjective, set_trainable, temporal_layers
 
+MANIFEST = Path(__file__).parents[2] / "parity" / "manifests"
+MANIFEST /= "manifest-official-512-interp.json.gz"
+UNET, PROJECTOR = "model.diffusion_model.", "image_proj_model."
+# Read from the manifest's names alone: the third entry of a block is its temporal transformer.
+TEMPORAL = re.compile(
+    r"init_attn\.|.*\.temopral_conv\.|(input_blocks|output_blocks)\.\d+\.2\.(norm|proj|transf)"
+    r"|middle_block\.2\."
+)
+# 17 transformers of 26 tensors and 22 convolution stacks of 16.
+TEMPORAL_AND_SPATIAL = (794, 722)
 PROCESS = ["run.workers=0", "run.threads=1", "run.sheet_clips=1", "run.held_out=1"]
 SHORT = ["steps=2", "batch=2", "height=64", "width=64", *PROCESS]
 RUN = [*SHORT, "sheet.steps=1", "lr=1e-3", "optim.warmup=0", "run.sample_every=100"]
@@ -115,9 +132,64 @@ def test_bad_options_are_named(base, clip_folders, tmp_path, words, message) -> 
 
 
 def test_a_pruned_base_is_refused(base, clip_folders, tmp_path) -> None:
-    from dataclasses import replace
-
     pruned = ToonModel(replace(presets.nano(), clip=None))
     path = save(pruned, tmp_path / "pruned.safetensors")
     with pytest.raises(ValueError, match="without CLIP towers"):
         rectify.main([f"base={path}", f"data={clip_folders}", f"out={tmp_path}/run", *RUN])
+
+
+@pytest.fixture(scope="module")
+def released() -> tuple[VideoUNet, Resampler]:
+    config = presets.official_512()
+    return (
+        VideoUNet(config.unet, device="meta"),
+        Resampler(config.resampler, device="meta"),
+    )
+
+
+def listed(prefix: str) -> set[str]:
+    """Names in the released file below a prefix."""
+    names = json.loads(gzip.decompress(MANIFEST.read_bytes()))
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def trained(module: nn.Module) -> set[str]:
+    return {name for name, p in module.named_parameters() if p.requires_grad}
+
+
+def test_variants_train_what_the_paper_says(released) -> None:
+    unet, projector = released
+    names, everything = listed(UNET), listed(PROJECTOR)
+    assert len(names) == 1516
+    temporal = {name for name in names if TEMPORAL.match(name)}
+    spatial = names - temporal
+    assert (len(temporal), len(spatial)) == TEMPORAL_AND_SPATIAL
+    expected = {"I": set(), "II": names, "III": spatial, "IV": spatial, "V": set()}
+    for variant, wanted in expected.items():
+        set_trainable(unet, projector, variant)
+        assert trained(unet) == wanted, variant
+        assert trained(projector) == (set() if variant == "I" else everything), variant
+
+
+def test_bypass_makes_frames_independent_and_can_be_undone() -> None:
+    torch.manual_seed(0)
+    unet = VideoUNet(presets.nano().unet).eval()
+    for parameter in unet.parameters():
+        nn.init.normal_(parameter, std=0.05)
+    assert len(list(temporal_layers(unet))) > 10
+    x = torch.randn(1, 8, 4, 8, 8)
+    other = x.clone()
+    other[:, :, 3] += 1
+    context, t = torch.randn(1, 77 + 64, 48), torch.tensor([500])
+
+    @torch.no_grad()
+    def seen() -> torch.Tensor:
+        """How much frame 0 feels a change of frame 3."""
+        return (unet(x, t, context) - unet(other, t, context))[:, :, 0].abs().max()
+
+    before = seen()
+    for on, expected in ((True, 0), (False, before)):
+        for _, layer in temporal_layers(unet):
+            layer.bypass = on
+        assert seen() == expected
+    assert before > 0

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from small_models import TINY, filled
 from toy_recipe import same
 
-from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import autoencoder, cache, decoder, pretrain, rectify, sketch
@@ -21,12 +19,6 @@ from train.engine import checkpoint
 from train.engine.config import RunConfig
 from train.engine.export import save_part
 
-NANO = presets.nano()
-TINY = replace(
-    NANO,
-    unet=replace(NANO.unet, channel_mult=(1, 2), attention_resolutions=(2,)),
-    clip=replace(NANO.clip, text_layers=2, vision_layers=2),
-)
 SIZE = ["height=64", "width=64", "frames=4", "seed=3"]
 CPU = ["workers=0", "threads=1", "device=cpu"]
 LOOKS = ["run.sheet_clips=0", "run.held_out=0", "optim.warmup=0", "optim.ema=0.9"]
@@ -51,10 +43,7 @@ def files(clip_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the least size that has every kind of block, its autoencoder, and a cache."""
     folder = tmp_path_factory.mktemp("files")
     torch.manual_seed(0)
-    model = ToonModel(TINY)
-    for p in model.parameters():
-        if not p.any():
-            nn.init.normal_(p, std=0.02)
+    model = filled(ToonModel(TINY), std=0.02)
     save(model, folder / "model.safetensors", dtype=torch.float32)
     save_part(model.vae, folder / "vae.safetensors", "vae", RunConfig(data="", out=""), {})
     (folder / "shape.yaml").write_text(json.dumps(TINY.to_dict()))
