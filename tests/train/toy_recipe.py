@@ -63,6 +63,9 @@ class Items(torch.utils.data.Dataset):
     def stamp(self) -> str:
         return "toys"
 
+    def licences(self) -> list[str]:
+        return ["nobody's"]
+
 
 class Denoise(nn.Module):
     def __init__(self, config: ToyConfig) -> None:

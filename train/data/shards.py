@@ -24,6 +24,7 @@ from train.engine.files import printable
 
 INDEX = "index.jsonl"
 SPLITS = ("train", "test")
+NO_LICENCE = "not stated"
 BLOCK = 512
 END = bytes(2 * BLOCK)  # of a tar
 SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{6,}}\.tar(\.part(ial)?)?")
@@ -73,9 +74,10 @@ class Places:
 class Record:
     """One line of the index, or one clip of a plain folder.
 
-    `start` is the first frame in the source, `large` counts disjoint windows of large motion,
-    `motion` is the mean change a second of 255, `scores` has what the filters measured and
-    `no_model` the steps that were left out. A dropped clip has `kept` False and its `reason`.
+    `start` is the first frame in the source, `licence` says whose the clip is and on what terms,
+    `large` counts disjoint windows of large motion, `motion` is the mean change a second of 255,
+    `scores` has what the filters measured and `no_model` the steps that were left out. A dropped
+    clip has `kept` False and its `reason`.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Record:
     start: int = 0
     caption: str = ""
     caption_by: str = ""
+    licence: str = ""
     fps: float = 0.0
     frames: int = 0
     height: int = 0
@@ -105,6 +108,12 @@ class Record:
 def to_line(record: Record) -> str:
     """A record as one line of JSON."""
     return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def stamp_of(record: Record) -> str:
+    """What decides the windows of a clip, as a line."""
+    facts = {name: value for name, value in asdict(record).items() if name != "licence"}
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_line(line: str, source: str) -> Record:

@@ -65,16 +65,12 @@ def open_windows(
     encoders are not those that it was made with; `made_by` is the option that names the model.
     ValueError where the data hold no window of that length, or a cache has not what is asked for.
     """
-    bucketed = options.buckets and split == "train"
     if is_cache(options.data):
-        if bucketed:
-            raise ValueError(
-                f"buckets=true needs clips or shards, and data={options.data} is a cache"
-            )
         if split != "train":
             return CachedWindows.open_held_out(options, items, parts)
         return CachedWindows.open_checked(options, items, parts, model, sketch, made_by)
     windows = make_windows(options, split, items, sketch if "sketches" in parts else "")
+    bucketed = options.buckets and split == "train"
     return BucketWindows(windows, options.batch) if bucketed else windows
 
 

@@ -18,7 +18,7 @@ from train.data.motion import Motion
 from train.data.readers.clips import moves
 from train.data.readers.frames import decode_frame, decode_grey
 from train.data.readers.media import frame_files, image_files, one_size
-from train.data.readers.texts import prompt_of, sequence_fps
+from train.data.readers.texts import licence_of, prompt_of, sequence_fps
 from train.data.shards import (
     INDEX,
     Place,
@@ -27,7 +27,7 @@ from train.data.shards import (
     read_index,
     select_split,
     stable_hash,
-    to_line,
+    stamp_of,
 )
 
 log = logging.getLogger("toon.data")
@@ -99,7 +99,7 @@ class Store:
 
     def stamp(self) -> list[str]:
         """A line for each clip; other clips have other lines."""
-        return [to_line(record) for record in self.records]
+        return [stamp_of(record) for record in self.records]
 
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
@@ -208,6 +208,7 @@ class FolderStore:
         return Record(
             id=folder.name,
             caption=prompt_of(folder),
+            licence=licence_of(folder, self.root),
             fps=sequence_fps(folder),
             frames=len(files),
             bucket=bucket_of(height, width),
@@ -231,7 +232,7 @@ class FolderStore:
             for files in self._files.values()
             for file in files
         ]
-        return [to_line(record) for record in self.records] + sizes
+        return [stamp_of(record) for record in self.records] + sizes
 
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""

@@ -96,7 +96,7 @@ class RunConfig:
     width: int = option(128, least=1)  # pixels, a multiple of 8
     frames: int = option(16, least=1)  # of a window
     # Each batch in an aspect bucket of its clips, of about height x width pixels in multiples
-    # of 64; from clips or shards, not from a cache.
+    # of 64; a cache must have been made with buckets, too.
     buckets: bool = False
     # How characters with alpha are staged; a cache has its own.
     windows: WindowConfig = field(default_factory=WindowConfig)

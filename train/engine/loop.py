@@ -285,8 +285,12 @@ class Run:
     def _export(self, recipe: Recipe) -> None:
         facts = {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
         try:
-            found = {"data_stamp": self.history.stamp, "history": self.history.changes}
-            recipe.export(self.out, {**facts, **found})
+            data = {
+                "data_stamp": self.history.stamp,
+                "licences": self.recipe.dataset.licences(),
+                "history": self.history.changes,
+            }
+            recipe.export(self.out, {**facts, **data})
         except OSError as error:
             raise OSError(
                 f"{error}. Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Start "

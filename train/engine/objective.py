@@ -39,7 +39,8 @@ class Recipe(Protocol):
 
     dataset: Dataset
     """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed.
-    `stamp()` is a short hash of what items are drawn from, for the result's manifest."""
+    `stamp()` is a short hash of what items are drawn from, and `licences()` what is said of whose
+    that is, each once, for the result's manifest."""
 
     def held_out_loss(self) -> dict[str, float]:
         """Of what is trained now, on held-out clips, always the same with the same noise: `loss`,

@@ -33,16 +33,19 @@ def run_jobs(
     workers: int,
     start: Work | None = None,
     limit: float = inf,
+    begun: Callable[[str], object] = lambda job: None,
 ) -> Iterator[tuple[str, Any]]:
     """(name, work(*arguments)) as they come; `Lost` for a job whose process died, or that took more
     than `limit` seconds.
 
-    What a job raises is raised here. `start` is called in every process first; with 0 `workers`
-    the jobs run in this process. Where this process is killed, or leaves early, as by Ctrl-C, the
-    others are killed.
+    What a job raises is raised here. `start` is called in every process first, and `begun` here
+    with the name of each job that is handed out; with 0 `workers` the jobs run in this process.
+    Where this process is killed, or leaves early, as by Ctrl-C, the others are killed.
     """
     if workers == 0:
-        yield from ((name, work(*arguments)) for name, arguments in jobs.items())
+        for name, arguments in jobs.items():
+            begun(name)
+            yield name, work(*arguments)
         return
     waiting = deque(jobs.items())
     busy: dict[Connection, _Worker] = {}
@@ -54,6 +57,7 @@ def run_jobs(
                 if worker.process.is_alive():  # else it died idle: no job is to blame
                     busy[worker.pipe] = worker
                     worker.take(*waiting.popleft())
+                    begun(worker.job)
             for worker in _ready(busy, limit):
                 result = worker.result()
                 del busy[worker.pipe]

@@ -28,7 +28,7 @@ from train.data.windows.cache_format import (
     write_shard,
 )
 from train.data.windows.cached import encoder_hashes
-from train.data.windows.dataset import ClipWindows, WindowConfig
+from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import device_of
 from train.engine.options import check, option
@@ -57,6 +57,9 @@ class CacheConfig:
     height: int = option(128, least=1)  # pixels, a multiple of 8, as the recipe will have
     width: int = option(128, least=1)  # pixels, a multiple of 8
     frames: int = option(16, least=1)  # of a window
+    # As in the runs that it is for: windows in aspect buckets, each `batch` of them in one.
+    buckets: bool = False
+    batch: int = option(0, least=0)  # with buckets: that of the runs, of which count is a multiple
     # How characters with alpha are staged, as in the recipes.
     windows: WindowConfig = field(default_factory=WindowConfig)
     seed: int = option(0, least=0)  # of the windows
@@ -118,7 +121,11 @@ def build_cache(config: CacheConfig) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
     sketch = "" if config.sketch == "none" else config.sketch
-    sources, stands_in = {"train": make_windows(config, "train", config.count, sketch)}, False
+    windows = make_windows(config, "train", config.count, sketch)
+    sources: dict[str, ClipWindows | BucketWindows] = {"train": windows}
+    if config.buckets:
+        sources["train"] = BucketWindows(windows, config.batch)
+    stands_in = False
     if config.held_out:
         sources["test"], stands_in = windows_to_show(config, config.held_out, sketch)
     encoders = Encoders(config, device_of(config.device))
@@ -139,6 +146,10 @@ def _check(config: CacheConfig) -> None:
     for name in ("height", "width"):
         if getattr(config, name) % 8:  # pixels of a latent
             raise ValueError(f"{name}={getattr(config, name)}: expected a multiple of 8")
+    if config.buckets != bool(config.batch):
+        raise ValueError("buckets=true and batch= go together: give the batch of the runs")
+    if config.buckets and config.count % config.batch:
+        raise ValueError(f"count={config.count}: expected a multiple of batch={config.batch}")
     if is_cache(config.data):
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
     check_out_is_ours(Path(config.data), Path(config.out))
@@ -155,7 +166,9 @@ def check_out_is_ours(data: Path, out: Path) -> None:
         )
 
 
-def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dict[str, Any]:
+def _facts(
+    config: CacheConfig, encoders: Encoders, windows: ClipWindows | BucketWindows
+) -> dict[str, Any]:
     """What every byte of the cache depends on."""
     wanted = {
         "first": True,
@@ -164,32 +177,40 @@ def _facts(config: CacheConfig, encoders: Encoders, windows: ClipWindows) -> dic
         "sketches": config.sketch != "none",
         "video": config.video,
     }
-    return {
+    facts = {
         "base": Path(encoders.path).name,
         "encoders": encoders.hashes(),
         "data": Path(config.data).name,
         "clips": windows.stamp(),
         "parts": ["moments", *(name for name, there in wanted.items() if there)],
+        "licences": windows.licences(),
         **{name: getattr(config, name) for name in (*OPTIONS, "shard_items")},
         "complete": False,
     }
+    if isinstance(windows, BucketWindows):
+        shapes = [windows.shape_of(i) for i in range(0, len(windows), windows.batch)]
+        facts |= {"batch": windows.batch, "shapes": shapes}
+    return facts
 
 
 def _begin(out: Path, facts: dict[str, Any]) -> None:
     """ValueError where another cache is there; one of fewer windows may grow."""
     if is_cache(out):
         old = read_facts(out)
-        free = ("base", "data", "count", "complete", "held_out_from")
-        other = [k for k, v in facts.items() if k not in free and old.get(k) != v]
+        free = ("base", "data", "licences", "count", "shapes", "complete", "held_out_from")
+        names = [k for k in (*facts, "batch") if k not in free]
+        other = [k for k in dict.fromkeys(names) if old.get(k) != facts.get(k)]
         if other:
-            now = ", ".join(f"{k} {old.get(k)} (now {facts[k]})" for k in other)
+            now = ", ".join(f"{k} {old.get(k)} (now {facts.get(k)})" for k in other)
             raise ValueError(f"out={out} was made with another {now}; choose another folder")
         if old["count"] > facts["count"]:
             raise ValueError(f"out={out} has count={old['count']} already; give as many or more")
     write_facts(out, facts)
 
 
-def _fill(config: CacheConfig, split: str, windows: ClipWindows, encoders: Encoders) -> None:
+def _fill(
+    config: CacheConfig, split: str, windows: ClipWindows | BucketWindows, encoders: Encoders
+) -> None:
     """Write the shards of a split that are not there whole."""
     out, train = Path(config.out), split == "train"
     parts = spans(len(windows), config.shard_items)

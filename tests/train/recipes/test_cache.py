@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from caches import SHAPE, options
+from discs import disc
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,6 +20,7 @@ from toon_core.model import ToonModel
 from train.data.source import open_windows
 from train.data.windows.cache_format import TEXT
 from train.data.windows.cached import CachedWindows
+from train.data.windows.dataset import WindowConfig
 from train.engine.batches import SampleRNG, collate
 from train.engine.config import RuntimeConfig
 from train.engine.export import save_part
@@ -250,3 +253,58 @@ def test_a_window_that_cannot_be_read_is_the_next_one(cached, tmp_path, caplog):
     assert len([r for r in caplog.records if "window 1: cannot be read" in r.message]) == 1
     (tmp_path / "cache" / "train-000000.tar").unlink()
     assert torch.equal(spoiled[0]["text"], whole[3]["text"])
+
+
+@pytest.fixture(scope="module")
+def two_aspects(tmp_path_factory):
+    """Four square clips and four wide ones."""
+    root = tmp_path_factory.mktemp("aspects")
+    for number in range(8):
+        for i, frame in enumerate(disc(20, 2.0 + number, 64, 64 if number % 2 else 128)):
+            path = root / f"clip_{number}" / f"frame_{i:03d}.png"
+            path.parent.mkdir(exist_ok=True)
+            pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
+            Image.fromarray(pixels).save(path)
+    return root
+
+
+def test_a_cache_holds_buckets_too(two_aspects, base, tmp_path):
+    own = {"base": str(base), "precision": "fp32", "tokens": False, "sketch": "none"}
+    own |= {"buckets": True, "batch": 2, "count": 8, "shard_items": 4, "height": 128, "width": 128}
+    build(options(two_aspects, tmp_path / "cache", **own))
+    vae = toon_core.load(base, dtype=torch.float32).vae
+
+    def run(data, **changes):
+        given = {
+            "height": 128,
+            "width": 128,
+            "frames": 16,
+            "seed": 3,
+            "buckets": True,
+            "batch": 2,
+            **changes,
+        }
+        return SimpleNamespace(data=str(data), windows=WindowConfig(), **given)
+
+    parts = ("moments", "first")
+    plain = open_windows(run(two_aspects), items=8)
+    cached = open_windows(run(tmp_path / "cache"), items=8, parts=parts)
+    shapes = set()
+    for i in range(8):
+        video, moments = plain[i]["video"], cached[i]["moments"]
+        assert torch.allclose(clip_moments(vae, video[None])[0], moments, atol=1e-5)
+        shapes.add(tuple(moments.shape[-2:]))
+    assert len(shapes) == 2 and all(
+        cached[i]["moments"].shape == cached[i + 1]["moments"].shape for i in range(0, 8, 2)
+    )
+    with pytest.raises(ValueError, match="buckets=false, but .* was made with buckets=true"):
+        open_windows(run(tmp_path / "cache", buckets=False), items=8, parts=parts)
+    with pytest.raises(ValueError, match="batch=4, but .* 2 windows share a bucket"):
+        open_windows(run(tmp_path / "cache", batch=4), items=8, parts=parts)
+    (tmp_path / "cache" / "train-000000.tar").write_bytes(bytes(10**6))
+    for i in range(4):  # another window stands in, of the shape of its batch
+        assert cached[i]["moments"].shape[-2:] == tuple(s // 8 for s in plain.shape_of(i))
+    with pytest.raises(ValueError, match="buckets=true and batch= go together"):
+        build(options(two_aspects, tmp_path / "x", **{**own, "batch": 0}))
+    with pytest.raises(ValueError, match="count=7: expected a multiple of batch=2"):
+        build(options(two_aspects, tmp_path / "x", **{**own, "count": 7}))

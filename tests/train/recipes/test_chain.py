@@ -88,6 +88,7 @@ def test_a_manifest_tells_the_whole_training(trained):
         assert files[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert base["data_stamp"] == decoder["data_stamp"] and len(base["data_stamp"]) == 16
     assert isinstance(base["dirty"], bool)
+    assert base["licences"] == decoder["licences"] == ["not stated"]
     again = {k: base[k] for k in ("part", "time")} | {"told": "above"}
     assert decoder["from"]["base"] == again, "once is enough"
 

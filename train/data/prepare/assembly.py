@@ -25,7 +25,14 @@ from train.data.shards import (
 )
 from train.engine.files import write_text
 
-NOT_IN_JSON = {"kept", "reason", "no_model", "shard", "places"}  # the index alone has them
+NOT_IN_JSON = {
+    "kept",
+    "reason",
+    "no_model",
+    "licence",
+    "shard",
+    "places",
+}  # the index alone has them
 SHOWN = 60  # of each kind, evenly from all
 COLUMNS = 4
 CELL = (200, 116)
@@ -33,8 +40,11 @@ STRIP_TOP = 4
 COLOURS = {True: (16, 110, 40), False: (170, 30, 30)}
 
 
-def assemble(config: PrepareConfig, outcomes: Mapping[str, Outcome]) -> list[Record]:
-    """Write the shards, the index and the sheet; the records, sorted by id.
+def assemble(
+    config: PrepareConfig, outcomes: Mapping[str, Outcome], licences: Mapping[str, str]
+) -> list[Record]:
+    """Write the shards, the index, with the `licences` of the sources, and the sheet; the records,
+    sorted by id.
 
     The old index goes first and the new one comes last, so that a run killed here is seen to be
     unfinished; its work is all there still.
@@ -47,6 +57,7 @@ def assemble(config: PrepareConfig, outcomes: Mapping[str, Outcome]) -> list[Rec
     (out / INDEX).unlink(missing_ok=True)
     for shard in find_shards(out):
         shard.unlink()
+    records = [(name, replace(r, licence=licences.get(name, ""))) for name, r in records]
     finished = _write_shards(config, records, split)
     lines = "".join(to_line(record) + "\n" for record in finished)
     write_text(out / INDEX, lines, sync=True)

@@ -17,6 +17,8 @@ class PrepareConfig:
 
     data: str = MISSING  # folder of media, or a tar of one (.tar, .tar.gz, .tar.xz)
     out: str = MISSING  # folder of the shards and their index
+    # Whose the clips are and on what terms; licence.txt in a folder of clips says so of all below.
+    licence: str = ""
     # Short side of the stored frames, pixels; clips with alpha are fitted into squares of it.
     size: int = option(128, least=1)
     # Faster clips lose every second frame, or more, until they are near it.

@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -22,7 +22,8 @@ FOLDER = "work"
 class Outcome:
     """`records` of the pieces in their order, with places inside the source's own tar.
 
-    `large` counts the source's windows of large motion; `length` is 0 where it could not be read.
+    `large` counts the source's windows of large motion; `length` is 0 where it could not be read;
+    `seconds` is what each step took.
     `stands_to` is the limit in minutes from which the source is tried again: the one that was too
     short for it, 0 after a crash.
     """
@@ -33,6 +34,7 @@ class Outcome:
     large: int = 0
     caption: str = ""
     stands_to: float = inf
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,12 @@ import hashlib
 import json
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
-
-from tqdm import tqdm
 
 from train.data.prepare.assembly import assemble
 from train.data.prepare.config import PrepareConfig
@@ -22,11 +21,13 @@ from train.data.prepare.outcome import (
     work_file,
     write_outcome,
 )
+from train.data.prepare.progress import Progress, step_of, write_costs
 from train.data.prepare.search import Sources, cannot_be_opened, search, unpack
 from train.data.prepare.worker import FULL, load_chain, process, start_worker
+from train.data.readers.texts import licence_of
 from train.data.shards import INDEX, Record, find_shards, read_index
 from train.data.store import Store
-from train.engine.files import check_out, locked_folder, printable, write_text
+from train.engine.files import check_out, file_digest, locked_folder, printable, write_text
 from train.engine.options import check
 from train.engine.pool import Lost, run_jobs
 
@@ -68,9 +69,9 @@ def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
     root = unpack(data, out / "source") if data.is_file() else data
     sources = search(root)
     fingerprints, refused = _take_fingerprints(config, sources)
-    key = _key(
-        config, fingerprints | {name: outcome.fingerprint for name, outcome in refused.items()}
-    )
+    licences = {n: licence_of(sources.clips[n], root) or config.licence for n in fingerprints}
+    worked = fingerprints | {name: outcome.fingerprint for name, outcome in refused.items()}
+    key = _key(config, worked, licences)
     done = out / FOLDER / "assembled"
     if (out / INDEX).is_file() and done.is_file() and done.read_text() == key:
         log.info("%s is complete, nothing has changed", out)
@@ -79,7 +80,8 @@ def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
     outcomes = refused | _work(
         config, {name: sources.clips[name] for name in fingerprints}, fingerprints
     )
-    records = assemble(config, outcomes)
+    records = assemble(config, outcomes, licences)
+    write_costs(out, outcomes)
     _finish(config, outcomes, key)
     _report(config, records)
     return Store(out)
@@ -105,7 +107,12 @@ def _take_fingerprints(
     options = _options(config)
     fingerprints: dict[str, str] = {}
     refused = dict(sources.refused)
+    if config.filters.duplicate:
+        for name, first in _same_files(sources.clips).items():
+            refused[name] = sources.clips[name], f"duplicate: of {first}, the same file"
     for name, path in sources.clips.items():
+        if name in refused:
+            continue
         try:
             fingerprints[name] = _fingerprint(options, path)
         except OSError as error:
@@ -113,10 +120,29 @@ def _take_fingerprints(
     return fingerprints, {name: _refusal(name, *what) for name, what in sorted(refused.items())}
 
 
+def _same_files(clips: Mapping[str, Path]) -> dict[str, str]:
+    """Files that are byte for byte one of a lower id: that id by theirs. Found before the networks
+    see either; what cannot be read is told of later."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for name in sorted(clips):
+        with suppress(OSError):
+            if clips[name].is_file():
+                by_size[clips[name].stat().st_size].append(name)
+    same: dict[str, str] = {}
+    for names in by_size.values():
+        first: dict[str, str] = {}
+        for name in names if len(names) > 1 else ():
+            with suppress(OSError):
+                lower = first.setdefault(file_digest(clips[name]), name)
+                if lower != name:
+                    same[name] = lower
+    return same
+
+
 def _options(config: PrepareConfig) -> str:
     """The options and models that the work on one source depends on, as JSON."""
     options = asdict(config)
-    for name in ("data", "out", "workers", "longest_minutes", "shard_mb", "families"):
+    for name in ("data", "out", "licence", "workers", "longest_minutes", "shard_mb", "families"):
         del options[name]
     options["filters"] = {**options["filters"], "duplicate": 0, "device": ""}
     return json.dumps([VERSION, options, load_chain(config.filters).models()])
@@ -142,7 +168,7 @@ def _refusal(name: str, path: Path, reason: str, fingerprint: str = "") -> Outco
     return Outcome(fingerprint=fingerprint or reason, records=(record,))
 
 
-def _key(config: PrepareConfig, fingerprints: dict[str, str]) -> str:
+def _key(config: PrepareConfig, fingerprints: dict[str, str], licences: Mapping[str, str]) -> str:
     """A hash of what the shards depend on: every source's work, and how it is put together."""
     parts = [
         asdict(config.split),
@@ -152,6 +178,8 @@ def _key(config: PrepareConfig, fingerprints: dict[str, str]) -> str:
         _limit(config),
         sorted(fingerprints.items()),
     ]
+    if any(licences.values()):  # shards of before have none
+        parts.append(sorted(licences.items()))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -167,14 +195,11 @@ def _work(config: PrepareConfig, paths: Paths, fingerprints: dict[str, str]) -> 
         if outcome.fingerprint == fingerprints[name] and restore_tar(out, name, outcome, index):
             outcomes[name] = outcome
     todo = {name: path for name, path in paths.items() if name not in outcomes}
-    steps = Counter(_step(record) for o in outcomes.values() for record in o.records)
-    progress = tqdm(total=len(paths), initial=len(outcomes), desc="clips", unit="clip")
-    with progress:
-        for name, outcome in _process_all(config, todo, fingerprints):
+    progress = Progress(paths, outcomes)
+    with progress.shown():
+        for name, outcome in _process_all(config, todo, fingerprints, progress.begin):
             outcomes[name] = outcome
-            steps.update(map(_step, outcome.records))
-            progress.update()
-            progress.set_postfix(steps)
+            progress.end(name, outcome)
     return outcomes
 
 
@@ -184,17 +209,16 @@ def _old_index(out: Path) -> dict[str, Record]:
     return {record.id: record for record in read_index(out) if record.kept}
 
 
-def _step(record: Record) -> str:
-    """The step that dropped a record, or "kept"."""
-    return "kept" if record.kept else record.reason.split(":")[0]
-
-
 def _process_all(
-    config: PrepareConfig, todo: Paths, fingerprints: dict[str, str]
+    config: PrepareConfig,
+    todo: Paths,
+    fingerprints: dict[str, str],
+    begin: Callable[[str], object] = lambda name: None,
 ) -> Iterator[tuple[str, Outcome]]:
     jobs = {name: (config, name, path, fingerprints[name]) for name, path in todo.items()}
     limit = 60 * _limit(config)
-    for name, result in run_jobs(process, jobs, config.workers, start_worker, limit):
+    done = run_jobs(process, jobs, config.workers, start_worker, limit, begin)
+    for name, result in done:
         if isinstance(result, Lost):
             result = _drop_lost(config, name, todo[name], fingerprints[name], result)
         yield name, result
@@ -224,9 +248,9 @@ def _finish(config: PrepareConfig, outcomes: dict[str, Outcome], key: str) -> No
 
 
 def _report(config: PrepareConfig, records: list[Record]) -> None:
-    counts = Counter(_step(record) for record in records)
+    counts = Counter(step_of(record) for record in records)
     for record in records:
-        if _step(record) == "read":
+        if step_of(record) == "read":
             log.warning("%s: %s", record.source, record.reason)
     log.info("%s: %s", config.out, ", ".join(f"{n} {step}" for step, n in counts.most_common()))
     if not counts["kept"]:

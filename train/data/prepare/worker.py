@@ -4,6 +4,8 @@ import errno
 import io
 import logging
 import os
+import time
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +37,7 @@ log = logging.getLogger("toon.prepare")
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or one's share of it
 LONGEST_REASON = 400  # characters
+READING = "reading and writing"  # all that is no step of the filters
 STRIP = (64, 3)  # height of the pictures on the sheet, and how many of a piece
 load_chain = cache(chain.build)
 
@@ -54,12 +57,20 @@ def process(config: PrepareConfig, identity: str, path: Path, fingerprint: str) 
     tar = work_file(out, identity, ".tar")
     tar.parent.mkdir(parents=True, exist_ok=True)
     work_file(out, identity, ".json").unlink(missing_ok=True)  # it speaks of another tar
+    begin = time.perf_counter()
     with open(tar, "wb") as file:
         source = _Source(config, identity, path, file)
         source.read()
         file.flush()
         os.fsync(file.fileno())
-    outcome = Outcome(fingerprint=fingerprint, records=tuple(source.records), **source.facts)
+    seconds = source.seconds
+    seconds[READING] = time.perf_counter() - begin - seconds.total()
+    outcome = Outcome(
+        fingerprint=fingerprint,
+        records=tuple(source.records),
+        seconds={step: round(spent, 3) for step, spent in seconds.items()},
+        **source.facts,
+    )
     write_outcome(out, identity, outcome, source.previews())
     return outcome
 
@@ -74,6 +85,7 @@ class _Source:
         self.strips: list[np.ndarray] = []
         self.signature: np.ndarray | None = None
         self.facts: dict = {}
+        self.seconds: Counter[str] = Counter()  # by step
 
     def read(self) -> None:
         """Take its pieces; what ends that early is a dropped record."""
@@ -96,7 +108,7 @@ class _Source:
         steps = load_chain(config.filters)
         for clip in open_segments(self.path, config.size, config.max_fps, config.max_frames):
             whole = _as_piece(clip)
-            for piece, reason in steps.run(whole, config.least_frames):
+            for piece, reason in steps.run(whole, config.least_frames, self.seconds):
                 only = clip.start == 0 and len(piece) == len(clip.frames) and not clip.full
                 name = self.identity if only else f"{self.identity}-f{piece.start:06d}"
                 self._add(name, piece, reason)

@@ -124,3 +124,4 @@ def _check(config: PuppetsConfig, manifest: Path) -> None:
     if manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")) != options:
         raise ValueError(f"out={manifest.parent}: holds clips of other options; give a new folder")
     write_text(manifest, json.dumps(options, indent=2) + "\n")
+    write_text(manifest.with_name("licence.txt"), LICENCE + "\n")

@@ -1,4 +1,4 @@
-"""Texts of a clip: its prompt, from a file beside it or its name, and its frames per second.
+"""Texts of a clip: its prompt, from a file beside it or its name, its frames per second, licence.
 
 Of names that are emoji code points the prompt is their Unicode names.
 """
@@ -91,3 +91,15 @@ def sequence_fps(folder: Path) -> float:
     if not 0.1 <= fps <= 1000:
         raise ValueError(f"{file}: holds {text[:40]!r}, expected 0.1 to 1000 frames per second")
     return fps
+
+
+def licence_of(path: Path, root: Path) -> str:
+    """What `licence.txt` says, in a clip's folder or the nearest one above it up to `root`; nothing
+    where there is none. ValueError where it is no text, or the clip not below `root`."""
+    folder = path if path.is_dir() else path.parent
+    above = [folder, *folder.parents]
+    for place in above[: above.index(root) + 1]:
+        text = own_text(place / "licence.txt")
+        if text is not None:
+            return " ".join(text.split())
+    return ""

@@ -43,6 +43,13 @@ class WindowSize(Protocol):
     frames: int
 
 
+class BatchOptions(WindowSize, Protocol):
+    """And of those of training, whose batches may have a shape each."""
+
+    buckets: bool
+    batch: int
+
+
 class CachedWindows(Dataset):
     """Items of a finished cache; item i is the stored one i modulo their count, or where that
     cannot be read one of the next shard.
@@ -72,7 +79,7 @@ class CachedWindows(Dataset):
     @classmethod
     def open_checked(
         cls,
-        options: WindowSize,
+        options: BatchOptions,
         items: int,
         parts: tuple[str, ...],
         model: nn.Module | None,
@@ -83,6 +90,7 @@ class CachedWindows(Dataset):
         model it trains, which the option `made_by` names."""
         cache = cls(options.data, "train", items, parts)
         cache._check_size(options)
+        cache._check_buckets(options)
         cache._check_parts(sketch)
         if model is not None:
             cache._check_encoders(model, f"{made_by}={getattr(options, made_by, '')}")
@@ -117,6 +125,19 @@ class CachedWindows(Dataset):
                     f"{name}={self.facts[name]}: give the same, or make another cache"
                 )
 
+    def _check_buckets(self, options: BatchOptions) -> None:
+        together = self.facts.get("batch", 0)  # windows that share a shape
+        if options.buckets != bool(together):
+            raise ValueError(
+                f"buckets={str(options.buckets).lower()}, but data={self.root} was made with "
+                f"buckets={str(bool(together)).lower()}: give the same, or make another cache"
+            )
+        if together and together % options.batch:
+            raise ValueError(
+                f"batch={options.batch}, but of data={self.root} {together} windows share a "
+                f"bucket: give batch={together} or a part of it, or make another cache"
+            )
+
     def _check_parts(self, sketch: str) -> None:
         for part in self.parts:
             if part in MADE_BY and part not in self.facts["parts"]:
@@ -145,10 +166,15 @@ class CachedWindows(Dataset):
         """That of the clips, and after it one of all else that decides the items."""
         decisive = [*SIZE, "count", "seed", "precision"]
         decisive += ["sketch"] if "sketches" in self.parts else []
+        decisive += ["batch"] if self.facts.get("batch") else []
         used = sorted({ENCODERS[part] for part in self.parts if part in ENCODERS})
         encoders = [self.facts["encoders"].get(name) for name in used]
         text = json.dumps([[self.facts[name] for name in decisive], used, encoders])
         return f"{self.facts['clips']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def licences(self) -> list[str]:
+        """What is said of whose the clips are; nothing by caches of before."""
+        return self.facts.get("licences", [])
 
     def __len__(self) -> int:
         return self.items
@@ -170,11 +196,20 @@ class CachedWindows(Dataset):
         )
 
     def _tries(self, stored: int) -> Iterator[int]:
-        """A window, then one of each shard that follows, since a shard may be lost whole."""
+        """A window, then one of each shard that follows, since a shard may be lost whole, of the
+        same shape."""
+        yield stored
         shard, place = divmod(stored, self.facts["shard_items"])
-        for further in range(ATTEMPTS):
-            part = self._spans[(shard + further) % len(self._spans)]
-            yield part[(place + further) % len(part)]
+        shape = self._shape_of(stored)
+        for further in range(1, ATTEMPTS):
+            span = self._spans[(shard + further) % len(self._spans)]
+            if part := [other for other in span if self._shape_of(other) == shape]:
+                yield part[(place + further) % len(part)]
+
+    def _shape_of(self, stored: int) -> list[int] | None:
+        """Height and width of a window in buckets; None where all have the same."""
+        together = self.facts.get("batch", 0) if self.split == "train" else 0
+        return self.facts["shapes"][stored // together] if together else None
 
     def _window(self, stored: int) -> dict:
         """A stored one; ValueError naming it where it cannot be read."""

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from toon_core.images import MULTIPLE
 from train.data.filters.sketches import WindowSketcher
-from train.data.shards import bucket_shape
+from train.data.shards import NO_LICENCE, bucket_shape
 from train.data.store import ClipStore
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.canvas import random_colour
@@ -97,6 +97,10 @@ class ClipWindows(Dataset):
         """A short hash of the clips that windows are drawn from, and of how they are drawn."""
         text = json.dumps([self.store.stamp(), asdict(self.config)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def licences(self) -> list[str]:
+        """What is said of whose the clips are, each once."""
+        return sorted({record.licence or NO_LICENCE for record in self.sampler.records})
 
     @property
     def unit(self) -> float:
@@ -232,9 +236,19 @@ class BucketWindows(Dataset):
     def stamp(self) -> str:
         return self.parts[0].stamp()
 
+    def licences(self) -> list[str]:
+        return sorted({licence for part in self.parts for licence in part.licences()})
+
     def __len__(self) -> int:
         return self.items
 
     def __getitem__(self, index: int) -> dict:
+        return self._part(index)[index]
+
+    def shape_of(self, index: int) -> tuple[int, int]:
+        """Height and width of an item."""
+        return self._part(index).shape
+
+    def _part(self, index: int) -> ClipWindows:
         rng = np.random.default_rng([self.seed, index // self.batch, BUCKET])
-        return self.parts[rng.choice(len(self.parts), p=self.weights)][index]
+        return self.parts[rng.choice(len(self.parts), p=self.weights)]

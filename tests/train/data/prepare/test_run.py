@@ -9,9 +9,11 @@ from PIL import Image
 
 from train.data.filters.base import FilterConfig
 from train.data.motion import measure_motion
+from train.data.prepare import run as module
 from train.data.prepare.config import PrepareConfig
 from train.data.shards import read_index
 from train.data.store import Store
+from train.data.windows.dataset import ClipWindows
 from train.engine.config import read
 from train.prepare import main, prepare
 
@@ -190,3 +192,53 @@ def test_a_shard_cut_short_costs_its_clips(tmp_path, prepared, caplog):
     train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
     lost = {record.id for record in prepared.records} - {r.id for r in Store(tmp_path).records}
     assert 0 < len(lost) < len(prepared.records) and "train-000000.tar" in caplog.text
+
+
+def test_the_same_file_twice_is_read_once(tmp_path, write_lottie, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    write_lottie(data / "a.json")
+    write_lottie(data / "b.json", start=(50, 15), end=(50, 85))
+    (data / "a copy.json").write_bytes((data / "a.json").read_bytes())
+    read, process = [], module.process
+    monkeypatch.setattr(
+        module, "process", lambda c, n, *rest: (read.append(n), process(c, n, *rest))[1]
+    )
+    out = tmp_path / "out"
+    prepare(PrepareConfig(data=str(data), out=str(out), **FAST))
+    assert read == ["a", "b"]
+    assert {r.id: r.reason for r in read_index(out) if not r.kept} == {
+        "a copy": "duplicate: of a, the same file"
+    }
+    with (out / "costs.csv").open() as file:
+        assert [line.split(",")[0] for line in file][1:] in (["a", "b"], ["b", "a"])
+    both = FilterConfig(sketch="xdog", text=0, duplicate=0)
+    options = {**FAST, "filters": both}
+    store = prepare(PrepareConfig(data=str(data), out=str(tmp_path / "both"), **options))
+    assert len(store.records) == 3, "where duplicates may stay"
+
+
+def test_whose_a_clip_is_stands_in_the_index_and_moves_nothing(tmp_path, write_lottie, monkeypatch):
+    data, out = tmp_path / "data", tmp_path / "out"
+    (data / "ours" / "old").mkdir(parents=True)
+    write_lottie(data / "a.json")
+    write_lottie(data / "ours" / "b.json", start=(50, 15), end=(50, 85))
+    write_lottie(data / "ours" / "old" / "c.json", start=(15, 15), end=(85, 85))
+
+    def prepared(**changes) -> Store:
+        return prepare(PrepareConfig(data=str(data), out=str(out), **FAST, **changes))
+
+    before = prepared()
+    assert {record.licence for record in before.records} == {""}
+    (data / "ours" / "licence.txt").write_text("(c) The Studio,\nall rights reserved\n")
+    monkeypatch.setattr(module, "process", None)  # nothing is read again
+    store = prepared(licence="CC BY 4.0, somebody")
+    ours = "(c) The Studio, all rights reserved"
+    found = {record.id: record.licence for record in store.records}
+    assert found == {"a": "CC BY 4.0, somebody", "ours__b": ours, "ours__old__c": ours}
+    assert store.stamp() == before.stamp(), "a run on these clips goes on"
+    trained = {record.licence for record in store.split("train")}
+    assert ClipWindows(store, frames=8).licences() == sorted(trained) and ours in trained
+    (data / "ours" / "licence.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="licence.txt: no text"):
+        prepared()
