@@ -15,8 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from train.data.windows.dataset import WindowConfig
 from train.engine.files import printable, write_text
-from train.engine.options import help_text, option
-from train.engine.renamed import check_names, leaves, renamed
+from train.engine.options import check_names, help_text, option
+from train.engine.renamed import leaves, renamed
 
 if TYPE_CHECKING:
     from typing import Self

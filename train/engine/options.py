@@ -1,4 +1,5 @@
-"""Options as dataclasses: what each field is, told once, for --help, the docs and the checks.
+"""Options as dataclasses: what each field is, said once, for --help, the docs and the checks; an
+unknown name suggests the nearest.
 
 A field is declared with its default, its range and a comment that says what it does, on the lines
 above it or behind it:
@@ -16,6 +17,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,6 +128,25 @@ def check(config: DataclassInstance) -> None:
     """ValueError for the first option of a config that is out of its range."""
     for own in options_of(config):
         own.check(own.default)
+
+
+def check_names(given: Any, schema: Any, above: str = "") -> None:
+    """ValueError for an option that a dataclass has not, with the nearest ones."""
+    kinds = {own.name: default_of(schema, own) for own in fields(schema)}
+    for name, value in given.items():
+        if name not in kinds:
+            raise ValueError(_unknown(f"{above}{name}", schema, above))
+        if is_dataclass(kinds[name]) and isinstance(value, dict):
+            check_names(value, kinds[name], f"{above}{name}.")
+
+
+def _unknown(name: str, schema: Any, above: str) -> str:
+    known = [own.name for own in options_of(schema, above)]
+    near = get_close_matches(name, known, 3)
+    last = {option.rpartition(".")[2]: option for option in known}
+    near += [last[n] for n in get_close_matches(name.rpartition(".")[2], last, 1)]
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+    return f"{printable(name, 80)}: unknown option; {hint}--help lists all"
 
 
 def value_of(config: DataclassInstance, name: str) -> Any:

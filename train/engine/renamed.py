@@ -1,4 +1,4 @@
-"""Names of options: unknown ones suggest the nearest, and those of before are taken or refused.
+"""Names that options had before: taken as what they are called now, or refused by name.
 
 A checkpoint or a config.yaml that was written when options had other names goes on: what was
 moved is moved, and of what is gone the one value that the code still has is dropped.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from train.engine.files import printable
-from train.engine.options import default_of, options_of
+from train.engine.options import options_of
 
 log = logging.getLogger("toon.train")
 
@@ -72,14 +70,13 @@ GONE: dict[str, tuple[Any, str]] = {
 
 def renamed(given: dict[str, Any], schema: Any) -> dict[str, Any]:
     """Nested options with the names of now. ValueError for a value that is gone."""
-    names = {own.name for own in fields(schema)}
     known = {own.name for own in options_of(schema)}
-    if "optim" not in names:  # no run's options, whose names have never changed
+    groups = {name.partition(".")[0] for name in known if "." in name}
+    if "optim" not in groups:  # no run's options, whose names have never changed
         return given
     found: dict[str, Any] = {}
     for name, value in given.items():
-        group = name in names and is_dataclass(default_of(schema, _field(schema, name)))
-        if name in names and (not group or isinstance(value, dict)):
+        if name in known or (name in groups and isinstance(value, dict)):
             _put(found, name, value)
         elif name == "perceptual" and f"{name}.net" in known:
             _put(found, "perceptual.net", value)
@@ -95,10 +92,6 @@ def renamed(given: dict[str, Any], schema: Any) -> dict[str, Any]:
     return found
 
 
-def _field(schema: Any, name: str) -> Any:
-    return next(own for own in fields(schema) if own.name == name)
-
-
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
     """Under a dotted name; groups meet."""
     *groups, last = name.split(".")
@@ -109,25 +102,6 @@ def _put(found: dict[str, Any], name: str, value: Any) -> None:
             _put(found[last], key, own)
     else:
         found[last] = value
-
-
-def check_names(given: Any, schema: Any, above: str = "") -> None:
-    """ValueError for an option that a dataclass has not, with the nearest ones."""
-    kinds = {own.name: default_of(schema, own) for own in fields(schema)}
-    for name, value in given.items():
-        if name not in kinds:
-            raise ValueError(_unknown(f"{above}{name}", schema, above))
-        if is_dataclass(kinds[name]) and isinstance(value, dict):
-            check_names(value, kinds[name], f"{above}{name}.")
-
-
-def _unknown(name: str, schema: Any, above: str) -> str:
-    known = [own.name for own in options_of(schema, above)]
-    near = get_close_matches(name, known, 3)
-    last = {option.rpartition(".")[2]: option for option in known}
-    near += [last[n] for n in get_close_matches(name.rpartition(".")[2], last, 1)]
-    hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
-    return f"{printable(name, 80)}: unknown option; {hint}--help lists all"
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
