@@ -42,7 +42,7 @@ class Denoiser:
         frames = concat.shape[2]
         same_length = len({t.shape[1] for t in tokens}) == 1
         groups = [torch.cat(tokens)] if batched and same_length else tokens
-        kept: dict[int, Tensor | None] | None = {} if packed else None
+        kept = unet.packed(concat) if packed else None
         self.contexts = [Context.route(group, frames, cache=True, packed=kept) for group in groups]
         self.sketch_contexts = [
             None if control is None else control.tokens(group, cache=True) for group in groups

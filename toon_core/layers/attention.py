@@ -59,21 +59,18 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """Of the context only `packed` is used: blocks need not ask which kind they hold."""
-        weight = None if context is None else self._packed(context.packed, x)
-        if weight is None:
+        weight = None if context is None else context.packed.get(id(self))
+        if weight is None or torch.is_grad_enabled():
             return self.to_out(attend(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
         q, k, v = linear(x, weight).chunk(3, dim=-1)
         return self.to_out(attend(q, k, v, self.heads))
 
-    def _packed(self, kept: dict[int, Tensor | None] | None, x: Tensor) -> Tensor | None:
+    def packed(self, like: Tensor) -> Tensor | None:
         """The three projections as one, where the layers compute plainly."""
-        if kept is None or torch.is_grad_enabled():
+        layers = (self.to_q, self.to_k, self.to_v)
+        if not all(computes_plainly(layer, like) for layer in layers):
             return None
-        if id(self) not in kept:
-            layers = (self.to_q, self.to_k, self.to_v)
-            plain = all(computes_plainly(layer, x) for layer in layers)
-            kept[id(self)] = torch.cat([layer.weight for layer in layers]) if plain else None
-        return kept[id(self)]
+        return torch.cat([layer.weight.detach() for layer in layers])
 
 
 class CrossAttention(nn.Module):

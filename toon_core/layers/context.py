@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from einops import rearrange
@@ -24,8 +25,8 @@ class Context:
     ((b f) m d) with a group for each frame.
 
     `cache=True` keeps every layer's keys and values for as long as this object lives; use it only
-    where the weights do not change meanwhile. The same holds for `packed`, where layers keep their
-    joined weights for all contexts of a run, and for `shifts`, what res blocks add at the step
+    where the weights do not change meanwhile. The same holds for `packed`, joined weights of some
+    layers for all contexts of a run, and for `shifts`, what res blocks add at the step
     that runs.
     """
 
@@ -35,11 +36,11 @@ class Context:
         image: Tensor | None = None,
         *,
         cache: bool = False,
-        packed: dict[int, Tensor | None] | None = None,
+        packed: Mapping[int, Tensor] | None = None,
     ) -> None:
         self.text = text
         self.image = image
-        self.packed = packed
+        self.packed = packed or {}
         self.shifts: Shifts | None = None
         self.copies = 1  # see `grown`
         self._cache: dict[int, list[KeyValue]] | None = {} if cache else None

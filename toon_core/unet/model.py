@@ -135,6 +135,13 @@ class VideoUNet(nn.Module):
             for i, step in enumerate(steps)
         }
 
+    def packed(self, like: Tensor) -> dict[int, Tensor]:
+        """Joined copies of self-attention's projections, by layer, where these compute plainly in
+        the type of `like` and where it is. For as long as the weights stay as they are."""
+        layers = [m for m in self.modules() if isinstance(m, SelfAttention)]
+        found = {id(layer): layer.packed(like) for layer in layers}
+        return {key: weight for key, weight in found.items() if weight is not None}
+
     def packed_bytes(self) -> int:
         """Of the copies that a run keeps of self-attention's joined projections."""
         layers = (m for m in self.modules() if isinstance(m, SelfAttention))
