@@ -5,8 +5,8 @@
 
 Cases: unet (a step with two branches), decode, encode. Both sides have the same random weights. The
 first line of a case is ours against all habits of `habits.py` together, and `autocast` beside
-them: weights in fp32, cast at each use. The lines after it are ours against ours with one habit, so
-that each shows what its lever brings. The runs take turns in one process; printed are the median
+them: weights in fp32, cast for each run. The lines after it are ours against ours with one habit,
+so that each shows what its lever brings. The runs take turns in one process; printed are the median
 of the ratios of neighbours, their spread, and how far the results are apart (rms over rms). A ratio
 above 1 is in our favour. --full: the official model; else small networks, of seconds. --count:
 launches and bytes on fake tensors of a GPU at the official size, in place of time.
@@ -18,10 +18,9 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,15 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [p for p in (str(ROOT), str(ROOT / "benchmarks")) if p not in sys.path]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
-import habits  # noqa: E402
-import static  # noqa: E402
-from counting import Count, fused_attention, pinning  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
+from benchmarks import habits, static  # noqa: E402
+from benchmarks.counting import Count, fused_attention, pinning  # noqa: E402
 from toon_core.conditioning.encode import encode_keys  # noqa: E402
+from toon_core.config import ToonConfig  # noqa: E402
 from toon_core.denoiser import Denoiser  # noqa: E402
 from toon_core.guidance import Branches, Guidance  # noqa: E402
 from toon_core.presets import official_512  # noqa: E402
@@ -45,13 +45,19 @@ from toon_core.vae.autoencoder import Autoencoder  # noqa: E402
 from toon_core.vae.clips import decode  # noqa: E402
 
 HALF = {"cuda": torch.float16, "cpu": torch.bfloat16}
-NEAR = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+SAME = 1e-4  # how far results in fp32 may be apart
+WORSE = 1.5  # our error in half precision over theirs, both against fp32
 STEPS = (999, 979)
+WARM = {"cuda": 3, "cpu": 1}  # calls before time is taken; the first one is compared
+
+Run = Callable[[], Any]
 
 
 @contextmanager
 def autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
-    """As `torch.autocast`, which refuses a device that is not there."""
+    """As one `torch.autocast` around a whole run, of which this is a part: the copies that it makes
+    of weights stay until `torch.clear_autocast_cache`. And as it would be on a device that is not
+    there."""
     kept = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
     torch.set_autocast_enabled(device, True)
     torch.set_autocast_dtype(device, dtype)
@@ -59,72 +65,91 @@ def autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
     try:
         yield
     finally:
-        if torch.autocast_decrement_nesting() == 0:
-            torch.clear_autocast_cache()
+        torch.autocast_decrement_nesting()
         torch.set_autocast_enabled(device, kept[0])
         torch.set_autocast_dtype(device, kept[1])
 
 
 class Case:
-    """One network and its inputs, in `dtype`; `run` gives what is compared and counted."""
+    """One network and its inputs, in `dtype`, at height x width of its latents."""
 
-    def __init__(self, name: str, device: str, full: bool, dtype: torch.dtype) -> None:
-        self.name, self.device, self.dtype = name, device, dtype
-        config = official_512()
-        unet = config.unet if full else replace(config.unet, model_channels=64)
-        vae = config.vae if full else replace(config.vae, ch=64)
-        self.width, self.channels = unet.context_dim, config.vae.z_channels
-        h, w = (40, 64) if full else (8, 8) if name == "unet" else (4, 8)
-        self.size = (h, w)
+    def __init__(
+        self,
+        name: str,
+        device: str,
+        dtype: torch.dtype,
+        config: ToonConfig,
+        size: tuple[int, int],
+    ) -> None:
+        self.name, self.device, self.dtype, self.size = name, device, dtype, size
+        self.width, self.channels = config.unet.context_dim, config.vae.z_channels
         torch.manual_seed(0)
         options: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.network: Any = VideoUNet(unet, **options) if name == "unet" else None
-        self.network = self.network or Autoencoder(vae, **options)
+        unet = name == "unet"
+        self.network: Any = (
+            VideoUNet(config.unet, **options) if unet else Autoencoder(config.vae, **options)
+        )
         self.network.eval().requires_grad_(False)
-        _wake(self.network)
-        if name == "unet":
-            self.run = self._unet()
+        wake(self.network)
+        h, w = size
+        if unet:
+            self.x = torch.randn(1, 4, 16, h, w, device=device)
+            self.concat = self.random(1, 4, 16, h, w)
+            self.tokens = Branches(*(self.random(1, 333, self.width) for _ in range(2)))
+            self.fs = torch.full((1,), 10.0, device=device)
         else:
-            keys = [self.random(1, 3, 8 * h, 8 * w) for _ in range(2)]
-            noise = self.random(1, 16, self.channels, h, w)
-            self.run = lambda: encode_keys(self.network, *keys, noise).concat
-        if name == "decode":
-            kept = encode_keys(self.network, *keys, noise).references
-            z = self.random(1, self.channels, 16, h, w)
-            self.run = lambda: decode(self.network, z, kept, replace_middle=True)
+            self.keys = [self.random(1, 3, 8 * h, 8 * w) for _ in range(2)]
+            self.noise = self.random(1, 16, self.channels, h, w)
+            self.z = self.random(1, self.channels, 16, h, w)
+        self.made: Callable[[], Run] = getattr(self, f"_{name}")
 
     def random(self, *shape: int) -> Tensor:
         return torch.randn(*shape, device=self.device, dtype=self.dtype)
 
-    def _unet(self) -> Callable[[], Tensor]:
-        concat = self.random(1, 4, 16, *self.size)
-        tokens = [self.random(1, 333, self.width) for _ in range(2)]
-        x = torch.randn(1, 4, 16, *self.size, device=self.device)
-        fs = torch.full((1,), 10.0, device=self.device)
-        kept: dict[int, Denoiser] = {}
+    def _unet(self) -> Run:
+        """A later step of a run: what is worked out once has been."""
+        args = (self.network, self.concat, self.tokens, self.fs, Guidance())
+        denoiser = Denoiser(*args, steps=STEPS)
+        denoiser(self.x, STEPS[0])
+        return lambda: denoiser(self.x, STEPS[1])
 
-        def run() -> Tensor:
-            """A later step of a run: what is worked out once has been."""
-            made = id(Denoiser.__init__)  # another with each set of habits
-            if made not in kept:
-                kept.clear()
-                args = (self.network, concat, Branches(*tokens), fs, Guidance())
-                kept[made] = Denoiser(*args, steps=STEPS)
-                kept[made](x, STEPS[0])
-            return kept[made](x, STEPS[1])
+    def _encode(self) -> Run:
+        return lambda: encode_keys(self.network, *self.keys, self.noise).concat
 
-        return run
+    def _decode(self) -> Run:
+        kept = encode_keys(self.network, *self.keys, self.noise).references
+        return lambda: decode(self.network, self.z, kept, replace_middle=True)
 
 
 @torch.no_grad()
-def _wake(network: torch.nn.Module) -> None:
+def wake(network: torch.nn.Module) -> None:
     """Layers that begin at zero would hide what comes before them."""
     for parameter in network.parameters():
         if not parameter.any():
             parameter.normal_(std=0.02)
 
 
-def seconds(run: Callable[[], Any], device: str) -> float:
+@contextmanager
+def naive(
+    used: Sequence[habits.Habit], device: str, cast: torch.dtype | None = None
+) -> Iterator[None]:
+    """With habits; cast: weights are in fp32, and this is what autocast makes of them."""
+    with habits.entered(used), autocast(device, cast) if cast else nullcontext():
+        yield
+
+
+def with_habits(case: Case, used: Sequence[habits.Habit], cast: torch.dtype | None = None) -> Run:
+    with naive(used, case.device, cast):
+        run = case.made()
+
+    def again() -> Any:
+        with naive(used, case.device, cast):
+            return run()
+
+    return again
+
+
+def seconds(run: Run, device: str) -> float:
     """Of the device's clock, or of this process's on a CPU."""
     if device == "cpu":
         start = time.process_time()
@@ -143,49 +168,89 @@ def apart(a: Tensor, b: Tensor) -> float:
     return float((a - b).square().mean().sqrt() / b.square().mean().sqrt())
 
 
-Side = Callable[[], Any]
-
-
-def compared(name: str, ours: Side, theirs: Side, device: str, repeats: int, near: float) -> None:
-    """Prints the line of one comparison; SystemExit where the results differ."""
-    error = apart(ours(), theirs())
-    if not error <= near:
-        raise SystemExit(f"{name}: the results are {error:.1e} apart, {near:.0e} is allowed")
+def compared(
+    ours: Run, theirs: Run, device: str, repeats: int, truth: Tensor | None = None
+) -> dict[str, Any]:
+    """Time in turns: our seconds, the median of the ratios of neighbours and their ends, and how
+    far the results are apart. truth: in fp32, of what is in half precision. ValueError where the
+    results are further apart than SAME, or ours from the truth than WORSE times theirs."""
+    a, b = ours(), theirs()
+    found = {"apart": apart(a, b)}
+    if truth is None:
+        fine = found["apart"] <= SAME
+    else:
+        found |= {"error": apart(a, truth), "their_error": apart(b, truth)}
+        fine = found["error"] <= WORSE * found["their_error"]
+    if not fine:
+        raise ValueError(f"the results are not the same: {found}")
+    for _ in range(WARM[device] - 1):
+        ours(), theirs()
     ratios, own = [], []
     for _ in range(repeats):
         own.append(seconds(ours, device))
         ratios.append(seconds(theirs, device) / own[-1])
-    print(
-        f"  {name:14} {statistics.median(ratios):5.2f}x  ({min(ratios):.2f} to {max(ratios):.2f})  "
-        f"ours {statistics.median(own):7.3f} s  apart {error:.1e}",
-        flush=True,
-    )
+    ends = {"least": min(ratios), "most": max(ratios)}
+    return {"seconds": statistics.median(own), "ratio": statistics.median(ratios), **ends, **found}
 
 
 HABITS = {"unet": habits.UNET, "decode": habits.DECODE, "encode": habits.ENCODE}
 
 
+def pairs(case: Case) -> Iterator[tuple[str, Run, Run, Tensor | None]]:
+    """(name, ours, with habits, the truth) of a case: all together, then each."""
+    known, ours, truth = HABITS[case.name], case.made(), None
+    if case.dtype != torch.float32:
+        wide = widened(case)
+        truth = wide.made()()
+        yield "all, autocast", ours, with_habits(wide, [*known.values()], case.dtype), truth
+        del wide
+        torch.clear_autocast_cache()
+    yield "all habits", ours, with_habits(case, [*known.values()]), truth
+    for name, habit in known.items():
+        yield name, ours, with_habits(case, [habit]), truth
+
+
+def widened(case: Case) -> Case:
+    """The same weights and inputs in fp32. Autocast keeps its copies of what may be trained."""
+    wide: Case = object.__new__(Case)
+    wide.__dict__ |= case.__dict__
+    make, config = type(case.network), case.network.config
+    wide.network = make(config, device=case.device, dtype=torch.float32).eval()
+    wide.network.load_state_dict(case.network.state_dict())
+    wide.made = getattr(wide, f"_{case.name}")
+    wide.dtype = torch.float32
+    for name in ("concat", "noise", "z"):
+        if hasattr(case, name):
+            setattr(wide, name, getattr(case, name).float())
+    if hasattr(case, "keys"):
+        wide.keys = [key.float() for key in case.keys]
+    if hasattr(case, "tokens"):
+        wide.tokens = Branches(case.tokens.cond.float(), case.tokens.uncond.float())
+    return wide
+
+
 @torch.no_grad()
 def timed(name: str, device: str, full: bool, repeats: int) -> None:
-    known = HABITS[name]
+    config, size = official_512(), (40, 64)
+    if not full:
+        config = replace(
+            config,
+            unet=replace(config.unet, model_channels=64),
+            vae=replace(config.vae, ch=64),
+        )
+        size = (8, 8) if name == "unet" else (4, 8)
     for dtype in (HALF[device], torch.float32):
         print(f"{name}, {str(dtype)[6:]}")
-        ours, near = Case(name, device, full, dtype), NEAR[dtype]
-        if dtype != torch.float32:
-            wide = Case(name, device, full, torch.float32)
-            wide.network.load_state_dict(ours.network.state_dict())
-            naive = partial(with_habits, wide, list(known.values()), dtype)
-            compared("all, autocast", ours.run, naive, device, repeats, 2 * near)
-        naive = partial(with_habits, ours, list(known.values()))
-        compared("all habits", ours.run, naive, device, repeats, near)
-        for habit, enter in known.items():
-            compared(habit, ours.run, partial(with_habits, ours, [enter]), device, repeats, near)
-
-
-def with_habits(case: Case, used: list[habits.Habit], wide: torch.dtype | None = None) -> Tensor:
-    """wide: under autocast to this type."""
-    with habits.entered(used), autocast(case.device, wide) if wide else nullcontext():
-        return case.run()
+        for what, ours, theirs, truth in pairs(Case(name, device, dtype, config, size)):
+            try:
+                found = compared(ours, theirs, device, repeats, truth)
+            except ValueError as error:
+                raise SystemExit(f"{name}, {what}: {error}") from error
+            print(
+                f"  {what:14} {found['ratio']:5.2f}x  ({found['least']:.2f} to "
+                f"{found['most']:.2f})  ours {found['seconds']:7.3f} s  apart {found['apart']:.1e}",
+                flush=True,
+            )
 
 
 def counted() -> None:
@@ -209,9 +274,12 @@ def naive_count(part: str) -> Count:
     """With weights in fp32 under autocast, and attention fused, as with the release's xformers."""
     with FakeTensorMode(), torch.no_grad(), fused_attention(), pinning():
         parts = static.Parts(torch.float32, torch.float32)
+        for network in (parts.unet, parts.encoder, parts.vae):
+            network.requires_grad_(True)  # else autocast keeps no copies of weights
         count = Count()
         with autocast("cuda", torch.float16):
             parts.runs[part](count)
+        torch.clear_autocast_cache()
     return count
 
 

@@ -32,7 +32,7 @@ from train.data.puppets.levels import LEVELS  # noqa: E402
 from train.engine.batches import SampleRNG  # noqa: E402
 from train.engine.config import parse  # noqa: E402
 from train.eval.clips import Clip, read_clip, read_testset  # noqa: E402
-from train.losses.diffusion import endpoint_condition  # noqa: E402
+from train.losses.diffusion import endpoint_condition, moving  # noqa: E402
 from train.recipes.conditioning import (  # noqa: E402
     ContextEncoder,
     clip_moments,
@@ -40,7 +40,6 @@ from train.recipes.conditioning import (  # noqa: E402
 )
 
 HELD_OUT = 1_000_003  # seed of the puppets that are measured; training takes smaller ones
-MOVES = 0.25
 
 
 @dataclass(kw_only=True)
@@ -71,7 +70,7 @@ def errors(model: ToonModel, shown: Clip, config: FirstStepConfig) -> tuple[Tens
     frames = torch.nn.functional.interpolate(frames, (config.side, config.side), mode="area")
     video = (frames.movedim(1, 0) * 2 - 1)[None]
     z = model.config.scale_factor * clip_moments(model.vae, video)[:, 0]
-    moves = (z - z.mean(2, keepdim=True)).abs().mean((1, 2), keepdim=True) > MOVES
+    moves = moving(z)
     if not moves.any():
         return None
     draws = SampleRNG(0, 0, [0])

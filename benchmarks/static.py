@@ -27,10 +27,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [p for p in (str(ROOT), str(ROOT / "benchmarks")) if p not in sys.path]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
-from counting import Count, fused_attention, pinning  # noqa: E402
-
+from benchmarks.counting import Count, fused_attention, pinning  # noqa: E402
 from toon_core.conditioning.encode import encode_keys  # noqa: E402
 from toon_core.denoiser import Denoiser  # noqa: E402
 from toon_core.guidance import Branches, Guidance  # noqa: E402

@@ -45,7 +45,7 @@ FLOORS = {
     "unet": {"config", "devices", "ops", "layers", "unet"},
     "vae": {"config", "ops", "layers", "vae"},
     "sketch": {"config", "ops", "layers", "sketch"},
-    "conditioning": {"config", "ops", "layers", "conditioning"},
+    "conditioning": {"config", "devices", "ops", "layers", "conditioning"},
     "conditioning/encode": {"conditioning", "devices", "guidance", "vae"},
     "denoiser": {"guidance", "layers", "sketch", "unet"},
     "samplers": {"schedule"},

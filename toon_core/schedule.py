@@ -55,6 +55,7 @@ class Schedule:
         ramp = np.linspace(1.0, c.base_scale, c.turning_step)
         flat = np.full(SCALE_LENGTH - c.turning_step, c.base_scale)
         self.scale_arr = np.concatenate([ramp, flat]).astype(np.float32)
+        self._kept: dict[tuple[str, torch.device], Tensor] = {}
 
     def buffers(self) -> dict[str, Tensor]:
         """The 13 tables a released checkpoint carries."""
@@ -110,8 +111,7 @@ class Schedule:
 
     def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), shaped to multiply a clip."""
-        bar = torch.tensor(self.alphas_cumprod, dtype=torch.float32).to(t.device)[t]
-        bar = bar.view(-1, 1, 1, 1, 1)
+        bar = self._table("alphas_cumprod", t.device)[t].view(-1, 1, 1, 1, 1)
         return bar.sqrt(), (1 - bar).sqrt()
 
     def add_noise(self, x0: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,4 +131,12 @@ class Schedule:
         return (a * x_t - b * v) / self._scale(t)
 
     def _scale(self, t: Tensor) -> Tensor:
-        return torch.from_numpy(self.scale_arr).to(t.device)[t].view(-1, 1, 1, 1, 1)
+        return self._table("scale_arr", t.device)[t].view(-1, 1, 1, 1, 1)
+
+    def _table(self, name: str, device: torch.device) -> Tensor:
+        """On the device, where it stays: a step of training would wait for it each time."""
+        if (name, device) not in self._kept:
+            with torch.inference_mode(False):  # else no gradient could pass what it multiplies
+                table = torch.tensor(getattr(self, name), dtype=torch.float32)
+                self._kept[name, device] = table.to(device)
+        return self._kept[name, device]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT / "benchmarks") not in sys.path:
-    sys.path.append(str(ROOT / "benchmarks"))
-
-import static  # noqa: E402
-from counting import Count, counted, fused_attention, pinning  # noqa: E402
-
-from toon_core.model import ToonModel, build_part  # noqa: E402
-from toon_core.pipeline import interpolate  # noqa: E402
-from toon_core.presets import RELEASED, nano, nano_sketch  # noqa: E402
-from toon_core.sketch.control import SketchControl  # noqa: E402
-from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
+from benchmarks import static
+from benchmarks.counting import Count, counted, fused_attention, pinning
+from toon_core.model import ToonModel, build_part
+from toon_core.pipeline import interpolate
+from toon_core.presets import RELEASED, nano, nano_sketch
+from toon_core.sketch.control import SketchControl
+from toon_core.sketch.encoder import SketchEncoder
 
 HALF, BFLOAT, SINGLE = torch.float16, torch.bfloat16, torch.float32
 

@@ -5,9 +5,7 @@ Fake tensors of two devices do not mix, so that whatever is left on the wrong on
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +13,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT / "benchmarks") not in sys.path:
-    sys.path.append(str(ROOT / "benchmarks"))
-
-from counting import Count, fused_attention, pinning  # noqa: E402
+from benchmarks.counting import Count, fused_attention, pinning
 
 if TYPE_CHECKING:
     from inprocess import Comfy

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from kornia.geometry.transform import resize
 from torch import Tensor
+
+from ..devices import moved
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -18,5 +21,5 @@ def clip_pixels(images: Tensor, size: int = 224) -> Tensor:
     x = resize(
         images.float(), (size, size), interpolation="bicubic", align_corners=True, antialias=True
     )
-    mean, std = (x.new_tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    mean, std = (moved(torch.tensor(v), x.device).view(1, 3, 1, 1) for v in (MEAN, STD))
     return (((x + 1) / 2 - mean) / std).to(images.dtype)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import CLIPConfig
+from ..devices import moved
 
 # open_clip is imported where it is used: that takes seconds, and not every run has a tower.
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, prompts: Sequence[str]) -> Tensor:
         tokens = tokenize(prompts, self.context_length)
-        return self.encode(tokens.to(self.model.positional_embedding.device))
+        return self.encode(moved(tokens, self.model.positional_embedding.device))
 
     def encode(self, tokens: Tensor) -> Tensor:
         """(b n) token ids -> (b n d)."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from toon_core.devices import moved
 from toon_core.schedule import Schedule
 from train.engine.batches import SampleRNG
+
+MOVES = 0.25
 
 
 def add_noise(
@@ -19,19 +22,19 @@ def add_noise(
     noise (Esser et al. 2024, eq. 23).
     """
     total = schedule.config.timesteps
-    u = rng.integers(total).to(latents.device) / total
+    u = moved(rng.integers(total), latents.device) / total
     t = (total * shift * u / (1 + (shift - 1) * u)).round().long().clamp(max=total - 1)
-    eps = rng.normal(*latents.shape[1:]).to(latents)
+    eps = moved(rng.normal(*latents.shape[1:]), latents.device, latents.dtype)
     x_t, v = schedule.add_noise(latents, eps, t)
     return x_t, v, t
 
 
 def v_loss(
-    out: Tensor, v: Tensor, t: Tensor, schedule: Schedule
+    out: Tensor, v: Tensor, t: Tensor, schedule: Schedule, weight: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean squared error of v over all elements; also that of the noisier and of the cleaner half
-    of the timesteps, NaN where no clip has one of them."""
-    error = clip_errors(out, v)
+    """Mean squared error of v over all elements, or over those of a `weight` by it; also that of
+    the noisier and of the cleaner half of the timesteps, NaN where no clip has one of them."""
+    error = clip_errors(out, v) if weight is None else weighted_errors(out, v, weight)
     late = t >= schedule.config.timesteps // 2
     halves = {"noisy": late, "clean": ~late}
     shown = error.detach()
@@ -41,6 +44,18 @@ def v_loss(
 def clip_errors(out: Tensor, v: Tensor) -> Tensor:
     """Mean squared error of each clip (b z f h w): (b,)."""
     return (out.float() - v.float()).square().mean(dim=(1, 2, 3, 4))
+
+
+def weighted_errors(out: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+    """Of each clip, by a weight that is broadcast: (b,)."""
+    error = weight * (out.float() - v.float()).square().mean(dim=(1, 2), keepdim=True)
+    return error.mean(dim=(1, 2, 3, 4)) / weight.mean(dim=(1, 2, 3, 4))
+
+
+def moving(latents: Tensor) -> Tensor:
+    """Where something moves in scaled latents (b z f h w): they are further than MOVES from their
+    mean over time, in the mean over channels and frames, (b 1 1 h w) bool."""
+    return (latents - latents.mean(2, keepdim=True)).abs().mean((1, 2), keepdim=True) > MOVES
 
 
 def endpoint_condition(latents: Tensor) -> Tensor:

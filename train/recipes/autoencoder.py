@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d
 
 import toon_core
 from toon_core.config import ToonConfig
+from toon_core.devices import moved
 from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.checkpoint import read
@@ -71,7 +72,7 @@ class AutoencoderObjective(nn.Module):
         video = random_crop(batch["video"], c.crop, rng)
         picked = rng.order(video.shape[2])[:, : c.images]
         chosen = [clip[:, order] for clip, order in zip(video, picked, strict=True)]
-        images = _flat(torch.stack(chosen)).to(self.vae.quant_conv.weight.device)
+        images = moved(_flat(torch.stack(chosen)), self.vae.quant_conv.weight.device)
         posterior = self.vae.encode(images)
         noise = noise_like(posterior.mean, rng)
         z = with_noise(posterior.sample(noise), c.latent_noise, rng)
@@ -199,13 +200,13 @@ def encode_clip(vae: Autoencoder, video: Tensor, rng: SampleRNG) -> tuple[Tensor
     noise = noise_like(posterior.mean, rng)
     z = rearrange(posterior.sample(noise), "(b f) z h w -> b z f h w", f=frames)
     by_frame = [rearrange(m, "(b f) c h w -> b c f h w", f=frames) for m in features]
-    return z, [m[:, :, [0, -1]] for m in by_frame]
+    return z, [torch.stack([m[:, :, 0], m[:, :, -1]], 2) for m in by_frame]
 
 
 def noise_like(mean: Tensor, rng: SampleRNG) -> Tensor:
     """Standard normal of a posterior's shape ((b f) z h w)."""
     frames = len(mean) // len(rng)
-    return rng.normal(frames, *mean.shape[1:]).flatten(0, 1).to(mean)
+    return moved(rng.normal(frames, *mean.shape[1:]).flatten(0, 1), mean.device, mean.dtype)
 
 
 def with_noise(z: Tensor, strength: float, rng: SampleRNG) -> Tensor:
@@ -215,7 +216,8 @@ def with_noise(z: Tensor, strength: float, rng: SampleRNG) -> Tensor:
         return z
     frames = len(z) // len(rng)
     std = z.detach().unflatten(0, (-1, frames)).std(dim=(1, 2, 3, 4))
-    level = (strength * rng.uniform().to(std) * std).repeat_interleave(frames)
+    drawn = moved(rng.uniform(), std.device, std.dtype)
+    level = (strength * drawn * std).repeat_interleave(frames)
     return z + level[:, None, None, None] * noise_like(z, rng)
 
 

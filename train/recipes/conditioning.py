@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from toon_core.conditioning.encode import join
 from toon_core.conditioning.preprocess import clip_pixels
+from toon_core.devices import moved
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder, Posterior
 from train.engine.batches import Batch, SampleRNG
@@ -33,9 +34,9 @@ def batch_latents(vae: Autoencoder, batch: Batch, rng: SampleRNG, scale: float) 
     """Scaled samples (b z f h w) of cached posteriors, or of the video's."""
     device = vae.quant_conv.weight.device
     if "moments" in batch:
-        moments = batch["moments"].to(device)
+        moments = moved(batch["moments"], device)
     else:
-        moments = clip_moments(vae, batch["video"].to(device))
+        moments = clip_moments(vae, moved(batch["video"], device))
     return scale * sample_moments(moments, rng)
 
 
@@ -53,12 +54,13 @@ def sample_moments(moments: Tensor, rng: SampleRNG) -> Tensor:
     draw the same noise."""
     mean, logvar = moments.float().unbind(1)
     noise = rng.normal(*rearrange(mean, "b z f h w -> b f z h w").shape[1:])
-    return Posterior(mean, logvar).sample(rearrange(noise, "b f z h w -> b z f h w").to(mean))
+    noise = moved(rearrange(noise, "b f z h w -> b z f h w"), mean.device, mean.dtype)
+    return Posterior(mean, logvar).sample(noise)
 
 
 def rates(batch: Batch, device: torch.device) -> Tensor:
     """`fs` of a batch, (b,) frames per second."""
-    return torch.as_tensor(batch["fs"], device=device)
+    return moved(torch.as_tensor(batch["fs"]), device)
 
 
 def dropped(rng: SampleRNG, p: float) -> tuple[list[bool], list[bool]]:
@@ -104,13 +106,13 @@ class ContextEncoder(nn.Module):
         if "image" in batch:
             return _replaced(batch["image"], grey, self.grey)
         picture = batch["first"] if "first" in batch else batch["video"][:, :, 0]
-        mask = torch.tensor(grey).view(-1, 1, 1, 1).to(picture.device)
+        mask = moved(torch.tensor(grey), picture.device).view(-1, 1, 1, 1)
         return self._image_tower(picture.masked_fill(mask, 0.0))
 
     def _image_tower(self, pictures: Tensor) -> Tensor:
         tower = self.towers["image"]
         device = next(tower.parameters()).device
-        return tower(clip_pixels(pictures.to(device), tower.image_size))
+        return tower(clip_pixels(moved(pictures, device), tower.image_size))
 
     @cached_property
     @torch.no_grad()
@@ -126,5 +128,5 @@ class ContextEncoder(nn.Module):
 
 
 def _replaced(tokens: Tensor, where: list[bool], by: Tensor) -> Tensor:
-    mask = torch.tensor(where).view(-1, 1, 1).to(by.device)
-    return torch.where(mask, by, tokens.to(by))
+    mask = moved(torch.tensor(where), by.device).view(-1, 1, 1)
+    return torch.where(mask, by, moved(tokens, by.device, by.dtype))

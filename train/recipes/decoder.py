@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 import toon_core
+from toon_core.devices import moved
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import held_out, open_windows
@@ -127,13 +128,14 @@ class DecoderObjective(nn.Module):
         """The frames, their unscaled latents, and both keys' features. Cached posteriors serve
         whole frames; then only the keys pass the encoder."""
         vae, device = self.frozen["vae"], self.decoder.conv_in.weight.device
-        video = random_crop(batch["video"], self.config.crop, rng).to(device)
+        video = moved(random_crop(batch["video"], self.config.crop, rng), device)
         if "moments" not in batch or self.config.crop:
             return video, *encode_clip(vae, video, rng)
-        keys = rearrange(video[:, :, [0, -1]], "b c k h w -> (b k) c h w")
+        ends = torch.stack([video[:, :, 0], video[:, :, -1]], 1)
+        keys = rearrange(ends, "b k c h w -> (b k) c h w")
         features = vae.encode_with_features(keys)[1]
         references = [rearrange(m, "(b k) c h w -> b c k h w", k=2) for m in features]
-        return video, sample_moments(batch["moments"].to(device), rng), references
+        return video, sample_moments(moved(batch["moments"], device), rng), references
 
     def _perturb(self, z: Tensor, batch: Batch, rng: SampleRNG) -> Tensor:
         """Latents (b z f h w) with a denoiser's errors, and noise of a strength that each clip
@@ -143,7 +145,7 @@ class DecoderObjective(nn.Module):
         if not self.config.latent_noise:
             return z
         strength = self.config.latent_noise * rng.uniform(1, 1, 1, 1) / self.scale_factor
-        return z + (strength * rng.normal(*z.shape[1:])).to(z)
+        return z + moved(strength * rng.normal(*z.shape[1:]), z.device, z.dtype)
 
     def _reconstruction(
         self, out: Tensor, video: Tensor, rng: SampleRNG
@@ -166,7 +168,7 @@ class DecoderObjective(nn.Module):
         b, f = clip.shape[0], clip.shape[2]
         count = min(self.config.perceptual.frames or f, f)
         picked = rng.order(f)[:, :count] if count < f else torch.arange(f).expand(b, f)
-        return torch.arange(b, device=clip.device)[:, None], picked.to(clip.device)
+        return torch.arange(b, device=clip.device)[:, None], moved(picked, clip.device)
 
     def _adaptive_weight(self, out: Tensor, reconstruction: Tensor, adversarial: Tensor) -> Tensor:
         """From gradients carried on to the last layer. Those at the output are tiny (a mean over

@@ -22,7 +22,7 @@ from toon_core.model import ToonModel
 from toon_core.presets import official_512
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import HeldOut
-from train.engine.batches import SampleRNG
+from train.engine.batches import Batch, SampleRNG
 from train.engine.options import option, with_values
 from train.engine.sharding import blocks, set_checkpointing
 from train.losses.perceptual import Perceptual
@@ -129,7 +129,7 @@ def need(config: ScaledConfig, shape: ToonConfig, options: MemoryConfig) -> Need
     """Count a recipe's objectives on a model of a shape, and one clip of its sheet."""
     with torch.device("meta"):
         model = ToonModel(shape).requires_grad_(False)
-        objectives, beside = _objectives(config, model)
+        objectives, beside = objectives_of(config, model)
     with FakeTensorMode(allow_non_fake_inputs=True):
         for module in {id(m): m for m in (*objectives.values(), *beside)}.values():
             _make_fake(module)
@@ -148,7 +148,7 @@ def need(config: ScaledConfig, shape: ToonConfig, options: MemoryConfig) -> Need
         )
 
 
-def _objectives(
+def objectives_of(
     config: ScaledConfig, model: ToonModel
 ) -> tuple[dict[str, nn.Module], list[nn.Module]]:
     """The recipe's own, and what they use besides."""
@@ -223,14 +223,7 @@ def _step(
         for p in module.parameters():
             if p.requires_grad:
                 p.register_post_accumulate_grad_hook(_drop)
-    clip = (options.samples, 3, config.frames, config.height, config.width)
-    batch = {
-        "video": torch.zeros(clip),
-        "sketches": torch.zeros(options.samples, 1, *clip[2:]),
-        "first": torch.zeros(options.samples, 3, SIDE, SIDE),
-        "prompt": [""] * options.samples,
-        "fs": [8] * options.samples,
-    }
+    batch = blank_batch(config, options.samples)
     with LiveMemory() as live:
         for objective in objectives.values():
             with _precision(options):
@@ -238,6 +231,18 @@ def _step(
                 loss, _ = objective(batch, rng)
             loss.backward()
     return {"activations": live.peak, "flop": live.flop}
+
+
+def blank_batch(config: ScaledConfig, clips: int) -> Batch:
+    """Grey clips with what every recipe takes of a batch."""
+    clip = (clips, 3, config.frames, config.height, config.width)
+    return {
+        "video": torch.zeros(clip),
+        "sketches": torch.zeros(clips, 1, *clip[2:]),
+        "first": torch.zeros(clips, 3, SIDE, SIDE),
+        "prompt": [""] * clips,
+        "fs": [8] * clips,
+    }
 
 
 def _sheet(

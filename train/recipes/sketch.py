@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import toon_core
+from toon_core.devices import moved
 from toon_core.model import ToonModel
 from toon_core.presets import sketch_for
 from toon_core.sketch.control import SketchControl, gated
@@ -83,7 +84,7 @@ class SketchObjective(nn.Module):
         x_t, v, t = add_noise(self.schedule, latents, rng, self.config.shift)
         with torch.no_grad():
             context = self.tokens(batch, rng)
-        keep = sketched_frames(rng, latents.shape[2]).to(latents.device)
+        keep = moved(sketched_frames(rng, latents.shape[2]), latents.device)
         out = self._predict(batch, latents, context, keep, x_t, t)
         loss, values = v_loss(out, v, t, self.schedule)
         return loss, {**values, "sketched": keep.float().mean()}
@@ -103,7 +104,7 @@ class SketchObjective(nn.Module):
         self, batch: Batch, latents: Tensor, context: Tensor, keep: Tensor, x_t: Tensor, t: Tensor
     ) -> Tensor:
         """v with sketches on the frames `keep` (b f)."""
-        sketches = batch["sketches"].to(latents.device) * keep[:, None, :, None, None]
+        sketches = moved(batch["sketches"], latents.device) * keep[:, None, :, None, None]
         control = self.encoder(x_t, self.encoder.hint(sketches), t, context, self.config.scale)
         if self.config.gate:
             control = gated(control, sketches)

@@ -60,7 +60,7 @@ def test_fake_tensors_take_what_the_recipe_takes(name, checkpointing, monkeypatc
     need = memory.need(config, TINY, options)
     torch.manual_seed(0)
     model = ToonModel(TINY).requires_grad_(False)
-    objectives, _ = memory._objectives(config, model)
+    objectives, _ = memory.objectives_of(config, model)
     set_checkpointing((*objectives.values(), model), checkpointing)
     parameters = [p for o in objectives.values() for p in o.parameters()]
     assert need.objective == sum(p.nbytes for p in parameters)
