@@ -25,6 +25,7 @@ from toon_core.metrics.registry import metrics, networks  # noqa: E402
 from toon_core.shots.schema import schema  # noqa: E402
 from train.data.prepare.config import PrepareConfig  # noqa: E402
 from train.data.puppets.folder import PuppetsConfig  # noqa: E402
+from train.data.resident.folder import LayersConfig  # noqa: E402
 from train.engine.config import RunConfig  # noqa: E402
 from train.engine.options import table  # noqa: E402
 from train.eval.heldout import HeldoutConfig  # noqa: E402
@@ -33,6 +34,7 @@ from train.recipes.autoencoder import AutoencoderConfig  # noqa: E402
 from train.recipes.cache import CacheConfig  # noqa: E402
 from train.recipes.decoder import DecoderConfig  # noqa: E402
 from train.recipes.memory import MemoryConfig  # noqa: E402
+from train.recipes.nano import NanoConfig  # noqa: E402
 from train.recipes.pretrain import PretrainConfig  # noqa: E402
 from train.recipes.rectify import RectifyConfig  # noqa: E402
 from train.recipes.sketch import SketchTrainConfig  # noqa: E402
@@ -43,7 +45,12 @@ SCHEMA = ROOT / "docs" / "sheet.schema.json"
 OPTIONS = ROOT / "docs" / "options.md"
 BEGIN, END = "<!-- generated -->\n", "<!-- /generated -->\n"
 PACKAGES = ("toon_core", "nodes", "train")
-DATA = {"prepare": PrepareConfig, "puppets": PuppetsConfig, "cache": CacheConfig}
+DATA = {
+    "prepare": PrepareConfig,
+    "puppets": PuppetsConfig,
+    "layers": LayersConfig,
+    "cache": CacheConfig,
+}
 RECIPES = {
     "rectify": RectifyConfig,
     "decoder": DecoderConfig,
@@ -51,7 +58,12 @@ RECIPES = {
     "autoencoder": AutoencoderConfig,
     "pretrain": PretrainConfig,
 }
-REST = {"assemble": AssembleConfig, "heldout": HeldoutConfig, "memory": MemoryConfig}
+REST = {
+    "nano": NanoConfig,
+    "assemble": AssembleConfig,
+    "heldout": HeldoutConfig,
+    "memory": MemoryConfig,
+}
 INTRODUCTION = """# Options of the training commands
 
 Every option is a `key=value` word after the command, or a line of a YAML file given with \

@@ -21,7 +21,18 @@ TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 OTHERS = ("nano.md", "evaluation.md", "puppets.md", "report/README.md")
 FLAGS = ("train.evaluate", "train.study")  # entries with flags in place of key=value words
 DESCRIBED = (
-    *("prepare", "puppets", "cache", "autoencoder", "pretrain", "rectify", "decoder", "sketch"),
+    *(
+        "prepare",
+        "puppets",
+        "layers",
+        "nano",
+        "cache",
+        "autoencoder",
+        "pretrain",
+        "rectify",
+        "decoder",
+        "sketch",
+    ),
     *("assemble", "memory"),
 )
 

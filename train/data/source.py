@@ -3,18 +3,21 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from einops import rearrange
 from torch import nn
 from torch.utils.data import Dataset
 
+from train.data.resident.folder import FACTS as LAYERS
+from train.data.resident.windows import ResidentWindows
 from train.data.store import open_store
 from train.data.windows.cache_format import is_cache, read_facts
 from train.data.windows.cached import CachedWindows
 from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
 from train.data.windows.sampler import NoWindow
 from train.data.xdog import xdog
+from train.engine.launch import device_of
 
 log = logging.getLogger("toon.data")
 
@@ -58,13 +61,16 @@ def open_windows(
     sketch: str = "stored",
     made_by: str = "base",
 ) -> Dataset:
-    """Windows of `options.data`: shards, a folder of clips, or what `train.cache` made of either.
+    """Windows of `options.data`: shards, a folder of clips, what `train.cache` made of either, or
+    layers of `train.layers`, which are composed on the device.
 
     Shards and folders give `video` whatever `parts` says, and `sketches` where it is one of them,
     by the extractor `sketch`. A cache gives the parts asked for, and refuses a `model` whose
     encoders are not those that it was made with; `made_by` is the option that names the model.
     ValueError where the data hold no window of that length, or a cache has not what is asked for.
     """
+    if is_resident(options.data):
+        return _resident(options, split, items, "sketches" in parts)
     if is_cache(options.data):
         if split != "train":
             return CachedWindows.open_held_out(options, items, parts)
@@ -82,6 +88,10 @@ def held_out(
     sketch: str = "stored",
 ) -> HeldOut:
     """So many windows of the test split to show and to score, of a cache as many as it has."""
+    if is_resident(options.data):
+        drawn = _resident(options, "test", max(shown, scored), "sketches" in parts)
+        found = [drawn[i] for i in range(len(drawn))]
+        return HeldOut(found[:shown], found[:scored])
     cached = is_cache(options.data)
     if cached:
         scored = min(scored, read_facts(Path(options.data))["held_out"])
@@ -98,6 +108,30 @@ def held_out(
         scored = 0
     items = [_with_sketches(windows[i], parts) for i in range(max(shown, scored))]
     return HeldOut(items[:shown], items[:scored])
+
+
+def is_resident(data: str | Path) -> bool:
+    """Whether a folder holds clips as layers."""
+    return (Path(data) / LAYERS).is_file()
+
+
+def _resident(options: Any, split: str, items: int, sketches: bool) -> ResidentWindows:
+    """ValueError for options that layers do not go with."""
+    if options.height != options.width or options.buckets:
+        raise ValueError(
+            f"data={options.data}: layers are square: give height={options.width} "
+            f"width={options.width} without buckets"
+        )
+    return ResidentWindows(
+        options.data,
+        split,
+        options.frames,
+        options.width,
+        options.seed if split == "train" else TEST_SEED,
+        items,
+        device_of(options.run.device, "run.device"),
+        sketches,
+    )
 
 
 def windows_to_show(

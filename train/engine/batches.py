@@ -69,6 +69,11 @@ def batches(
 ) -> Iterator[list[MicroBatch]]:
     """The micro-batches of step `step`, of the next, and so on to the last. What loads them ends
     with the generator: close it."""
+    if whole := getattr(dataset, "batch_of", None):  # made on the device, by this process
+        for current in range(step, config.steps):
+            chosen = [shard.indices(current, piece) for piece in range(shard.accumulate)]
+            yield [MicroBatch(whole(indices), indices) for indices in chosen]
+        return
     order = _BatchSampler(shard, step, config.steps)
     loader = DataLoader(
         _WholeBatches(dataset),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import toon_core
 from toon_core import presets
@@ -20,12 +20,22 @@ from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.infer import decoder_kind
 from train.data.windows.cache_format import is_cache
 from train.engine import loop
+from train.engine.batches import Batch, SampleRNG
 from train.engine.config import RunConfig
 from train.engine.export import is_finished, load_part
+from train.engine.options import option
+from train.losses.diffusion import add_noise, moving, v_loss
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
+from train.recipes.conditioning import batch_latents
 from train.recipes.defaults import shape_of
-from train.recipes.denoiser import DenoiserConfig, DenoiserObjective, DenoiserRecipe, frozen_parts
+from train.recipes.denoiser import (
+    FIRST,
+    DenoiserConfig,
+    DenoiserObjective,
+    DenoiserRecipe,
+    frozen_parts,
+)
 
 log = logging.getLogger("toon.train")
 
@@ -42,6 +52,10 @@ class PretrainConfig(DenoiserConfig):
     # release's own options (toon_core/official.py).
     shape: str = ""
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
+    # The noisiest timestep alone, without noise: sampling decides there where things go.
+    first: bool = False
+    # Weight of places where something moves, in the loss; of the others 1.
+    moving: float = option(1.0, least=1)
 
     def model_shape(self) -> ToonConfig:
         return shape_of(self.preset, self.shape)
@@ -49,7 +63,25 @@ class PretrainConfig(DenoiserConfig):
 
 def objectives(config: PretrainConfig, model: ToonModel) -> dict[str, nn.Module]:
     model.vae.requires_grad_(False).eval()
-    return {"denoiser": DenoiserObjective(model, config, train_towers=True)}
+    return {"denoiser": PretrainObjective(model, config, train_towers=True)}
+
+
+class PretrainObjective(DenoiserObjective):
+    """Eq. 2, or what of it decides where things go."""
+
+    config: PretrainConfig
+
+    def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
+        c = self.config
+        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+        if c.first:
+            t = torch.full((len(latents),), FIRST, device=latents.device)
+            x_t, v = self.schedule.add_noise(latents, torch.zeros_like(latents), t)
+        else:
+            x_t, v, t = add_noise(self.schedule, latents, rng, c.shift)
+        out = self._predictor(batch, latents, rng)(x_t, t)
+        weight = 1 + (c.moving - 1) * moving(latents) if c.moving > 1 else None
+        return v_loss(out, v, t, self.schedule, weight)
 
 
 class PretrainRecipe(DenoiserRecipe):

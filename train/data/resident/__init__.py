@@ -1,0 +1,1 @@
+"""Clips that stay on the device: characters as layers, composed there as they are needed."""

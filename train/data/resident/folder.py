@@ -1,0 +1,126 @@
+"""Layers of many clips in a folder, drawn by all cores: arrays that are read as they lie."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from train.data.puppets.levels import LEVELS
+from train.data.resident.layers import draw_layers, side_behind
+from train.engine.files import write_text
+from train.engine.options import option
+
+FACTS = "resident.json"
+PIECE = 16  # clips that a process draws at a time
+
+
+@dataclass(kw_only=True)
+class LayersConfig:
+    """Clips as layers, for training from the device's memory."""
+
+    out: str = option("", free=True)  # folder of the arrays
+    count: int = option(20_000, least=2)  # clips; at 128 pixels 1.7 MB each
+    held_out: int = option(24, least=1)  # the last so many are never trained on
+    seed: int = 0  # another number is another set
+    frames: int = option(24, least=2)  # of a clip; windows are cut from them
+    side: int = option(128, least=16)  # pixels, of squares
+    workers: int = option(0, least=0, free=True)  # processes that draw; 0: one a core
+
+
+def arrays(folder: Path, facts: LayersConfig, mode: str = "r") -> dict[str, np.memmap]:
+    """figures (n f h w 4) and behind (n p p 3) uint8, places (n f 2 3) float32, as `Layers`."""
+    n, f, side, p = facts.count, facts.frames, facts.side, side_behind(facts.side)
+    shapes = {
+        "figures": (np.uint8, (n, f, side, side, 4)),
+        "behind": (np.uint8, (n, p, p, 3)),
+        "places": (np.float32, (n, f, 2, 3)),
+    }
+    found = {}
+    for name, (kind, shape) in shapes.items():
+        file = folder / f"{name}.bin"
+        how = "w+" if mode == "r+" and not file.exists() else mode
+        found[name] = np.memmap(file, kind, how, shape=shape)
+    return found
+
+
+def write_layers(config: LayersConfig) -> Path:
+    """Draw what is not there yet. ValueError where the folder holds clips of other options."""
+    out = Path(config.out)
+    _check(config, out / FACTS)
+    write_text(out / FACTS, json.dumps(_facts(config), indent=1) + "\n")
+    arrays(out, config, "r+")
+    begins = [k for k in range(0, config.count, PIECE) if not _words(out, k).is_file()]
+    jobs = [(config, begin) for begin in begins]
+    workers = min(config.workers or os.cpu_count() or 1, len(jobs))
+    if workers > 1:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            for _ in tqdm(pool.imap_unordered(_draw_piece, jobs), "clips", len(jobs)):
+                pass
+    else:
+        for job in tqdm(jobs, "clips"):
+            _draw_piece(job)
+    return out
+
+
+def read_facts(folder: Path) -> LayersConfig:
+    """ValueError where they are not those of such a folder."""
+    try:
+        found = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = LayersConfig(**found, out=str(folder))
+        numbers = (facts.count, facts.held_out, facts.frames, facts.side)
+        if not all(isinstance(n, int) and 0 < n < 10**8 for n in numbers):
+            raise ValueError("its numbers are out of range")
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / FACTS}: no clips as layers ({error})") from error
+    return facts
+
+
+def read_words(folder: Path, count: int) -> list[tuple[str, int]]:
+    """Prompt and frames a second of every clip. ValueError where some are not drawn yet."""
+    found: list[tuple[str, int]] = []
+    for begin in range(0, count, PIECE):
+        try:
+            words = json.loads(_words(folder, begin).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"{folder}: its clips are not all drawn; draw them first") from error
+        found += [(str(prompt), int(fps)) for prompt, fps in words]
+    return found
+
+
+def _draw_piece(job: tuple[LayersConfig, int]) -> None:
+    """Some clips, straight into their places; the words are written last, and so say that they
+    are there."""
+    config, begin = job
+    out, words = Path(config.out), []
+    into = arrays(out, config, "r+")
+    for index in range(begin, min(begin + PIECE, config.count)):
+        made = draw_layers(config.seed, index, index % LEVELS, config.frames, config.side)
+        for name, array in into.items():
+            array[index] = getattr(made, name)
+        words.append((made.prompt, made.fps))
+    for array in into.values():
+        array.flush()
+    write_text(_words(out, begin), json.dumps(words) + "\n")
+
+
+def _words(folder: Path, begin: int) -> Path:
+    return folder / "words" / f"{begin:08d}.json"
+
+
+def _facts(config: LayersConfig) -> dict[str, int]:
+    return {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
+
+
+def _check(config: LayersConfig, facts: Path) -> None:
+    if not config.out:
+        raise ValueError("out is needed: give out=...")
+    if config.held_out >= config.count:
+        raise ValueError(f"held_out={config.held_out} of count={config.count}: none is left")
+    if facts.is_file() and json.loads(facts.read_text(encoding="utf-8")) != _facts(config):
+        raise ValueError(f"out={facts.parent}: holds clips of other options; give a new folder")

@@ -1,0 +1,28 @@
+"""Draw random cartoon clips as layers, for training from a GPU's memory.
+
+    python -m train.layers out=DIR [count=20000 side=128 frames=24 seed=0 ...]
+
+All cores draw; a run that was stopped goes on with the same command. Every recipe takes the folder
+as `data`: its layers are put onto the device once, and windows are composed there, with other
+backgrounds, colours, places and company each time. Clip i is that of `train.puppets` with the same
+seed. What is made is CC0.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from train.data.resident.folder import LayersConfig, write_layers
+from train.engine.config import parse
+from train.engine.stop import GO_ON, exit_on_user_error
+
+
+def main(arguments: list[str]) -> None:
+    config = parse(LayersConfig, arguments, __doc__)
+    with exit_on_user_error(GO_ON):
+        out = write_layers(config)
+    print(f"{out}: {config.count} clips")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
