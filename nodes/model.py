@@ -22,6 +22,7 @@ from ..toon_core.preview import Preview
 from ..toon_core.schedule import Schedule
 from ..toon_core.unet.model import VideoUNet
 from . import run_check
+from .compiled import CompiledUNet
 from .model_sampling import ToonModelSampling
 from .sketch_patch import sketches_of
 from .types import TOKENS_KEY
@@ -130,6 +131,7 @@ class ToonVideoModel(comfy.model_base.BaseModel):
         model_config.unet_config["model_channels"] = model_config.toon.unet.model_channels
         self.toon = model_config.toon
         self.path = Path()  # of the file, once it is filled
+        self.compiled: dict[str, CompiledUNet] = {}  # of runs on it
         temperature = self.toon.recipe.temperature
         self.model_sampling = ToonModelSampling(Schedule(self.toon.schedule), temperature)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from . import compiled
 from .run_check import KEY, LAYERS, owners
 from .sketch_patch import OPTION
 
@@ -23,10 +24,13 @@ IN = {"model": IN_MODEL, "latent": IN_LATENT}
 
 
 def of_model(patcher: Any) -> dict[str, Any]:
-    """What other nodes put into a MODEL, by name; this pack's wrappers are no other's."""
+    """What other nodes put into a MODEL, by name. This pack's wrappers are no other's, and what
+    core's TorchCompileModel asks for is done."""
     layers = patcher.model_options["transformer_options"]
     kinds = [*patcher.wrappers.values(), *layers.get("wrappers", {}).values()]
-    wrappers = [str(key) for keys in kinds for key in keys if key not in (OPTION, KEY)]
+    wrappers = [
+        str(key) for keys in kinds for key in keys if key not in (OPTION, KEY, compiled.KEY)
+    ]
     return {**patcher.model_options, **layers, "wrappers": wrappers or None}
 
 

@@ -18,7 +18,7 @@ from ..toon_core.devices import moved
 from ..toon_core.guidance import Branches, Guidance
 from ..toon_core.presets import RELEASED
 from ..toon_core.samplers.ddim import Progress, ddim
-from . import finite, host, notices, plan, recipe
+from . import compiled, finite, host, notices, plan, recipe
 from .model import check_tokens, frame_rate, native
 from .model_sampling import sampling_of
 from .noise import sampling_draws
@@ -191,7 +191,7 @@ class Sampling:
         sketches = self._sketches
         control = None if sketches is None else sketches.control(device, dtype)
         return Denoiser(
-            self.inner.diffusion_model,
+            compiled.unet_of(self.patcher, self.inner.compiled),
             concat,
             Branches(*tokens),
             fs,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from graphs import TINY, Prompt, decode, deviation, encode, picture, sample
+from graphs import TINY, Prompt, decode, deviation, encode, node, picture, sample
 
 from toon_core import pipeline
 from toon_core.images import Fit
@@ -210,3 +210,25 @@ def test_lora_patches_reach_our_sampler(ready: Any) -> None:
     again = ready.run({**short(), "9": prompt["9"]}, keep=["5"])
     assert torch.equal(again.value("5")["samples"], plain)
     assert torch.equal(weight, loaded.model_state_dict()[name])
+
+
+def test_core_s_compile_node_is_honoured(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for a MODEL's runs, with the same frames, and nothing is said of it."""
+    compiled, inner = [], torch.compile
+
+    def watched(model: Any, **options: Any) -> Any:
+        compiled.append(options)
+        return inner(model, **{**options, "backend": "eager"})
+
+    plain = ready.run(sample(steps=2), keep=["5"]).value("5")["samples"]
+    monkeypatch.setattr(torch, "compile", watched)
+    prompt = sample(steps=2, model=["7", 0])
+    prompt["7"] = node("TorchCompileModel", model=["1", 0], backend="inductor")
+    first = ready.run(prompt, keep=["5", "7"])
+    found = first.value("5")["samples"]
+    assert torch.allclose(found, plain, atol=1e-4)
+    assert [options["backend"] for options in compiled] == ["inductor"] * 2  # core's, and ours
+    prompt["5"]["inputs"]["seed"] = 7
+    prompt["7"] = ready.comfy.give(first.value("7"))
+    other = ready.run(prompt, keep=["5"]).value("5")["samples"]
+    assert len(compiled) == 2 and not torch.equal(other, found)
