@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz soak lint docs
+.PHONY: help setup demo test test-fast fuzz soak gpu nano lint docs
 
 PYTHON := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
@@ -40,6 +40,13 @@ fuzz: setup  ## malformed and hostile files, inputs, media and options: every ca
 
 soak: setup  ## 200 runs and 50 cancels in one server, without growth
 	@OMP_NUM_THREADS=1 $(PYTHON) benchmarks/soak.py
+
+# PYTHON=python3: another machine's, without set-up. STAGES, MINUTES, OUT: docs/performance.md.
+gpu: $(if $(filter .venv/bin/python,$(PYTHON)),setup)  ## measure on a CUDA GPU, in resumable calls of 9 minutes
+	@$(PYTHON) -m benchmarks.gpu_kit $(STAGES) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT))
+
+nano: $(if $(filter .venv/bin/python,$(PYTHON)),setup)  ## a whole small model from nothing, in calls of 9 minutes
+	@$(PYTHON) -m train.nano $(if $(MINUTES),minutes=$(MINUTES)) $(if $(OUT),out=$(OUT))
 
 lint: setup  ## ruff, mypy, and whether the generated docs are up to date
 	@$(PYTHON) -m ruff check .

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,24 +76,34 @@ def compare(case: Case, models: Models) -> Iterator[tuple[str, float]]:
 
 
 class Report:
+    """What was compared; `off`: the names of what is not as it should be."""
+
     def __init__(self) -> None:
         self.count = self.expected = 0
         self.worst = 0.0
-        self.failed = False
+        self.off: list[str] = []
+
+    @property
+    def missed(self) -> int:
+        return self.expected - self.count
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.off or self.missed or not self.expected)
 
     def add(self, case: Case, name: str, error: float) -> None:
         self.count += 1
         self.worst = max(self.worst, error)
         over = not error <= tolerance(kind_of(case.file), case.dtype)
-        self.failed |= over
+        if over:
+            self.off.append(f"{case.file}/{case.name}/{name}")
         print(f"{case.file}/{case.name}/{name}  {error:.2e}{'  TOO LARGE' if over else ''}")
 
     def finish(self) -> int:
-        missed = self.count != self.expected or not self.expected
-        if missed:
-            print(f"{self.expected - self.count} of {self.expected} outputs were not compared")
+        if self.missed or not self.expected:
+            print(f"{self.missed} of {self.expected} outputs were not compared")
         print(f"{self.count} outputs, worst {self.worst:.2e}")
-        return int(self.failed or missed)
+        return int(self.failed)
 
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -111,8 +121,17 @@ def exact_products() -> None:
 def check(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> int:
     """Compare a whole directory; the exit status."""
     exact_products()
+    return compare_all(folder, device, dtype).finish()
+
+
+def compare_all(
+    folder: Path, device: str, dtype: torch.dtype, kinds: Sequence[str] | None = None
+) -> Report:
+    """Compare a directory, or its files of some kinds, in the arithmetic that is set."""
     report, models, file = Report(), Models(), None
     for case in read(folder, dtype, device):
+        if kinds is not None and kind_of(case.file) not in kinds:
+            continue
         if case.file != file:
             models.clear()
         file = case.file
@@ -122,10 +141,10 @@ def check(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32)
             for name, error in compare(case, models):
                 report.add(case, name, error)
         except Exception as error:  # one broken case must not hide the others
-            report.failed = True
+            report.off.append(f"{case.file}/{case.name}")
             traceback.print_exc()
             print(f"{case.file}/{case.name}  FAILED: {error}")
-    return report.finish()
+    return report
 
 
 def main() -> int:

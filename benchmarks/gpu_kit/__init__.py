@@ -1,0 +1,1 @@
+"""What there is to measure on a GPU, in stages, for whoever has one for minutes."""
