@@ -46,7 +46,7 @@ gpu: $(if $(filter .venv/bin/python,$(PYTHON)),setup)  ## measure on a CUDA GPU,
 	@$(PYTHON) -m benchmarks.gpu_kit $(STAGES) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT))
 
 nano: $(if $(filter .venv/bin/python,$(PYTHON)),setup)  ## a whole small model from nothing, in calls of 9 minutes
-	@$(PYTHON) -m train.nano $(if $(MINUTES),minutes=$(MINUTES)) $(if $(OUT),out=$(OUT))
+	@$(PYTHON) -m train.nano $(if $(MINUTES),minutes=$(MINUTES)) $(if $(OUT),out=$(OUT)) $(OPTIONS)
 
 lint: setup  ## ruff, mypy, and whether the generated docs are up to date
 	@$(PYTHON) -m ruff check .

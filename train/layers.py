@@ -1,6 +1,6 @@
 """Draw random cartoon clips as layers, for training from a GPU's memory.
 
-    python -m train.layers out=DIR [count=20000 side=128 frames=24 seed=0 ...]
+    python -m train.layers out=DIR [count=12000 side=128 frames=24 seed=0 ...]
 
 All cores draw; a run that was stopped goes on with the same command. Every recipe takes the folder
 as `data`: its layers are put onto the device once, and windows are composed there, with other

@@ -26,7 +26,7 @@ from train.engine.files import write_text
 from train.engine.launch import device_of, start
 from train.engine.options import check, option
 from train.engine.state import TrainState
-from train.losses.perceptual import PerceptualConfig
+from train.losses.perceptual import PerceptualConfig, perceptual
 from train.recipes.assemble import AssembleConfig, assemble
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from train.recipes.decoder import DecoderConfig, DecoderRecipe
@@ -36,6 +36,7 @@ from train.recipes.sketch import SketchRecipe, SketchTrainConfig
 log = logging.getLogger("toon.train")
 
 RESULT = "nano.safetensors"
+MODELS = PerceptualConfig().models
 TRIED = 6  # steps whose time is taken, after as many that are not
 LEAST = 20  # seconds that a stage needs to begin with
 CREDIT = "Puppets of train.puppets (CC0)."
@@ -49,7 +50,7 @@ class NanoConfig:
     minutes: float = option(9.0, above=0, free=True)  # of a call
     training: float = option(8.0, above=0)  # minutes of all stages' steps together
     steps: int = option(0, least=0)  # of each stage; 0: as many as its share of `training` allows
-    # Clips that are drawn: 20,000, on a CPU 256.
+    # Clips that are drawn: 12,000, on a CPU 256.
     clips: int | None = option(None, least=8, free=True)
     # Pixels, a multiple of 64: 128, on a CPU 64.
     side: int | None = option(None, least=64, free=True)
@@ -66,7 +67,7 @@ class NanoConfig:
         if (self.side or 0) % 64:
             raise ValueError(f"side={self.side}: expected a multiple of 64")
         on_gpu = device_of(self.device).type == "cuda"
-        clips, side, frames, batch = (20_000, 128, 16, 128) if on_gpu else (256, 64, 8, 8)
+        clips, side, frames, batch = (12_000, 128, 16, 128) if on_gpu else (256, 64, 8, 8)
         return replace(
             self,
             clips=self.clips or clips,
@@ -170,6 +171,7 @@ def train_nano(config: NanoConfig) -> Path | None:
     """The model's file, or None where the call's minutes were over before."""
     config = config.resolved()
     end = time.monotonic() + 60 * config.minutes
+    perceptual(config.perceptual, MODELS)  # whether it is there, before anything long
     out = Path(config.out)
     write_layers(
         LayersConfig(

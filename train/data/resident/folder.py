@@ -25,7 +25,7 @@ class LayersConfig:
     """Clips as layers, for training from the device's memory."""
 
     out: str = option("", free=True)  # folder of the arrays
-    count: int = option(20_000, least=2)  # clips; at 128 pixels 1.7 MB each
+    count: int = option(12_000, least=2)  # clips; at 128 pixels 1.7 MB each
     held_out: int = option(24, least=1)  # the last so many are never trained on
     seed: int = 0  # another number is another set
     frames: int = option(24, least=2)  # of a clip; windows are cut from them
@@ -104,8 +104,6 @@ def _draw_piece(job: tuple[LayersConfig, int]) -> None:
         for name, array in into.items():
             array[index] = getattr(made, name)
         words.append((made.prompt, made.fps))
-    for array in into.values():
-        array.flush()
     write_text(_words(out, begin), json.dumps(words) + "\n")
 
 

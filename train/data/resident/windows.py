@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,8 @@ class ResidentWindows(Dataset):
         cut = facts.count - facts.held_out
         own = slice(0, cut) if split == "train" else slice(cut, facts.count)
         self.words = read_words(Path(folder), facts.count)[own]
-        found = arrays(Path(folder), facts)
-        self.figures, self.behind, self.places = (
-            _on_device(found[name][own], device) for name in ("figures", "behind", "places")
-        )
+        place = (str(Path(folder).resolve()), self.stamp(), own.start, own.stop, device)
+        self.figures, self.behind, self.places = _kept(*place)
 
     def stamp(self) -> str:
         """A short hash of what windows are drawn from."""
@@ -166,6 +165,14 @@ def _grid(maps: Tensor, side: int) -> Tensor:
     x, y = maps[:, :, 0, None] * line, maps[:, :, 1, None] * line  # (n 2 side)
     both = x[:, :, None, :] + y[:, :, :, None] + maps[:, :, 2, None, None]
     return both.movedim(1, -1)
+
+
+@lru_cache(maxsize=2)
+def _kept(folder: str, stamp: str, begin: int, end: int, device: torch.device) -> list[Tensor]:
+    """figures, behind and places of some clips, for all runs of a process that use them."""
+    found = arrays(Path(folder), read_facts(Path(folder)))
+    names = ("figures", "behind", "places")
+    return [_on_device(found[name][begin:end], device) for name in names]
 
 
 def _on_device(array: np.ndarray, device: torch.device) -> Tensor:
