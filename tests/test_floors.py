@@ -79,7 +79,8 @@ DATA_FLOORS = {
     "filters": {"motion", "readers", "shards", "xdog"},
     "prepare": {"filters", "motion", "readers", "shards", "store"},
     "windows": {"filters", "motion", "readers", "shards", "store", "xdog"},
-    "source": {"store", "windows", "xdog"},
+    "resident": {"puppets", "xdog"},
+    "source": {"resident", "store", "windows", "xdog"},
 }
 MOST_LINES = 40  # of a door: parse, call, report
 

@@ -25,7 +25,7 @@ from toon_core.weights.load import make_tower_buffers
 from train.engine.batches import MicroBatch
 from train.engine.launch import start
 from train.engine.options import with_values
-from train.engine.recompute import set_checkpointing
+from train.engine.sharding import set_checkpointing
 from train.engine.state import TrainState
 from train.recipes.defaults import ScaledConfig
 from train.recipes.memory import RECIPES, blank_batch, objectives_of

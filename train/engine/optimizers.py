@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,32 +64,46 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
+        """All weights of a kind together, matrices of one shape as one product: a GPU is then
+        asked a tenth as often as by one after the other."""
         for group in self.param_groups:
-            move = self._orthogonal_step if group["matrix"] else self._adam_step
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    move(p, group)
+            own = [p for p in group["params"] if p.grad is not None]
+            if own:
+                torch._foreach_mul_(own, 1 - group["lr"] * group["weight_decay"])
+                (self._orthogonal_steps if group["matrix"] else self._adam_steps)(own, group)
 
-    def _orthogonal_step(self, p: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[p]
-        if not state:
-            state["momentum"] = torch.zeros_like(p)
-        average = state["momentum"].lerp_(p.grad, 1 - MOMENTUM)
-        matrix = p.grad.lerp(average, MOMENTUM).flatten(1)
-        size = 0.2 * max(matrix.shape) ** 0.5
-        p.add_(orthogonal(matrix).view_as(p), alpha=-group["lr"] * size)
+    def _orthogonal_steps(self, own: list[Tensor], group: dict[str, Any]) -> None:
+        for p in own:
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        averages, grads = [self.state[p]["momentum"] for p in own], [p.grad for p in own]
+        torch._foreach_lerp_(averages, grads, 1 - MOMENTUM)
+        ways = torch._foreach_lerp(grads, averages, MOMENTUM)
+        alike: dict[torch.Size, list[int]] = defaultdict(list)
+        for i, way in enumerate(ways):
+            alike[way.flatten(1).shape].append(i)
+        for shape, chosen in alike.items():
+            turned = orthogonal(torch.stack([ways[i].flatten(1) for i in chosen]))
+            size = 0.2 * max(shape) ** 0.5
+            moved = [m.view_as(own[i]) for m, i in zip(turned, chosen, strict=True)]
+            torch._foreach_add_([own[i] for i in chosen], moved, alpha=-group["lr"] * size)
 
-    def _adam_step(self, p: Tensor, group: dict[str, Any]) -> None:
-        state, (beta1, beta2) = self.state[p], group["betas"]
-        if not state:
-            state |= {"steps": 0, "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
-        state["steps"] += 1
-        mean = state["mean"].lerp_(p.grad, 1 - beta1)
-        square = state["square"].lerp_(p.grad.square(), 1 - beta2)
-        n = state["steps"]
-        spread = (square / (1 - beta2**n)).sqrt_().add_(1e-8)
-        p.addcdiv_(mean, spread, value=-group["lr"] / (1 - beta1**n))
+    def _adam_steps(self, own: list[Tensor], group: dict[str, Any]) -> None:
+        beta1, beta2 = group["betas"]
+        for p in own:
+            if not self.state[p]:
+                zeros = {name: torch.zeros_like(p) for name in ("mean", "square")}
+                self.state[p] |= {"steps": 0, **zeros}
+            self.state[p]["steps"] += 1
+        grads, states = [p.grad for p in own], [self.state[p] for p in own]
+        means, squares = ([s[name] for s in states] for name in ("mean", "square"))
+        torch._foreach_lerp_(means, grads, 1 - beta1)
+        torch._foreach_lerp_(squares, torch._foreach_mul(grads, grads), 1 - beta2)
+        spreads = torch._foreach_div(squares, [1 - beta2 ** s["steps"] for s in states])
+        torch._foreach_sqrt_(spreads)
+        torch._foreach_add_(spreads, 1e-8)
+        steps = [-group["lr"] / (1 - beta1 ** s["steps"]) for s in states]
+        torch._foreach_addcdiv_(own, means, spreads, steps)
 
 
 def is_matrix(p: Tensor) -> bool:
@@ -98,12 +113,12 @@ def is_matrix(p: Tensor) -> bool:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """(n m) -> about U V^T of its singular value decomposition."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    """(... n m) -> about U V^T of the singular value decompositions."""
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix
+    x = x / (x.flatten(-2).norm(dim=-1)[..., None, None] + 1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ROUNDS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x

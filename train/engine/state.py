@@ -157,8 +157,10 @@ class EMA:
     def update(self) -> None:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for name, parameter in self._parameters():
-            self.average[name].lerp_(parameter, 1 - decay)
+        pairs = [(local(self.average[k]), local(p)) for k, p in self._parameters()]
+        if pairs:  # all at once: a GPU is asked once
+            averages, parameters = map(list, zip(*pairs, strict=True))
+            torch._foreach_lerp_(averages, parameters, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

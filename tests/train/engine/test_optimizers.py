@@ -129,3 +129,23 @@ def test_muon_moves_a_matrix_by_an_orthogonal_step_of_adamw_s_size(shape):
 def test_muon_leaves_vectors_and_tables_to_adamw():
     given = [torch.zeros(64), torch.zeros(5000, 48), torch.zeros(4, 512), torch.zeros(64, 48)]
     assert [is_matrix(p) for p in given] == [False, False, False, True]
+
+
+def test_muon_moves_each_weight_as_if_it_were_alone():
+    """Weights of one shape go together; one without a gradient stays where it is."""
+    torch.manual_seed(0)
+    shapes = [(16, 8), (16, 8), (16, 8, 1, 1), (8, 16), (16,), (3,), (16, 8)]
+    values = [torch.randn(shape) for shape in shapes]
+    options = toy_config(optimizer="muon", lr=0.01, weight_decay=0.1)
+    together = [nn.Parameter(value.clone()) for value in values]
+    apart = [nn.Parameter(value.clone()) for value in values]
+    optimizers = [make_optimizer(together, options), *(make_optimizer([p], options) for p in apart)]
+    for _ in range(3):
+        for p, q in zip(together[:-1], apart[:-1], strict=True):
+            p.grad = torch.randn(p.shape)
+            q.grad = p.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q, value in zip(together, apart, values, strict=True):
+        assert torch.allclose(p, q, atol=1e-6)
+        assert torch.equal(p, value) == (p.grad is None)
