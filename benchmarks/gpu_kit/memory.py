@@ -109,10 +109,9 @@ def _sampled(scale: Scale, room: float, sketch: bool) -> Figures:
         weights=size,
         loaded=size,
     )
-    run = a_step(case, 2, sketch, batched=chosen.batched, packed=chosen.packed)
     with peak(scale.device) as most:
         try:
-            run()
+            a_step(case, 2, sketch, batched=chosen.batched, packed=chosen.packed)()
         except torch.OutOfMemoryError:
             return {"batched": chosen.batched, "packed": chosen.packed, "too much": True}
     return {"batched": chosen.batched, "packed": chosen.packed, **most.figures}
