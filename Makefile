@@ -2,7 +2,8 @@
 .PHONY: help setup demo test test-fast fuzz soak gpu nano lint docs
 
 PYTHON := .venv/bin/python
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
+# More than two cores' worth: a test of a server or a page waits about half of its time.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 3 --dist loadfile
 
 # Measures of clips, hostile and full-size files, and nodes that sample whole clips: seconds each.
 NOT_FAST := $(addprefix --ignore=tests/,core/metrics core/test_decoder_memory.py core/shots/test_command.py \

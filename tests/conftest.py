@@ -17,6 +17,7 @@ DEPTHS = ("comfy", "chrome", "server", "browser")  # the order of running: the q
 # Before all others, so that several workers end together.
 LONG = (
     "test_processes.py",
+    "test_gpu_kit.py",
     "test_nano.py",
     "test_decoder.py",
     "test_ablation.py",
