@@ -2,15 +2,16 @@
 .PHONY: help setup demo test test-fast fuzz soak gpu nano lint docs
 
 PYTHON := .venv/bin/python
-# More than two cores' worth: a test of a server or a page waits about half of its time.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 3 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 # Measures of clips, hostile and full-size files, and nodes that sample whole clips: seconds each.
-NOT_FAST := $(addprefix --ignore=tests/,core/metrics core/test_decoder_memory.py core/shots/test_command.py \
-	core/shots/test_render.py core/weights/test_hostile_files.py nodes/test_render_shot.py \
-	core/weights/test_layouts.py nodes/test_finite.py nodes/test_float64.py nodes/test_keys.py \
-	nodes/test_loaders.py nodes/test_lora.py nodes/test_low_memory.py nodes/test_native.py \
-	nodes/test_official.py nodes/test_patch_table.py nodes/test_preview.py nodes/test_pruned.py \
+NOT_FAST := $(addprefix --ignore=tests/, \
+	core/metrics core/test_decoder_memory.py core/test_fused.py core/test_static.py \
+	core/shots/test_command.py core/shots/test_render.py core/weights/test_hostile_files.py \
+	nodes/test_render_shot.py core/weights/test_layouts.py nodes/test_fake_devices.py \
+	nodes/test_finite.py nodes/test_float64.py nodes/test_keys.py nodes/test_loaders.py \
+	nodes/test_lora.py nodes/test_low_memory.py nodes/test_native.py nodes/test_official.py \
+	nodes/test_patch_table.py nodes/test_preview.py nodes/test_pruned.py \
 	nodes/test_run_check.py nodes/test_sample.py)
 
 help:  ## this list

@@ -102,7 +102,7 @@ def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):
     assert "checkpointing=true" in caplog.text
 
 
-@pytest.mark.parametrize("recipe", ["rectify", "decoder"])
+@pytest.mark.parametrize("recipe", ["rectify", pytest.param("decoder", marks=pytest.mark.slow)])
 def test_the_estimate_is_near_the_peak_then_measured(recipe):
     """In a process of its own, since memory that other tests have left would be used again."""
     command = [sys.executable, "benchmarks/training_memory.py", f"only={recipe}", "steps=2"]
