@@ -74,9 +74,17 @@ class DenoiserObjective(nn.Module):
 
     def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
         latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
-        x_t, v, t = add_noise(self.schedule, latents, rng, self.config.shift)
+        x_t, v, t = self._add_noise(latents, rng)
         out = self._predictor(batch, latents, rng)(x_t, t)
-        return v_loss(out, v, t, self.schedule)
+        return v_loss(out, v, t, self.schedule, self._weight(latents))
+
+    def _add_noise(self, latents: Tensor, rng: SampleRNG) -> tuple[Tensor, Tensor, Tensor]:
+        """x_t, v and t."""
+        return add_noise(self.schedule, latents, rng, self.config.shift)
+
+    def _weight(self, latents: Tensor) -> Tensor | None:
+        """Of places in the loss; None: all alike."""
+        return None
 
     def errors_at(self, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
         """Mean squared errors of v at given timesteps, (times,)."""

@@ -20,14 +20,13 @@ from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.infer import decoder_kind
 from train.data.windows.cache_format import is_cache
 from train.engine import loop
-from train.engine.batches import Batch, SampleRNG
+from train.engine.batches import SampleRNG
 from train.engine.config import RunConfig
 from train.engine.export import is_finished, load_part
 from train.engine.options import option
-from train.losses.diffusion import add_noise, moving, v_loss
+from train.losses.diffusion import moving
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
-from train.recipes.conditioning import batch_latents
 from train.recipes.defaults import shape_of
 from train.recipes.denoiser import (
     FIRST,
@@ -71,17 +70,15 @@ class PretrainObjective(DenoiserObjective):
 
     config: PretrainConfig
 
-    def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
-        c = self.config
-        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
-        if c.first:
-            t = torch.full((len(latents),), FIRST, device=latents.device)
-            x_t, v = self.schedule.add_noise(latents, torch.zeros_like(latents), t)
-        else:
-            x_t, v, t = add_noise(self.schedule, latents, rng, c.shift)
-        out = self._predictor(batch, latents, rng)(x_t, t)
-        weight = 1 + (c.moving - 1) * moving(latents) if c.moving > 1 else None
-        return v_loss(out, v, t, self.schedule, weight)
+    def _add_noise(self, latents: Tensor, rng: SampleRNG) -> tuple[Tensor, Tensor, Tensor]:
+        if not self.config.first:
+            return super()._add_noise(latents, rng)
+        t = torch.full((len(latents),), FIRST, device=latents.device)
+        return *self.schedule.add_noise(latents, torch.zeros_like(latents), t), t
+
+    def _weight(self, latents: Tensor) -> Tensor | None:
+        most = self.config.moving
+        return 1 + (most - 1) * moving(latents) if most > 1 else None
 
 
 class PretrainRecipe(DenoiserRecipe):

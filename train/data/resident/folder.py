@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from train.data.puppets.levels import LEVELS
 from train.data.resident.layers import draw_layers, side_behind
 from train.engine.files import write_text
 from train.engine.options import option
+from train.engine.pool import Lost, run_jobs
 
 FACTS = "resident.json"
 PIECE = 16  # clips that a process draws at a time
@@ -53,18 +53,15 @@ def write_layers(config: LayersConfig) -> Path:
     """Draw what is not there yet. ValueError where the folder holds clips of other options."""
     out = Path(config.out)
     _check(config, out / FACTS)
-    write_text(out / FACTS, json.dumps(_facts(config), indent=1) + "\n")
+    write_text(out / FACTS, json.dumps(facts_of(config), indent=1) + "\n")
     arrays(out, config, "r+")
     begins = [k for k in range(0, config.count, PIECE) if not _words(out, k).is_file()]
-    jobs = [(config, begin) for begin in begins]
+    jobs = {f"clips from {begin}": (config, begin) for begin in begins}
     workers = min(config.workers or os.cpu_count() or 1, len(jobs))
-    if workers > 1:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            for _ in tqdm(pool.imap_unordered(_draw_piece, jobs), "clips", len(jobs)):
-                pass
-    else:
-        for job in tqdm(jobs, "clips"):
-            _draw_piece(job)
+    done = run_jobs(_draw_piece, jobs, workers if workers > 1 else 0)
+    for name, result in tqdm(done, "clips", len(jobs)):
+        if isinstance(result, Lost):
+            raise OSError(f"{name}: {result.value}; the same command goes on")
     return out
 
 
@@ -93,10 +90,9 @@ def read_words(folder: Path, count: int) -> list[tuple[str, int]]:
     return found
 
 
-def _draw_piece(job: tuple[LayersConfig, int]) -> None:
+def _draw_piece(config: LayersConfig, begin: int) -> None:
     """Some clips, straight into their places; the words are written last, and so say that they
     are there."""
-    config, begin = job
     out, words = Path(config.out), []
     into = arrays(out, config, "r+")
     for index in range(begin, min(begin + PIECE, config.count)):
@@ -111,7 +107,8 @@ def _words(folder: Path, begin: int) -> Path:
     return folder / "words" / f"{begin:08d}.json"
 
 
-def _facts(config: LayersConfig) -> dict[str, int]:
+def facts_of(config: LayersConfig) -> dict[str, int]:
+    """What the clips hang on."""
     return {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
 
 
@@ -120,5 +117,5 @@ def _check(config: LayersConfig, facts: Path) -> None:
         raise ValueError("out is needed: give out=...")
     if config.held_out >= config.count:
         raise ValueError(f"held_out={config.held_out} of count={config.count}: none is left")
-    if facts.is_file() and json.loads(facts.read_text(encoding="utf-8")) != _facts(config):
+    if facts.is_file() and json.loads(facts.read_text(encoding="utf-8")) != facts_of(config):
         raise ValueError(f"out={facts.parent}: holds clips of other options; give a new folder")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from toon_core.devices import moved
 from train.data.puppets.folder import LICENCE
 from train.data.resident import drawing
 from train.data.resident.drawing import Draws, Figure
-from train.data.resident.folder import arrays, read_facts, read_words
+from train.data.resident.folder import arrays, facts_of, read_facts, read_words
 from train.data.xdog import xdog
 
 SLAB = 2**28  # bytes that are moved to the device at a time
@@ -64,8 +63,7 @@ class ResidentWindows(Dataset):
 
     def stamp(self) -> str:
         """A short hash of what windows are drawn from."""
-        facts = {k: v for k, v in asdict(self.facts).items() if k not in ("out", "workers")}
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(facts_of(self.facts)).encode()).hexdigest()[:16]
 
     def licences(self) -> list[str]:
         """What is said of whose the clips are."""
