@@ -112,7 +112,8 @@ def test_refused(folder: Path, tmp_path: Path) -> None:
 
 
 def test_drawing_goes_on_where_it_was_stopped(folder: Path, tmp_path: Path) -> None:
-    config = LayersConfig(out=str(tmp_path), count=20, held_out=3, frames=6, side=SIDE, workers=1)
+    """By two processes as by one."""
+    config = LayersConfig(out=str(tmp_path), count=20, held_out=3, frames=6, side=SIDE, workers=2)
     write_layers(config)
     (tmp_path / "words" / "00000016.json").unlink()
     with pytest.raises(ValueError, match="not all drawn"):
