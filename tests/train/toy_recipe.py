@@ -23,6 +23,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from toon_core.config import UNetConfig
@@ -33,6 +34,10 @@ from train.engine.options import option, options_of, with_values
 from train.engine.renamed import MOVED
 
 SHAPE = (2, 2, 4, 4)  # channels, frames, height, width
+
+# Logs are read in the order of their names, second and number of the file: of two runs in one
+# second, number 9 would come after number 10.
+event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
 
 
 @dataclass(kw_only=True)
