@@ -115,7 +115,7 @@ function listen(timeline, input, one, id) {
     write();
     delete input.dataset.shown; // a number out of range becomes one within
     timeline.finish();
-    timeline.draw();
+    timeline.drawNow(); // at the next frame it would take away what is typed by then
   });
 }
 

@@ -210,6 +210,24 @@ def test_fields_of_key_and_shot(hand: Hand) -> None:
     hand.until(f"() => document.querySelector('{CSS} [data-segment=d]')?.title.includes('between')")
 
 
+def test_what_is_typed_before_the_next_drawing_stays(hand: Hand) -> None:
+    hand.click("[data-key=b]")
+    typed = hand.browser.evaluate(
+        """async (css) => {
+          const field = document.querySelector(css + " [name=frame]");
+          field.focus();
+          field.value = "20";
+          field.dispatchEvent(new Event("change", {bubbles: true}));
+          field.value = "500";
+          const frame = () => new Promise(requestAnimationFrame);
+          await frame().then(frame);
+          return field.value;
+        }""",
+        CSS,
+    )
+    assert (typed, hand.frames()) == ("500", [0, 19, 24, 40])
+
+
 def test_what_is_wrong_is_said_and_nothing_refused(hand: Hand) -> None:
     crowded = sheet()
     crowded["keys"][2]["frame"] = 12
