@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import open_clip  # noqa: F401 - here once, and not in each case's process
+import peft  # noqa: F401
 import torch
 from case import Case
 from PIL import Image
