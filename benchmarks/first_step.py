@@ -31,7 +31,7 @@ from train.data.puppets.clip import clip  # noqa: E402
 from train.data.puppets.levels import LEVELS  # noqa: E402
 from train.engine.batches import SampleRNG  # noqa: E402
 from train.engine.config import parse  # noqa: E402
-from train.eval.clips import Clip, read_clip, read_testset  # noqa: E402
+from train.eval.testset import Clip, read_clip, read_testset  # noqa: E402
 from train.losses.diffusion import endpoint_condition, moving  # noqa: E402
 from train.recipes.conditioning import (  # noqa: E402
     ContextEncoder,

@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from nano_cast import frames as cast_frames  # noqa: E402
 
 from train.data.puppets.clip import clip as puppet  # noqa: E402
-from train.eval.clips import Clip  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling  # noqa: E402
+from train.eval.testset import Clip  # noqa: E402
 
 HELD_OUT = 1_000_011  # seed of the puppets; training takes smaller ones
 SEEDS = (123, 124, 125, 126)  # of the takes

@@ -28,8 +28,8 @@ from toon_core.sketch.control import SketchControl, place  # noqa: E402
 from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
 from train.data.xdog import xdog  # noqa: E402
 from train.engine.sampling import sample_clip  # noqa: E402
-from train.eval.clips import Clip  # noqa: E402
 from train.eval.systems import NANO  # noqa: E402
+from train.eval.testset import Clip  # noqa: E402
 
 STRENGTHS = (0.0, 1.0, 1.5)
 # Of (1 3 h w) in [0, 1] to (1 1 h w), bright on black; Canny's thresholds are the workflow's.

@@ -28,7 +28,7 @@ from train.data.puppets.folder import PuppetsConfig  # noqa: E402
 from train.data.resident.folder import LayersConfig  # noqa: E402
 from train.engine.config import RunConfig  # noqa: E402
 from train.engine.options import table  # noqa: E402
-from train.eval.heldout import HeldoutConfig  # noqa: E402
+from train.eval.testset import HeldoutConfig  # noqa: E402
 from train.recipes.assemble import AssembleConfig  # noqa: E402
 from train.recipes.autoencoder import AutoencoderConfig  # noqa: E402
 from train.recipes.cache import CacheConfig  # noqa: E402

@@ -24,9 +24,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from contact_sheet import ACCENT, INK, PALE, PAPER  # noqa: E402
 from nano_cast import frames  # noqa: E402
 
-from train.eval.baselines import baseline  # noqa: E402
-from train.eval.clips import Clip  # noqa: E402
-from train.eval.systems import NANO, Checkpoint, Sampling, run_system  # noqa: E402
+from train.eval.systems import (  # noqa: E402
+    NANO,
+    Checkpoint,
+    Sampling,
+    baseline,  # noqa: E402
+    run_system,
+)
+from train.eval.testset import Clip  # noqa: E402
 
 CLIPS = ("girl_wave", "cat_stretch", "owl_turn")
 LABELS = {

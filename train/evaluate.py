@@ -10,9 +10,8 @@ start it with `accelerate launch` or torchrun. docs/evaluation.md has the system
 from collections.abc import Sequence
 
 from train.engine.stop import GO_ON, exit_on_user_error
-from train.eval.options import Settings, parse
-from train.eval.run import as_folders, evaluate
-from train.eval.systems import read_sampling
+from train.eval.options import Settings, parse, read_sampling
+from train.eval.run import evaluate
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,9 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             every_frame=given.every_frame,
             fresh=given.fresh,
         )
-        testset = as_folders(given.testset, given.out, given.device)
         more = {"limit": given.limit, "workers": given.workers}
-        if evaluate(given.system, testset, settings, **more):
+        if evaluate(given.system, given.testset, settings, **more):
             print((given.out / "table.md").read_text(encoding="utf-8"))
             print(f"results, tables, sheets and page: {given.out}")
 

@@ -13,7 +13,7 @@ import sys
 
 from train.engine.config import parse
 from train.engine.stop import exit_on_user_error
-from train.eval.heldout import HeldoutConfig, write_heldout
+from train.eval.testset import HeldoutConfig, write_heldout
 
 
 def main(arguments: list[str]) -> None:

@@ -11,8 +11,8 @@ OUT/table2.json from the files of answers that raters saved. docs/evaluation.md 
 from collections.abc import Sequence
 
 from train.engine.stop import GO_ON, exit_on_user_error
+from train.eval.options import read_sampling
 from train.eval.study import Study, make, parse, tally
-from train.eval.systems import read_sampling
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

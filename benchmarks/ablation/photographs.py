@@ -35,7 +35,7 @@ from train.engine.config import parse
 from train.engine.files import locked_folder, write_text
 from train.engine.options import check, option
 from train.engine.stop import GO_ON, exit_on_user_error
-from train.eval.clips import write_frames
+from train.eval.testset import write_frames
 
 log = logging.getLogger("toon.photographs")
 

@@ -15,17 +15,13 @@ from benchmarks.ablation.tables import Values, column, write_csv, write_table
 from toon_core.metrics.metric import NO_MODEL
 from toon_core.metrics.networks.network import Loaded
 from train.eval.cache import write_json
-from train.eval.clips import read_clip, read_testset
-from train.eval.reconstruction import (
-    Curves,
-    Reconstructor,
-    frame_means,
-    over_clips,
-    reconstruct,
-)
-from train.eval.sheets import draw_sheet, stack
+from train.eval.output import draw_sheet, stack
+from train.eval.scores import Reconstructor, reconstruct
 from train.eval.systems import load_autoencoder
+from train.eval.tables import frame_means
+from train.eval.testset import read_clip, read_testset
 
+Curves = dict[str, list[list[float]]]  # metric -> clips x frames
 ROWS = {
     "full": "full decoder",
     "no_pseudo3d": "without pseudo-3D",
@@ -75,7 +71,8 @@ def curves_of(config: AblationConfig, folders: Folders, run: Run, measure: Recon
         return kept
     vae = load_autoencoder(folders.result(run), config.device)
     clips = (read_clip(folder, config.size) for folder in read_testset(folders.testset))
-    curves = over_clips(measure.measure(vae, clip) for clip in clips)
+    scored = [measure.score(vae, clip).over_time for clip in clips]
+    curves = {key: [frames[key] for frames in scored] for key in scored[0]}
     write_json(file, curves)
     return curves
 

@@ -12,11 +12,11 @@ from benchmarks.ablation.reconstruction import networks
 from benchmarks.ablation.tables import Values, column, write_table
 from toon_core.metrics.registry import columns
 from train.eval.cache import Cache
-from train.eval.clips import read_clip, read_testset
-from train.eval.options import Settings
+from train.eval.options import Settings, read_sampling
+from train.eval.output import draw_sheet, stack
 from train.eval.run import evaluate
-from train.eval.sheets import draw_sheet, stack
-from train.eval.systems import Sampling, read_sampling
+from train.eval.systems import Sampling
+from train.eval.testset import read_clip, read_testset
 
 ROWS = {
     "I": "I: the base as it is",

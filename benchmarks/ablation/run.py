@@ -18,7 +18,7 @@ from train.engine import loop
 from train.engine.config import RunConfig, load_yaml, read
 from train.engine.export import is_finished, manifest_of
 from train.engine.files import locked_folder, write_text
-from train.eval.heldout import HeldoutConfig, write_heldout
+from train.eval.testset import HeldoutConfig, write_heldout
 from train.recipes import autoencoder, decoder, pretrain, rectify, sketch
 
 log = logging.getLogger("toon.ablation")

@@ -20,10 +20,10 @@ from toon_core.metrics.plain.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from train.data.xdog import xdog
-from train.eval.clips import Clip, read_clip, read_frames, read_testset, write_frames
-from train.eval.reconstruction import Reconstructor
-from train.eval.sheets import draw_sheet, stack
+from train.eval.output import draw_sheet, stack
+from train.eval.scores import Reconstructor
 from train.eval.systems import sample
+from train.eval.testset import Clip, read_clip, read_frames, read_testset, write_frames
 
 ROWS = {
     "independent": "frame-independent encoder",

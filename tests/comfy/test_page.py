@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from toon_core.metrics.metric import HIGHER, LOWER, TRUTH, Metric
-from train.eval.output import Page, write_page
+from train.eval.output import Media, write_page
 from train.eval.tables import Curve, Table
 
 
@@ -62,7 +62,10 @@ def page(chrome, tmp_path_factory):
     )
     leaving = replace(table, title="1 of these clips: something leaves", truth={"motion": 0.0})
     coded = {"nano": {"psnr": entry(33.0)}}
-    content = Page(
+    rows = {"truth": level(0.0), "nano": level(0.4), "fade": level(0.7)}
+    fps = {"one": 24}
+    write_page(
+        file,
         title="Report of <!--<script> </script> clips",
         notes=["Two clips."],
         table=table,
@@ -75,12 +78,9 @@ def page(chrome, tmp_path_factory):
                 systems={"nano": [30.0, 20.0, 30.0], "fade": [31.0, 25.0, 31.0]},
             )
         ],
-        clips=CLIPS,
-        prompts={name: "a cat" for name in NAMES},
-        fps={"one": 24},
+        values=CLIPS,
+        media=(Media(name=n, prompt="a cat", fps=fps.get(n), rows=rows) for n in NAMES),
     )
-    rows = {"truth": level(0.0), "nano": level(0.4), "fade": level(0.7)}
-    write_page(file, content, ((name, rows) for name in NAMES))
     tab = chrome.new_page()
     tab.faults, tab.asked = [], []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))

@@ -12,7 +12,7 @@ import torch
 
 from train import study
 from train.eval import study as studies
-from train.eval.clips import write_frames
+from train.eval.testset import write_frames
 
 ONE_PIXEL = "i => document.querySelectorAll('#choices canvas')[i].getContext('2d')"
 RED = f"i => ({ONE_PIXEL})(i).getImageData(2, 2, 1, 1).data[0]"

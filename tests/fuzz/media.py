@@ -25,7 +25,7 @@ from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
 from train.data.shards import INDEX, read_index
 from train.data.source import make_windows
-from train.eval.clips import read_clip, read_testset
+from train.eval.testset import read_clip, read_testset
 from train.recipes.rectify import RectifyConfig
 
 CAST = Path(__file__).parents[2] / "cast"

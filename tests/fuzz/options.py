@@ -20,8 +20,8 @@ from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
 from train.engine.config import read
 from train.engine.launch import start
-from train.eval.heldout import HeldoutConfig, write_heldout
-from train.eval.systems import read_sampling
+from train.eval.options import read_sampling
+from train.eval.testset import HeldoutConfig, write_heldout
 from train.recipes.assemble import AssembleConfig, assemble
 from train.recipes.cache import CacheConfig, build_cache
 from train.recipes.defaults import NANO, shape_of

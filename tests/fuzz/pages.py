@@ -11,12 +11,11 @@ import torch
 from case import Case
 
 from toon_core.metrics.metric import HIGHER, Metric
-from train.eval.clips import write_frames
-from train.eval.output import TEMPLATES, Page, write_page
-from train.eval.statistics import interval
+from train.eval.options import read_spec
+from train.eval.output import TEMPLATES, Media, write_page
 from train.eval.study import Study, make, tally
-from train.eval.systems import read_spec
-from train.eval.tables import Curve, Table, write_curves, write_table
+from train.eval.tables import Curve, Table, interval, write_curves, write_table
+from train.eval.testset import write_frames
 
 TEXTS = {
     "script": "</script><script>window.PWN=1</script>",
@@ -115,20 +114,20 @@ def report(text: str, folder: Path) -> None:
     find it there again."""
     table = _table(text)
     clip = torch.zeros(4, 3, 8, 8)
-    page = Page(
+    write_page(
+        folder / "report.html",
         title=text,
         notes=[text],
         table=table,
         paper=[table],
         groups=[table],
         curves=[Curve(title=text, metric=METRIC, systems={text: [1.0, 2.0]})],
-        clips={text: {text: {"psnr": 1.0}}},
-        prompts={text: text},
-        fps={text: None},
+        values={text: {text: {"psnr": 1.0}}},
+        media=[Media(name=text, prompt=text, fps=None, rows={"truth": clip, text: clip})],
     )
-    write_page(folder / "report.html", page, [(text, {"truth": clip, text: clip})])
     facts = _facts(folder / "report.html", TEMPLATES / "report.html")
-    shown = facts["title"], facts["notes"], facts["prompts"], list(facts["clips"])
+    prompts = {name: clip["prompt"] for name, clip in facts["media"].items()}
+    shown = facts["title"], facts["notes"], prompts, list(facts["clips"])
     if shown != (text, [text], {text: text}, [text]):
         raise RuntimeError(f"the page shows {shown}")
 

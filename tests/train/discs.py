@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from train.eval.clips import write_frames
+from train.eval.testset import write_frames
 
 
 def disc(frames: int, step: float, height: int = 64, width: int = 64) -> Tensor:

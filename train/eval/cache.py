@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from train.engine.files import write_text
 
-from .clips import Clip, read_frames, write_frames
 from .scores import Scored
-from .systems import Sampling, System
+from .systems import Sampling, System, run_system
+from .testset import Clip, read_frames, write_frames
 
 # Raised where the same system, recipe and clip give other frames than before, or a metric other
 # values; `--fresh` does the same for one folder.
@@ -33,54 +34,38 @@ class Cache:
     def __init__(self, out: Path, sampling: Sampling, measures: str = "") -> None:
         self.out, self.sampling, self.measures = out, sampling, measures
 
-    def scored(
-        self,
-        clip: Clip,
-        system: System,
-        make: Callable[[], Tensor],
-        score: Callable[[Tensor], Scored],
-    ) -> Scored:
+    def scored(self, clip: Clip, system: System, score: Callable[[Tensor], Scored]) -> Scored:
         """The scores of the clip by the system: those kept, else those of the kept frames, else
-        those of the frames that `make` gives, which are kept."""
+        those of the frames that it makes, which are kept."""
         path = self.out / "cache" / folder_name(system.name) / f"{clip.name}.json"
         made = _hash(clip.digest(), system.fingerprint(clip, self.sampling))
-        key = _hash(made, self.measures)
         record, files = _read(path), self._files(clip, system.name)
         if record.get("frames") == made and all(file.is_file() for file in files):
-            if record.get("key") == key:
-                return Scored(values=record["scores"], features=record["features"])
-            frames = read_frames(files, clip.size)
-        else:
-            frames = make()
-            # First, lest a stop in between leave it beside frames that it does not describe.
-            path.unlink(missing_ok=True)
-            write_frames(frames, files[0].parent)
-            write_json(path, {"frames": made})
-        scores = score(frames)
-        content = {"key": key, "scores": scores.values, "features": scores.features}
-        write_json(path, {"frames": made, **content})
-        return scores
+            return self._scores(path, made, lambda: score(read_frames(files, clip.size)))
+        frames = run_system(system, clip, self.sampling)
+        # First, lest a stop in between leave it beside frames that it does not describe.
+        path.unlink(missing_ok=True)
+        write_frames(frames, files[0].parent)
+        write_json(path, {"frames": made})
+        return self._scores(path, made, lambda: score(frames))
 
-    def truth(self, clip: Clip, score: Callable[[Clip], Scored]) -> Scored:
+    def truth(self, clip: Clip, score: Callable[[], Scored]) -> Scored:
         """The truth's own scores: those kept, else made by `score` and kept."""
-        path, key = self.out / "truth" / f"{clip.name}.json", _hash(clip.digest(), self.measures)
-        record = _read(path)
-        if record.get("key") == key:
-            return Scored(values=record["scores"], features=record["features"])
-        scores = score(clip)
-        write_json(path, {"key": key, "scores": scores.values, "features": scores.features})
-        return scores
+        return self._scores(self.out / "truth" / f"{clip.name}.json", clip.digest(), score)
 
-    def decoded(
-        self, clip: Clip, weights: str, make: Callable[[], dict[str, list[float]]]
-    ) -> dict[str, list[float]]:
+    def _scores(self, path: Path, frames: str, score: Callable[[], Scored]) -> Scored:
+        """Those in a file, if they are of these frames and measured in this way, else made and
+        kept."""
+        record, key = _read(path), _hash("scores", frames, self.measures)
+        if record.get("key") != key:
+            record = {"frames": frames, "key": key, "scores": asdict(score())}
+            write_json(path, record)
+        return Scored(**record["scores"])
+
+    def decoded(self, clip: Clip, weights: str, score: Callable[[], Scored]) -> Scored:
         """How an autoencoder gives the clip back, under OUT/reconstruction by its weights' hash."""
-        key = _hash(clip.digest(), weights, self.measures)
-        file = self.out / "reconstruction" / f"{key}.json"
-        values = _read(file)
-        if not values:
-            write_json(file, values := make())
-        return values
+        name = _hash(clip.digest(), weights, self.measures)
+        return self._scores(self.out / "reconstruction" / f"{name}.json", clip.digest(), score)
 
     def frames(self, clip: Clip, system: str) -> Tensor:
         """The kept frames (f 3 h w) in [0, 1] of a clip that `scored` has seen."""
@@ -103,9 +88,17 @@ def _hash(*parts: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """A record, empty where there is none or a stop has spoiled it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        return read_json(path)
+    except ValueError:
         return {}
+
+
+def read_json(file: Path) -> Any:
+    """What a file from elsewhere holds; ValueError where it is no JSON."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file} cannot be read as JSON: {error}") from error
 
 
 def write_json(path: Path, content: object) -> None:

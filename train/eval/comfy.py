@@ -18,6 +18,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,11 +31,11 @@ from torch import Tensor
 
 from train.data.readers.frames import open_image
 
-from .clips import Clip, pixels
+from .cache import read_json
+from .testset import Clip, pixels
 
 Json = dict[str, Any]
-TEXTS = {"prompt": str}
-NUMBERS = {"length": 0, "intervals": -1}  # title -> what is added to the clip's frames
+NEEDED, OTHERS = ("first", "last", "frames"), ("prompt", "length", "intervals")  # titles
 IMAGES = ("SaveImage", "PreviewImage")  # what may be titled `frames`
 MOST_BYTES = 256 * 2**20  # of one answer of the server
 PATIENCE = 180  # seconds in which a server must start
@@ -43,11 +44,11 @@ WAIT = 120  # seconds for one answer
 
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
-    """A workflow's nodes by id, and which of them have a title that counts."""
+    """A workflow's nodes by id; of each title that counts its node, and which input is filled."""
 
     file: Path
     nodes: Json
-    titles: dict[str, str]
+    titled: dict[str, tuple[str, str]]
 
     @property
     def digest(self) -> str:
@@ -55,40 +56,30 @@ class Workflow:
 
     def filled(self, first: str, last: str, prompt: str, frames: int) -> Json:
         """The nodes to run with the keys' names on the server, the prompt and the clip's length."""
-        given: Json = {"first": first, "last": last, "prompt": prompt}
-        given |= {title: frames + more for title, more in NUMBERS.items()}
-        nodes = json.loads(json.dumps(self.nodes))
-        for title, id_ in self.titles.items():
-            if title in given:
-                nodes[id_]["inputs"][_input(self, title)] = given[title]
+        given = {"first": first, "last": last, "prompt": prompt}
+        given |= {"length": frames, "intervals": frames - 1}
+        nodes = deepcopy(self.nodes)
+        for title in self.titled.keys() & given:
+            id_, name = self.titled[title]
+            nodes[id_]["inputs"][name] = given[title]
         return nodes
 
 
 def read_workflow(file: Path) -> Workflow:
     """ValueError names the file and what it lacks."""
-    try:
-        nodes = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file} cannot be read as JSON: {error}") from error
+    nodes = read_json(file)
     if not isinstance(nodes, dict) or not nodes or not all(map(_is_node, nodes.values())):
         raise ValueError(
             f"{file} is no workflow in ComfyUI's API format; save it by Export (API) in the menu"
         )
-    by_title: dict[str, list[str]] = {}
-    for id_, node in nodes.items():
-        title = node["_meta"].get("title") if isinstance(node.get("_meta"), dict) else None
-        by_title.setdefault(str(title), []).append(id_)
-    titles = {}
-    for title in ("first", "last", "frames", *TEXTS, *NUMBERS):
-        ids = by_title.get(title, [])
-        if len(ids) > 1 or (not ids and title in ("first", "last", "frames")):
-            raise ValueError(f"{file}: {len(ids)} nodes are titled {title!r}, expected one")
-        if ids:
-            titles[title] = ids[0]
-    workflow = Workflow(file=file, nodes=nodes, titles=titles)
-    for title in titles:
-        _input(workflow, title)
-    return workflow
+    titled = {}
+    for title in (*NEEDED, *OTHERS):
+        found = [id_ for id_, node in nodes.items() if _title(node) == title]
+        if len(found) > 1 or (not found and title in NEEDED):
+            raise ValueError(f"{file}: {len(found)} nodes are titled {title!r}, expected one")
+        if found:
+            titled[title] = found[0], _input(file, title, nodes[found[0]])
+    return Workflow(file=file, nodes=nodes, titled=titled)
 
 
 def _is_node(node: object) -> bool:
@@ -99,26 +90,25 @@ def _is_node(node: object) -> bool:
     )
 
 
-def _input(workflow: Workflow, title: str) -> str:
-    """Which input of a titled node is filled; ValueError where that is not clear."""
-    node = workflow.nodes[workflow.titles[title]]
+def _title(node: Json) -> object:
+    return node["_meta"].get("title") if isinstance(node.get("_meta"), dict) else None
+
+
+def _input(file: Path, title: str, node: Json) -> str:
+    """Which input of a titled node is filled, none of `frames`; ValueError where that is not
+    clear."""
     kind, inputs = node["class_type"], node["inputs"]
     if title == "frames":
-        if kind not in IMAGES:
-            raise ValueError(
-                f"{workflow.file}: the node titled 'frames' is {kind}; expected one of {IMAGES}"
-            )
-        return ""
-    if title in ("first", "last"):
+        names, expected = [""] if kind in IMAGES else [], f"one of {IMAGES}"
+    elif title in ("first", "last"):
         names, expected = [n for n in inputs if n == "image" and kind == "LoadImage"], "LoadImage"
-    elif title in TEXTS:
+    elif title == "prompt":
         names, expected = [n for n, v in inputs.items() if isinstance(v, str)], "one text"
     else:
-        whole = [n for n, v in inputs.items() if type(v) is int]
-        names, expected = whole, "one whole number"
+        names, expected = [n for n, v in inputs.items() if type(v) is int], "one whole number"
     if len(names) != 1:
         raise ValueError(
-            f"{workflow.file}: the node titled {title!r} is {kind} with inputs "
+            f"{file}: the node titled {title!r} is {kind} with inputs "
             f"{', '.join(inputs) or 'none'}; expected {expected}"
         )
     return names[0]
@@ -138,7 +128,7 @@ class ComfySystem:
         first, last = (self.server.upload(key) for key in (clip.first, clip.last))
         nodes = self.workflow.filled(first, last, clip.prompt, len(clip.frames))
         outputs = self.server.run(nodes, self.workflow.file)
-        items = outputs.get(self.workflow.titles["frames"], {}).get("images", [])
+        items = outputs.get(self.workflow.titled["frames"][0], {}).get("images", [])
         if len(items) != len(clip.frames):
             raise ValueError(
                 f"{self.workflow.file} gave {len(items)} frames of {clip.name}, which has "

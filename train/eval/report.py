@@ -1,9 +1,8 @@
 """What the files of an evaluation tell: its tables and curves, and how they were made."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -11,22 +10,10 @@ from toon_core.metrics.metric import NO_MODEL, Metric
 from toon_core.metrics.networks.network import Loaded, chosen_frames
 
 from .cache import Cache
-from .clips import read_clip
-from .options import Settings
-from .reconstruction import (
-    Curves,
-    frame_means,
-    over_clips,
-    reconstruction_columns,
-    summarise_curves,
-)
-from .scores import OVER_TIME, ClipSummary, Scored
-from .statistics import Scores, summarise, truth_means
-from .systems import Spec
-from .tables import Curve, Table
-
-if TYPE_CHECKING:
-    from .run import ClipScores
+from .options import Settings, Spec
+from .scores import OVER_TIME, ClipScores, reconstruction_columns
+from .tables import Curve, Scores, Table, mean_curve, tabulate
+from .testset import read_clip
 
 PASSING, INSIDE = "something enters or leaves", "nothing enters or leaves"
 TABLE_1 = ("fvd", "kvd", "lpips", "clip_img", "clip_txt", "cpbd")
@@ -43,18 +30,20 @@ DECODED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that the files tell. frames: the numbers of frames that clips have; truth: {clip: scores
-    of the true frames}; decoded: {checkpoint: its autoencoder's values}."""
+    """All that the files tell. clips: by name, in its order."""
 
     testset: str
     settings: Settings
     specs: Sequence[Spec]
-    networks: Loaded
-    frames: Set[int]
-    scores: Scores
-    truth: Mapping[str, Scored]
-    clips: Mapping[str, ClipSummary]
-    decoded: Mapping[str, Curves]
+    clips: Mapping[str, ClipScores]
+
+    @cached_property
+    def networks(self) -> Loaded:
+        return self.settings.networks()
+
+    @cached_property
+    def columns(self) -> tuple[Metric, ...]:
+        return self.settings.columns(self.networks)
 
     @property
     def size(self) -> int:
@@ -62,23 +51,33 @@ class Report:
         return min(min(clip.size) for clip in self.clips.values())
 
     @cached_property
-    def columns(self) -> tuple[Metric, ...]:
-        return self.settings.columns(self.networks)
+    def scores(self) -> Scores:
+        """{system: {clip: its scores}}."""
+        return {s.name: {n: c.systems[s.name] for n, c in self.clips.items()} for s in self.specs}
 
     @cached_property
-    def perceptual(self) -> str:
-        """Key of the LPIPS column."""
-        return next(metric.key for metric in self.columns if "lpips" in (metric.family, metric.key))
+    def decoded(self) -> Scores:
+        """{checkpoint: {clip: how its autoencoder gives the clip back}}."""
+        checkpoints = next(iter(self.clips.values())).decoded
+        return {s: {n: c.decoded[s] for n, c in self.clips.items()} for s in checkpoints}
 
     @property
     def values(self) -> dict[str, dict[str, dict[str, float]]]:
         """{system: {clip: {metric: value}}}."""
         return {s: {n: c.values for n, c in held.items()} for s, held in self.scores.items()}
 
-    def distances(self) -> dict[str, float]:
-        """{clip: LPIPS of the first system, or where no network is there what SSIM lacks}."""
-        scored = self.scores[self.specs[0].name]
-        return {n: s.values.get(self.perceptual, 1 - s.values["ssim"]) for n, s in scored.items()}
+    @cached_property
+    def perceptual(self) -> str:
+        """Key of the LPIPS column."""
+        return next(metric.key for metric in self.columns if "lpips" in (metric.family, metric.key))
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The clips from best to worst, by LPIPS of the first system, or where no network is there
+        by what SSIM lacks."""
+        values = self.values[self.specs[0].name]
+        distances = {n: v.get(self.perceptual, 1 - v["ssim"]) for n, v in values.items()}
+        return sorted(distances, key=lambda name: (distances[name], name))
 
     def rows(self, name: str) -> dict[str, Tensor]:
         """One clip's frames (f 3 h w) in [0, 1] from the disk: the truth's and each system's."""
@@ -106,82 +105,53 @@ class Report:
 
     def _table(self, title: str, names: Set[str]) -> Table:
         scores = {s: {n: held[n] for n in held if n in names} for s, held in self.scores.items()}
-        truth = {name: scored for name, scored in self.truth.items() if name in names}
-        summary = summarise(scores, truth, self.columns)
-        return Table(
-            title=title,
-            metrics=[m for m in self.columns if any(m.key in r for r in summary.values())],
-            summary=summary,
-            clips=len(names),
-            truth=truth_means(truth),
-        )
+        truth = {name: clip.truth for name, clip in self.clips.items() if name in names}
+        return tabulate(title, scores, truth, self.columns)
 
     def _part(self, title: str, families: Sequence[str], note: str = "") -> Table:
         """Of the whole table the first column of each family."""
         by_family: dict[str, Metric] = {}
         for metric in self.table.metrics:
             by_family.setdefault(metric.family or metric.key, metric)
-        return Table(
-            title=title,
-            note=note,
-            metrics=[by_family[family] for family in families if family in by_family],
-            summary=self.table.summary,
-            clips=self.table.clips,
-            truth=self.table.truth,
-        )
+        shown = [by_family[family] for family in families if family in by_family]
+        return replace(self.table, title=title, note=note, metrics=shown)
 
-    @property
-    def table_1(self) -> Table:
-        """FVD, KVD, LPIPS, CLIP_img, CLIP_txt, CPBD, each by the network that is there."""
-        return self._part("Table 1: interpolation", TABLE_1)
+    @cached_property
+    def paper(self) -> dict[str, Table]:
+        """The paper's tables, by the names of their files.
 
-    @property
-    def table_3(self) -> Table:
-        """FVD and CLIP_img; KVD beside them where the clips are too few for FVD."""
-        fvd = self.table_1.metrics[0]
-        families = ("fvd", *([] if self.table.entries(fvd) else ["kvd"]), "clip_img")
-        return self._part("Table 3: rectification", families, COMPARED)
+        1: FVD, KVD, LPIPS, CLIP_img, CLIP_txt, CPBD, each by the network that is there. 3: FVD and
+        CLIP_img; KVD beside them where the clips are too few for FVD. 4: true clips encoded and
+        decoded by each checkpoint, where there is any.
+        """
+        one = self._part("Table 1: interpolation", TABLE_1)
+        families = ("fvd", *([] if one.entries(one.metrics[0]) else ["kvd"]), "clip_img")
+        three = self._part("Table 3: rectification", families, COMPARED)
+        tables = {"table_1": one, "table_3": three}
+        if self.decoded:
+            columns = reconstruction_columns(self.networks)
+            title = "Table 4: true clips encoded and decoded"
+            tables["table_4"] = tabulate(title, self.decoded, {}, columns, DECODED)
+        return tables
 
-    @property
-    def table_4(self) -> Table:
-        """True clips encoded and decoded by each checkpoint; without rows where there is none."""
-        columns = reconstruction_columns(self.networks)
-        return Table(
-            title="Table 4: true clips encoded and decoded",
-            note=DECODED,
-            metrics=columns,
-            summary={s: summarise_curves(c, columns) for s, c in self.decoded.items()},
-            clips=len(self.clips),
-        )
-
-    @property
-    def figure_10(self) -> list[Curve]:
-        """Of the same frames, over the frame index."""
-        return [
-            Curve(
-                title=f"Figure 10: {metric.title} of true clips encoded and decoded",
-                metric=metric,
-                systems={s: frame_means(c[metric.key]) for s, c in self.decoded.items()},
-            )
-            for metric in reconstruction_columns(self.networks)
-            if all(metric.key in curves for curves in self.decoded.values())
+    @cached_property
+    def curves(self) -> dict[str, list[Curve]]:
+        """Over the frame index, ends included, by the names of their files: figure 10 of the same
+        true clips where there is a checkpoint, and of the systems' frames."""
+        curves = {}
+        if self.decoded:
+            title = "Figure 10: {} of true clips encoded and decoded"
+            curves["figure_10"] = [
+                mean_curve(title.format(m.title), m, self.decoded)
+                for m in reconstruction_columns(self.networks)
+                if m.model != NO_MODEL
+            ]
+        curves["frame_index"] = [
+            mean_curve(f"{m.title} of the interpolated frames", m, self.scores)
+            for m in self.columns
+            if m.key in OVER_TIME
         ]
-
-    @property
-    def interpolated(self) -> list[Curve]:
-        """Of the systems' frames over the frame index, ends included."""
-        return [
-            Curve(
-                title=f"{metric.title} of the interpolated frames",
-                metric=metric,
-                systems={
-                    s.name: frame_means([c.curves[metric.key][s.name] for c in self.clips.values()])
-                    for s in self.specs
-                },
-            )
-            for metric in self.columns
-            if metric.key in OVER_TIME
-        ]
+        return curves
 
     def caption(self) -> str:
         """How the figures were made."""
@@ -196,7 +166,7 @@ class Report:
         )
 
     def caption_of_clips(self) -> str:
-        frames = " to ".join(map(str, _ends(self.frames)))
+        frames = " to ".join(map(str, _ends(clip.frames for clip in self.clips.values())))
         return (
             f"{len(self.clips)} clips of {self.testset}, {frames} frames each, {self._sizes()} "
             "pixels. Means over the clips with 95 % bootstrap intervals in brackets; the best mean "
@@ -210,34 +180,18 @@ class Report:
 
     def _line(self, metric: Metric) -> str:
         text = f"- **{metric.title}** ({metric.better}): {metric.meaning}"
-        if metric.sampled and metric.model != NO_MODEL and len(self.frames) == 1:
-            [count] = self.frames
+        count, *others = {clip.frames for clip in self.clips.values()}
+        if metric.sampled and metric.model != NO_MODEL and not others:
             chosen = chosen_frames(count, self.settings.every_frame)
             text += f" Inner frames {', '.join(map(str, chosen))} of 0 to {count - 1}."
         return text
 
     def _sizes(self) -> str:
-        sizes = {clip.size for clip in self.clips.values()}
-        return " to ".join(f"{width}x{height}" for height, width in _ends(sizes))
-
-
-def collect(
-    testset: str, specs: Sequence[Spec], scored: Iterable["ClipScores"], settings: Settings
-) -> Report:
-    made = sorted(scored, key=lambda clip: clip.name)
-    return Report(
-        testset=testset,
-        settings=settings,
-        specs=specs,
-        networks=settings.networks(),
-        frames=frozenset(clip.frames for clip in made),
-        scores={s.name: {clip.name: clip.systems[s.name] for clip in made} for s in specs},
-        truth={clip.name: clip.truth for clip in made},
-        clips={clip.name: clip.summary for clip in made},
-        decoded={name: over_clips(clip.decoded[name] for clip in made) for name in made[0].decoded},
-    )
+        sizes = _ends(clip.size for clip in self.clips.values())
+        return " to ".join(f"{width}x{height}" for height, width in sizes)
 
 
 def _ends(values: Iterable) -> list:
     """The least and the greatest; one where they are equal."""
-    return sorted({min(values), max(values)})
+    distinct = set(values)
+    return sorted({min(distinct), max(distinct)})

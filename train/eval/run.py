@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -20,44 +20,14 @@ from train.engine.files import file_digest, locked_folder
 from train.engine.pool import Lost, run_jobs
 
 from .cache import Cache, folder_name
-from .clips import read_clip, read_testset, shorter_side
-from .heldout import HeldoutConfig, write_heldout
-from .options import Settings
+from .options import Settings, Spec, opened, read_spec
 from .output import write
-from .reconstruction import PerFrame, Reconstructor
-from .report import collect
-from .scores import ClipSummary, Scored, Scorer, summarise_clip
-from .systems import Checkpoint, Spec, System, opened, read_spec, run_system
+from .report import Report
+from .scores import ClipScores, Reconstructor, Scorer, crosses_border
+from .systems import Checkpoint
+from .testset import HeldoutConfig, read_clip, read_testset, shorter_side, write_heldout
 
 PATIENCE = timedelta(days=1)  # of a process that is done, while others still score
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipScores:
-    """The scores of a clip by each system, and those of the truth itself; decoded: {checkpoint: how
-    its autoencoder gives the clip back}."""
-
-    name: str
-    frames: int
-    truth: Scored
-    systems: dict[str, Scored]
-    summary: ClipSummary
-    decoded: dict[str, PerFrame]
-
-
-def as_folders(testset: Path, out: Path, device: str = "cpu") -> Path:
-    """The test set itself; of shards, the folders made from them under OUT/testset, by the hash of
-    their index. Of several processes the first makes them."""
-    index = testset / INDEX
-    if not index.is_file():
-        return testset
-    made = out / "testset" / file_digest(index)[:12]
-    state = _processes(device)
-    with state.main_process_first() if state else nullcontext():
-        if not (made / "testset.json").is_file():
-            shutil.rmtree(made, ignore_errors=True)
-            write_heldout(HeldoutConfig(data=str(testset), out=str(made)))
-    return made
 
 
 def evaluate(
@@ -68,15 +38,16 @@ def evaluate(
     limit: int | None = None,
     workers: int = 1,
 ) -> dict[str, object] | None:
-    """Score the systems on a folder of clips and write everything into settings.out; returns what
-    results.json holds, and None where another process does that.
+    """Score the systems on a folder of clips, or shards of `train.prepare`, and write everything
+    into settings.out; returns what results.json holds, and None where another process does that.
 
     ValueError for a bad test set, an unknown system or two of one name, before long work.
     """
     specs = _read_specs(systems)
     state = _processes(settings.device)
     first = state is None or state.is_main_process
-    started, name = time.monotonic(), testset.resolve().name
+    testset = _as_folders(testset, settings.out, state)
+    started = time.monotonic()
     with locked_folder(settings.out, testset) if first else nullcontext():
         with state.main_process_first() if state else nullcontext():
             if first and settings.fresh:
@@ -89,8 +60,10 @@ def evaluate(
             scored = _score_all(specs, folders, settings, workers, state)
             if scored is None:
                 return None
-            scored = tqdm(scored, " ".join(s.name for s in specs), len(folders), unit="clip")
-            report = collect(name, specs, scored, settings)
+            shown = tqdm(scored, " ".join(s.name for s in specs), len(folders), unit="clip")
+            clips = {clip.name: clip for clip in sorted(shown, key=lambda clip: clip.name)}
+        name = testset.resolve().name
+        report = Report(testset=name, settings=settings, specs=specs, clips=clips)
         processes = state.num_processes if state else min(workers, len(folders))
         return write(report, started=started, processes=processes)
 
@@ -98,44 +71,38 @@ def evaluate(
 class Bench:
     """Measures clip after clip, taking from the cache what it holds already."""
 
-    def __init__(self, systems: Sequence[System], settings: Settings) -> None:
-        self.systems, self.settings = systems, settings
+    def __init__(self, specs: Sequence[Spec], settings: Settings) -> None:
+        self.settings = settings
+        self.systems = [spec.open(settings.device) for spec in specs]
         networks = settings.networks()
-        columns = settings.columns(networks)
         self.cache = Cache(settings.out, settings.sampling, settings.measures(networks))
-        self.scorer = Scorer(columns, networks, settings.every_frame)
+        self.scorer = Scorer(settings.columns(networks), networks, settings.every_frame)
         self.reconstructor = Reconstructor(networks)
 
     def score(self, folder: Path) -> ClipScores:
         clip = read_clip(folder, self.settings.size)
-        truth = self.cache.truth(clip, self.scorer.score_truth)
-        scores, decoded = {}, {}
-        for system in self.systems:
-            scores[system.name] = self.cache.scored(
-                clip,
-                system,
-                make=lambda system=system: run_system(system, clip, self.settings.sampling),
-                score=lambda frames: self.scorer.score(clip, frames),
-            )
-            if isinstance(system, Checkpoint):
-                decoded[system.name] = self.cache.decoded(
-                    clip,
-                    system.weights,
-                    lambda system=system: self.reconstructor.measure(system.model.vae, clip),
-                )
-        made = {name: self.cache.frames(clip, name) for name in scores}
         return ClipScores(
             name=clip.name,
+            folder=folder,
+            digest=clip.digest(),
             frames=len(clip.frames),
-            truth=truth,
-            systems=scores,
-            summary=summarise_clip(folder, clip, made),
-            decoded=decoded,
+            size=clip.size,
+            prompt=clip.prompt,
+            fps=clip.fps,
+            passing=crosses_border(clip.frames),
+            truth=self.cache.truth(clip, partial(self.scorer.score_truth, clip)),
+            systems={
+                system.name: self.cache.scored(clip, system, partial(self.scorer.score, clip))
+                for system in self.systems
+            },
+            decoded={
+                system.name: self.cache.decoded(
+                    clip, system.weights, partial(self.reconstructor.score, system.model.vae, clip)
+                )
+                for system in self.systems
+                if isinstance(system, Checkpoint)
+            },
         )
-
-
-def open_bench(specs: Sequence[Spec], settings: Settings) -> Bench:
-    return Bench([spec.open(settings.device) for spec in specs], settings)
 
 
 def _score_all(
@@ -150,7 +117,7 @@ def _score_all(
         return score_share(specs, settings, folders, state)
     if workers > 1:
         return _score_parallel(specs, settings, folders, min(workers, len(folders)))
-    return map(open_bench(specs, settings).score, folders)
+    return map(Bench(specs, settings).score, folders)
 
 
 def _score_parallel(
@@ -167,6 +134,13 @@ def _score_parallel(
         yield scores
 
 
+_bench_of_process = cache(Bench)
+
+
+def _score_clip(specs: tuple[Spec, ...], settings: Settings, folder: Path) -> ClipScores:
+    return _bench_of_process(specs, settings).score(folder)
+
+
 def score_share(
     specs: Sequence[Spec], settings: Settings, folders: Sequence[Path], state: PartialState
 ) -> Iterator[ClipScores] | None:
@@ -174,20 +148,11 @@ def score_share(
 
     The first then gives those of all clips, the others None.
     """
-    bench = open_bench(specs, replace(settings, device=str(state.device)))
+    bench = Bench(specs, replace(settings, device=str(state.device)))
     mine = folders[state.process_index :: state.num_processes]
     shown = tqdm(mine, "first of the processes", disable=not state.is_main_process)
     every = gather_object([bench.score(folder) for folder in shown])
     return iter(every) if state.is_main_process else None
-
-
-@cache
-def _worker_bench(specs: tuple[Spec, ...], settings: Settings) -> Bench:
-    return open_bench(specs, settings)
-
-
-def _score_clip(specs: tuple[Spec, ...], settings: Settings, folder: Path) -> ClipScores:
-    return _worker_bench(specs, settings).score(folder)
 
 
 def _processes(device: str) -> PartialState | None:
@@ -195,6 +160,20 @@ def _processes(device: str) -> PartialState | None:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
     return PartialState(cpu=device == "cpu", timeout=PATIENCE)
+
+
+def _as_folders(testset: Path, out: Path, state: PartialState | None) -> Path:
+    """The test set itself; of shards, the folders made from them under OUT/testset, by the hash of
+    their index. Of several processes the first makes them."""
+    index = testset / INDEX
+    if not index.is_file():
+        return testset
+    made = out / "testset" / file_digest(index)[:12]
+    with state.main_process_first() if state else nullcontext():
+        if not (made / "testset.json").is_file():
+            shutil.rmtree(made, ignore_errors=True)
+            write_heldout(HeldoutConfig(data=str(testset), out=str(made)))
+    return made
 
 
 def _read_specs(systems: Sequence[str]) -> list[Spec]:

@@ -17,13 +17,12 @@ from tqdm import tqdm
 
 from train.engine.files import atomic_write, locked_folder, write_text
 
-from .cache import write_json
-from .clips import Clip, read_clip, read_testset
-from .output import filled
-from .sheets import COLUMNS, strip
-from .statistics import bootstrap
-from .systems import FORMS, Sampling, System, opened, read_spec, run_system
-from .tables import as_text, markdown
+from .cache import read_json, write_json
+from .options import add_shared, opened, read_spec
+from .output import COLUMNS, filled, strip
+from .systems import Sampling, System, run_system
+from .tables import as_text, bootstrap, markdown
+from .testset import Clip, read_clip, read_testset
 
 CRITERIA = {
     "motion_quality": ("Motion quality", "Which clip moves best?"),
@@ -65,27 +64,50 @@ def make(study: Study) -> Path:
     chosen = sorted(random.Random(study.seed).sample(folders, min(study.clips, len(folders))))
     for spec in specs:
         spec.check(chosen)
-    clips = [read_clip(folder, study.size) for folder in chosen]
-    media = study.out / "page" / "media"
+    page = study.out / "page"
+    questions, clips, media = [], {}, {}
     with locked_folder(study.out, study.testset), opened(specs, study.out, study.device) as specs:
-        media.mkdir(parents=True, exist_ok=True)
         systems = [spec.open(study.device) for spec in specs]
-        shown = [_show(clip, systems, study, media) for clip in tqdm(clips, "clips", unit="clip")]
-    return _write(study, names, clips, shown)
+        for number, folder in enumerate(tqdm(chosen, "clips", unit="clip")):
+            clip, id_ = read_clip(folder, study.size), f"c{number:02d}"
+            keys, shown = _show(clip, systems, study, page / "media")
+            clips[id_] = clip.name
+            media |= {name: {"clip": id_, "system": s} for s, name in shown.items()}
+            height, width = clip.size
+            questions.append(
+                {
+                    "id": id_,
+                    "prompt": clip.prompt,
+                    "keys": keys,
+                    "media": sorted(shown.values()),
+                    "frames": len(clip.frames),
+                    "height": height,
+                    "width": width,
+                }
+            )
+    facts = {"clips": questions, "criteria": CRITERIA, "columns": COLUMNS}
+    facts["study"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    key = {"study": facts["study"], "systems": names, "clips": clips, "media": media}
+    write_json(study.out / "key.json", key | {"seed": study.seed, "size": study.size})
+    write_text(page / "index.html", filled("study.html", facts))
+    return page / "index.html"
 
 
-def _show(clip: Clip, systems: Sequence[System], study: Study, media: Path) -> dict[str, str]:
-    """{system: blind name} of the clip's pictures, which are made where they are missing."""
-    keys = clip.frames[[0, -1]]
-    _picture(keys, media / f"{_blind(study, clip.digest())}.webp")
-    blind = {}
+def _show(
+    clip: Clip, systems: Sequence[System], study: Study, media: Path
+) -> tuple[str, dict[str, str]]:
+    """Blind names of the clip's pictures, which are made where they are missing: of its keys, and
+    {system: name}."""
+    keys = _blind(study, clip.digest())
+    _picture(clip.frames[[0, -1]], media / f"{keys}.webp")
+    shown = {}
     for system in systems:
         made = f"{system.name} {clip.digest()} {system.fingerprint(clip, study.sampling)}"
-        blind[system.name] = _blind(study, made)
-        file = media / f"{blind[system.name]}.webp"
+        shown[system.name] = _blind(study, made)
+        file = media / f"{shown[system.name]}.webp"
         if not file.is_file():
             _picture(run_system(system, clip, study.sampling), file)
-    return blind
+    return keys, shown
 
 
 def _blind(study: Study, content: str) -> str:
@@ -97,47 +119,12 @@ def _picture(frames: Tensor, file: Path) -> None:
     atomic_write(file, lambda stream: strip(frames).save(stream, "WEBP", lossless=True))
 
 
-def _write(
-    study: Study, names: Sequence[str], clips: Sequence[Clip], shown: Sequence[dict[str, str]]
-) -> Path:
-    questions = [
-        {
-            "id": f"c{number:02d}",
-            "prompt": clip.prompt,
-            "keys": _blind(study, clip.digest()),
-            "media": sorted(blind.values()),
-            "frames": len(clip.frames),
-            "height": clip.size[0],
-            "width": clip.size[1],
-        }
-        for number, (clip, blind) in enumerate(zip(clips, shown, strict=True))
-    ]
-    facts = {"clips": questions, "criteria": CRITERIA, "columns": COLUMNS}
-    facts["study"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-    key = {
-        "study": facts["study"],
-        "systems": list(names),
-        "clips": {q["id"]: clip.name for q, clip in zip(questions, clips, strict=True)},
-        "media": {
-            name: {"clip": q["id"], "system": system}
-            for q, blind in zip(questions, shown, strict=True)
-            for system, name in blind.items()
-        },
-        "seed": study.seed,
-        "size": study.size,
-    }
-    write_json(study.out / "key.json", key)
-    page = study.out / "page" / "index.html"
-    write_text(page, filled("study.html", facts))
-    return page
-
-
 def tally(out: Path, files: Sequence[Path]) -> str:
     """Write out/table2.json and out/table2.md -> the latter's text.
 
     ValueError names a file that is no answer to this study, or two of one rater.
     """
-    key = _json(out / "key.json")
+    key = read_json(out / "key.json")
     if not isinstance(key, dict) or "media" not in key:
         raise ValueError(f"{out / 'key.json'} is no study's key; give the folder train.study made")
     choices, times = read_answers(key, files)
@@ -175,7 +162,7 @@ def read_answers(
 
 def _saved(key: Mapping, file: Path) -> tuple[str, list[dict]]:
     """Who the rater of a file is, and the answers; ValueError where the page did not save it."""
-    saved = _json(file)
+    saved = read_json(file)
     if not isinstance(saved, dict) or saved.get("study") != key["study"]:
         raise ValueError(f"{file} holds no answers to the study {key['study']}")
     rater, answers = saved.get("rater"), saved.get("answers")
@@ -264,33 +251,16 @@ def table_2(systems: Sequence[str], raters: int, clips: int, table: Mapping[str,
     )
 
 
-def _json(file: Path) -> object:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file} cannot be read as JSON: {error}") from error
-
-
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The flags of `train.study`; ends the program at a wrong one."""
     parser = argparse.ArgumentParser(
         prog="python -m train.study", description="A blind user study of interpolation systems."
     )
+    add_shared(parser, "as train.evaluate leaves in OUT/frames/NAME; 2 to 9", needed=False)
     add = parser.add_argument
-    add("--testset", type=Path, help="folder with one folder of frames per clip")
-    add("--out", type=Path, help="folder for the study, made if needed")
-    add(
-        "--system",
-        action="append",
-        default=[],
-        metavar="[LABEL=]SYSTEM",
-        help=f"{FORMS}, as train.evaluate leaves in OUT/frames/NAME; 2 to 9",
-    )
     add("--clips", type=int, default=12, help="how many clips to show (default: %(default)s)")
     add("--seed", type=int, default=123, help="which clips, their order and their names")
     add("--size", type=int, default=256, help="shorter side of the clips (default: %(default)s)")
-    add("--recipe", nargs="+", default=[], metavar="KEY=VALUE", help="as in train.evaluate")
-    add("--device", default="cpu", help="where networks run (default: cpu)")
     add("--tally", type=Path, metavar="OUT", help="the study to count the answers of")
     add("--answers", type=Path, nargs="+", default=[], help="files that raters saved")
     options = parser.parse_args(arguments)

@@ -1,8 +1,8 @@
-"""What can be scored: checkpoints of ours, baselines, ComfyUI workflows, and folders of frames made
-elsewhere."""
+"""What makes the frames of a clip from its keys: checkpoints of ours, baselines, and folders of
+frames made elsewhere."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import toon_core
 from toon_core.config import ToonConfig
 from toon_core.images import Fit
 from toon_core.metrics.frames import check_frames
+from toon_core.metrics.networks.rife import Rife
 from toon_core.model import ToonModel, build_part
 from toon_core.presets import RELEASED
 from toon_core.recipe import Recipe
@@ -22,23 +23,14 @@ from toon_core.sketch.control import SketchControl, bright_lines, place
 from toon_core.sketch.encoder import SketchEncoder, misfit
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.checkpoint import read
-from train.engine.config import merge, read_words
 from train.engine.files import file_digest
 
-from .baselines import BASELINES, Folder, baseline
-from .clips import Clip, pixels
-from .comfy import ComfySystem, Server, read_workflow, started
+from .testset import Clip, check_aspect, frame_paths, image_size, numbered, pixels, read_frames
 
+BASELINES = ("crossfade", "nearest", "rife")
 ROOT = Path(toon_core.__file__).resolve().parent.parent
 NANO = ROOT / "weights" / "nano.safetensors"
 NANO_SKETCH = ROOT / "weights" / "nano_sketch.safetensors"
-BUNDLED = {"nano": NANO, "nano_sketch": NANO_SKETCH}
-COMFY = "comfy:"
-FORMS = (
-    "nano, crossfade, nearest, rife, a checkpoint file, CHECKPOINT+ENCODER (a sketch encoder, "
-    "which shows it the sketches), comfy:WORKFLOW.json[@URL or @FOLDER of a ComfyUI], or a folder "
-    "of frames made elsewhere"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,105 +143,66 @@ def sample(
     return (sample_clip(model, keys, clip.prompt, recipe, control=control) + 1) / 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spec:
-    """A system as named on the command line: what it is, the sketch encoder that guides it, and
-    under which name it is reported. `comfyui`: of a workflow, a server's URL or the folder of a
-    ComfyUI."""
+class Blend:
+    """A baseline whose frame at time a in [0, 1] is made of the two keys alone."""
 
-    name: str
-    what: str | Path
-    sketch: Path | None = None
-    comfyui: str | None = None
+    def __init__(
+        self, name: str, version: str, make: Callable[[Tensor, Tensor, float], Tensor]
+    ) -> None:
+        self.name, self.version, self.make = name, version, make
 
-    def open(self, device: str = "cpu") -> System:
-        """Load it; ValueError if its weights are wrong or a package is absent."""
-        if isinstance(self.what, str):
-            return baseline(self.name, self.what, device)
-        if self.comfyui is not None:
-            return ComfySystem(self.name, read_workflow(self.what), self.comfyui)
-        if self.what.is_dir():
-            return Folder(self.name, self.what)
-        return Checkpoint(self.name, self.what, device, self.sketch)
+    def fingerprint(self, clip: Clip, sampling: object) -> str:
+        return self.version
+
+    def frames(self, clip: Clip, sampling: object) -> Tensor:
+        count = len(clip.frames)
+        times = [i / (count - 1) for i in range(1, count - 1)]
+        inner = [self.make(clip.first, clip.last, time) for time in times]
+        return torch.stack([clip.first, *inner, clip.last])
+
+
+def baseline(name: str, what: str, device: str) -> Blend:
+    """`what` is one of BASELINES; ValueError where RIFE's package is absent."""
+    if what == "crossfade":
+        return Blend(name, "crossfade 1", lambda first, last, time: first.lerp(last, time))
+    if what == "nearest":
+        return Blend(name, "nearest 1", lambda first, last, time: first if time < 0.5 else last)
+    rife = Rife(device)
+    version = f"rife 1 {file_digest(rife.weights)} {torch.device(device).type}"
+    return Blend(name, version, rife.between)
+
+
+class Folder:
+    """Frames made elsewhere: FOLDER/CLIP/frame_000.png ..., named as in the test set, of any size
+    that has its aspect ratio."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
 
     def check(self, clips: Sequence[Path]) -> None:
-        """ValueError where it cannot serve these clip folders; loads nothing."""
-        if isinstance(self.what, Path) and self.what.is_dir():
-            Folder(self.name, self.what).check(clips)
-        if self.sketch and not any(any(clip.glob("sketch_*.png")) for clip in clips):
+        """ValueError where a frame of a clip folder lacks its counterpart, or its shape is another;
+        reads no pixels."""
+        for clip in clips:
+            true = frame_paths(clip)
+            for path in self._paths(clip.name, len(true)):
+                check_aspect(path, image_size(path), image_size(true[0]))
+
+    def fingerprint(self, clip: Clip, sampling: object) -> str:
+        return "frames " + hashlib.sha256(pixels(self.frames(clip, sampling)).tobytes()).hexdigest()
+
+    def frames(self, clip: Clip, sampling: object) -> Tensor:
+        return read_frames(self._paths(clip.name, len(clip.frames)), clip.size)
+
+    def _paths(self, clip: str, count: int) -> list[Path]:
+        folder = self.path / clip
+        found = numbered(folder)
+        missing = [i for i in range(count) if i not in found]
+        if missing:
             raise ValueError(
-                f"system {self.name} is guided by sketches, and no clip holds one; add files as "
-                "sketch_007.png, or leave its sketch encoder out"
+                f"system {self.name} lacks {folder / f'frame_{missing[0]:03d}.png'}; it needs the "
+                f"clip's {count} frames, ends included, under the test set's names"
             )
-
-
-def read_spec(spec: str) -> Spec:
-    """`nano`, a baseline, a checkpoint file, a folder of frames or a workflow, optionally as
-    LABEL=SYSTEM; a checkpoint guided by the test set's sketches as CHECKPOINT+ENCODER.
-
-    Loads nothing but a workflow. ValueError if it is none of these.
-    """
-    # The whole first, then by each "=": a path may hold some too.
-    cuts = [i for i, letter in enumerate(spec) if letter == "="]
-    for label, rest in [("", spec), *((spec[:i], spec[i + 1 :]) for i in cuts)]:
-        if found := _named(label, rest):
-            return found
-    raise ValueError(
-        f"system {spec!r} is no baseline ({', '.join(BASELINES)}), and there is no such file or "
-        f"folder; give {FORMS}"
-    )
-
-
-def _named(label: str, what: str) -> Spec | None:
-    """That system, under a name of its own where there is no label; None where it is none."""
-    if what in BASELINES:
-        return Spec(name=label or what, what=what)
-    if what.startswith(COMFY):
-        return _workflow(label, what.removeprefix(COMFY))
-    if path := _found(what):
-        return Spec(name=label or (path.name if path.is_dir() else path.stem), what=path)
-    model, encoder = (_found(part) for part in what.rpartition("+")[::2])
-    if model and encoder and model.is_file() and encoder.is_file():
-        return Spec(name=label or f"{model.stem}+{encoder.stem}", what=model, sketch=encoder)
-    return None
-
-
-def _workflow(label: str, what: str) -> Spec:
-    """FILE, FILE@URL or FILE@FOLDER."""
-    file, _, where = ("", "", "") if Path(what).is_file() else what.rpartition("@")
-    path = Path(file or what)
-    read_workflow(path)
-    if not where:
-        # The ComfyUI that this pack lies in, or that of set-up.
-        folders = [ROOT.resolve().parents[1], ROOT / ".comfyui" / "ComfyUI"]
-        where = next((str(f) for f in folders if (f / "main.py").is_file()), "")
-    if not where.startswith(("http://", "https://")) and not (Path(where) / "main.py").is_file():
-        raise ValueError(
-            f"comfy:{what}: {where or 'nothing'} is neither a server's address nor the folder of a "
-            "ComfyUI; write comfy:WORKFLOW.json@http://127.0.0.1:8188 or comfy:WORKFLOW.json@FOLDER"
-        )
-    return Spec(name=label or path.stem, what=path.resolve(), comfyui=where)
-
-
-def _found(name: str) -> Path | None:
-    """A file or folder, also of the bundled weights."""
-    path = BUNDLED.get(name, Path(name))
-    return path.resolve() if name and path.exists() else None
-
-
-@contextmanager
-def opened(specs: Sequence[Spec], out: Path, device: str) -> Iterator[list[Spec]]:
-    """The same systems, with a server running for each workflow until the block ends: one for all
-    that name the same folder, with its log in `out`. OSError where one does not answer."""
-    with ExitStack() as stack:
-        urls: dict[str, str] = {}
-        for number, where in enumerate(dict.fromkeys(s.comfyui for s in specs if s.comfyui)):
-            urls[where] = where
-            if not where.startswith(("http://", "https://")):
-                log = out / f"comfyui_{number}.log"
-                urls[where] = stack.enter_context(started(Path(where), log, device))
-            Server(urls[where]).check()
-        yield [replace(s, comfyui=urls[s.comfyui]) if s.comfyui else s for s in specs]
+        return [found[i] for i in range(count)]
 
 
 def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:
@@ -269,20 +222,3 @@ def run_system(system: System, clip: Clip, sampling: Sampling) -> Tensor:
         ).clamp(0, 1)
     check_frames(made, f"the output of {system.name}")
     return torch.from_numpy(pixels(made)).permute(0, 3, 1, 2).float() / 255
-
-
-# What a test set or another option decides.
-FIXED = {"seed", "frames", "fps", "height", "width"}
-
-
-def read_sampling(overrides: Sequence[str], seed: int) -> Sampling:
-    """`key=value` changes of the models' recipes; ValueError for an unknown key or bad value."""
-    given = read_words(overrides)
-    refused = FIXED & set(given)
-    if refused:
-        raise ValueError(
-            f"recipe {', '.join(sorted(refused))} cannot be set here: frames, fps and size come "
-            "from the test set, the seed from --seed"
-        )
-    merged = merge(RELEASED, given)
-    return Sampling(seed=seed, changes=tuple((key, merged[key]) for key in given))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from train.eval.comfy import Server, read_workflow
-from train.eval.systems import read_spec
+from train.eval.options import read_spec
 
 SHIPPED = Path(__file__).parents[3] / "train" / "eval" / "workflows"
 
@@ -53,7 +53,7 @@ def test_titled_nodes_are_filled_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["film", "rife", "template"])
 def test_the_shipped_workflows_are_read(name: str) -> None:
     workflow = read_workflow(SHIPPED / f"{name}.json")
-    assert {"first", "last", "frames"} <= set(workflow.titles)
+    assert {"first", "last", "frames"} <= set(workflow.titled)
     if name != "template":
         filled = workflow.filled("x", "y", "", 16)
         [multiplier] = [

@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.eval.clips import read_clip, read_testset, write_frames
-from train.eval.systems import Sampling, read_spec, run_system
+from train.eval.options import read_spec
+from train.eval.systems import Sampling, run_system
+from train.eval.testset import read_clip, read_testset, write_frames
 
 PAGE = Path(__file__).parents[3] / "docs" / "evaluation.md"
 

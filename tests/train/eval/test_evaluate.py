@@ -79,7 +79,7 @@ def test_table_and_sheets(evaluated: Path) -> None:
 
 
 def read_truth(out: Path, clip: str) -> dict[str, float]:
-    return json.loads((out / "truth" / f"{clip}.json").read_text())["scores"]
+    return json.loads((out / "truth" / f"{clip}.json").read_text())["scores"]["values"]
 
 
 def test_clips_in_which_something_leaves_are_reported_apart(evaluated: Path) -> None:
@@ -174,9 +174,9 @@ def test_the_page_holds_every_clip_of_every_system(evaluated: Path) -> None:
 def test_of_many_clips_the_page_plays_the_best_and_the_worst(
     testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert played({"a": 3.0, "b": 1.0, "c": 2.0}) == ["b", "c", "a"]
-    assert played({str(i): float(i) for i in range(9)}, 3) == ["0", "7", "8"]
-    monkeypatch.setattr(output, "played", lambda distances: played(distances, 2))
+    assert played("bca") == "bca"
+    assert played([str(i) for i in range(9)], 3) == ["0", "7", "8"]
+    monkeypatch.setattr(output, "played", lambda ranked: played(ranked, 2))
     evaluate(["nearest"], testset, settings)
     facts = facts_of(settings.out)
     assert set(facts["media"]) == {"slow", "fast"}

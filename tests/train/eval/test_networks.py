@@ -14,10 +14,9 @@ from tiny_networks import save_alexnet, save_clip, save_i3d
 from toon_core.metrics.metric import SetMetric
 from toon_core.metrics.networks.network import Loaded
 from toon_core.metrics.registry import columns
-from train.eval.clips import Clip, read_clip
 from train.eval.scores import Scored, Scorer
-from train.eval.statistics import set_entry, summarise
-from train.eval.tables import Table, table_markdown
+from train.eval.tables import set_entry, table_markdown, tabulate
+from train.eval.testset import Clip, read_clip
 from train.evaluate import main
 
 
@@ -74,9 +73,9 @@ def test_clips_too_short_for_i3d_have_no_features(testset: Path, tmp_path: Path)
         (short, "too few frames in every clip"),
     ):
         found = {clip.name: scorer.score_truth(clip) for clip in given}
-        row = summarise({"truth": found}, found, shown)["truth"]
-        assert row["kvd"]["mean"] is None and row["kvd"]["model"].endswith(said)
-        table = Table(title="", metrics=shown[:2], summary={"truth": row}, clips=2)
+        table = tabulate("", {"truth": found}, found, shown)
+        entry = table.summary["truth"]["kvd"]
+        assert entry["mean"] is None and entry["model"].endswith(said)
         assert f"| {said} |" in table_markdown(table)
 
 

@@ -9,17 +9,19 @@ import torch
 
 from toon_core.metrics.metric import LOWER, NO_MODEL
 from toon_core.metrics.registry import columns
-from train.eval.output import script_json
+from train.eval.output import KEY, draw_sheet, pick, script_json
 from train.eval.scores import Scored
-from train.eval.sheets import KEY, draw_sheet, pick
-from train.eval.statistics import interval, summarise
-from train.eval.tables import Table, table_markdown
+from train.eval.tables import Table, interval, table_markdown, tabulate
+
+
+def table_of(values: list[dict[str, float]]) -> Table:
+    """Of one system "a", without any network."""
+    clips = {str(i): Scored(values=v) for i, v in enumerate(values)}
+    return tabulate("", {"a": clips}, {}, columns({}))
 
 
 def summary(values: list[dict[str, float]]) -> dict[str, dict]:
-    """Of one system, without any network."""
-    clips = {str(i): Scored(values=v, features={}) for i, v in enumerate(values)}
-    return summarise({"a": clips}, clips, columns({}))["a"]
+    return table_of(values).summary["a"]
 
 
 def test_bootstrap_interval_is_that_of_the_mean() -> None:
@@ -49,10 +51,8 @@ def test_absent_networks_are_said() -> None:
 
 def test_means_over_fewer_clips_say_so() -> None:
     values = [{"psnr": 20.0, "motion_ratio": 0.5}, {"psnr": 22.0}]
-    row = summary(values)
-    shown = [m for m in columns({}) if m.key in ("psnr", "motion_ratio")]
-    table = Table(title="", metrics=shown, summary={"a": row}, clips=2, truth={"motion_ratio": 1})
-    assert "| system | PSNR (dB) | motion ratio (n 1) |" in table_markdown(table)
+    table = table_markdown(table_of(values))
+    assert "| PSNR (dB) | motion ratio (n 1) |" in table
 
 
 def test_the_held_key_does_not_win_flicker() -> None:
@@ -87,13 +87,13 @@ def test_best_is_who_lies_apart_from_all_others(
 
 
 def test_sheet_groups_and_marked_keys() -> None:
-    groups = pick({f"c{i}": float(i) for i in range(9)})
+    groups = pick([f"c{i}" for i in range(9)])
     assert groups == {
         "best": ["c0", "c1", "c2"],
         "median": ["c3", "c4", "c5"],
         "worst": ["c6", "c7", "c8"],
     }
-    assert pick({"a": 2.0, "b": 1.0})["worst"] == ["b", "a"]
+    assert pick(["b", "a"])["worst"] == ["b", "a"]
     sheet = np.array(draw_sheet("t", {"truth": torch.zeros(4, 3, 128, 128)}))
     row = (sheet[100] == KEY).all(axis=-1)
     starts = np.flatnonzero(row)

@@ -14,11 +14,11 @@ from toon_core.metrics.metric import TRUTH, Metric
 from train.data.filters.base import FilterConfig
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
-from train.eval import run
-from train.eval.clips import Clip, write_frames
+from train.eval import cache
 from train.eval.options import Settings
-from train.eval.run import as_folders, evaluate
+from train.eval.run import evaluate
 from train.eval.systems import run_system
+from train.eval.testset import Clip, write_frames
 
 
 @pytest.mark.usefixtures("no_networks")
@@ -31,7 +31,7 @@ def test_goes_on_where_it_stopped(
         made.append(clip.name)
         return run_system(system, clip, sampling)
 
-    monkeypatch.setattr(run, "run_system", counted)
+    monkeypatch.setattr(cache, "run_system", counted)
     first = evaluate(["crossfade"], testset, settings, limit=2)
     assert made == ["fast", "middle"]
     everything = evaluate(["crossfade"], testset, settings)
@@ -53,7 +53,7 @@ def test_other_metrics_score_the_kept_frames_again(
     changed = replace(settings, every_frame=True)
     networks = settings.networks()
     assert changed.measures(networks) != settings.measures(networks)
-    monkeypatch.setattr(run, "run_system", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(cache, "run_system", lambda *_: pytest.fail("made again"))
     assert evaluate(["crossfade"], testset, changed, limit=1) == first
 
 
@@ -70,7 +70,7 @@ def test_a_new_metric_scores_the_kept_frames_again(
     testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate(["crossfade"], testset, settings, limit=1)
-    monkeypatch.setattr(run, "run_system", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(cache, "run_system", lambda *_: pytest.fail("made again"))
     brightness = Metric(
         key="brightness",
         title="brightness",
@@ -97,7 +97,7 @@ def test_fresh_makes_what_is_kept_again(
         made.append(clip.name)
         return run_system(system, clip, sampling)
 
-    monkeypatch.setattr(run, "run_system", counted)
+    monkeypatch.setattr(cache, "run_system", counted)
     again = evaluate(["crossfade"], testset, replace(settings, fresh=True), limit=2)
     assert made == ["fast", "middle"] and again == first
 
@@ -113,8 +113,7 @@ def test_other_shards_give_other_clips(
             filters = FilterConfig(sketch="xdog", text=0)
             options = {"data": str(source), "out": str(shards), "size": 64, "workers": 0}
             prepare(PrepareConfig(**options, filters=filters))
-        clips = as_folders(shards, settings.out)
-        row = evaluate(["nearest"], clips, settings)["systems"]["nearest"]
+        row = evaluate(["nearest"], shards, settings)["systems"]["nearest"]
         assert row["sketch_f"]["n"] == 1
         [clip] = json.loads((settings.out / "clips.json").read_text())["nearest"]
         assert clip.startswith(way)

@@ -15,8 +15,9 @@ from toon_core.presets import nano, nano_sketch, sketch_for
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.save import save
 from train.eval import systems
-from train.eval.clips import Clip, read_testset, write_frames
-from train.eval.systems import Sampling, read_sampling, read_spec, run_system
+from train.eval.options import read_sampling, read_spec
+from train.eval.systems import Sampling, run_system
+from train.eval.testset import Clip, read_testset, write_frames
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from train.data.readers.texts import own_text
 from train.data.store import FolderStore
 from train.data.windows.sampler import NoWindow, SamplerConfig, WindowSampler
 from train.engine.files import printable
-from train.eval.baselines import Folder
-from train.eval.clips import read_clip, read_testset
+from train.eval.systems import Folder
+from train.eval.testset import read_clip, read_testset
 
 
 def write(folder: Path, names: list[str], size=(32, 32)) -> Path:

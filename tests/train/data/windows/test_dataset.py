@@ -16,7 +16,7 @@ from train.data.store import Store
 from train.data.windows.dataset import ClipWindows, WindowConfig
 from train.data.windows.sampler import SamplerConfig
 from train.data.xdog import xdog
-from train.eval.heldout import HeldoutConfig, write_heldout
+from train.eval.testset import HeldoutConfig, write_heldout
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from discs import disc
 from PIL import Image
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
-from train.eval.clips import read_clip, read_frames, read_testset, shorter_side, write_frames
+from train.eval.testset import read_clip, read_frames, read_testset, shorter_side, write_frames
 
 
 def draw_outline(path: Path, height: int, width: int) -> None:

@@ -1,19 +1,36 @@
-"""A test set on disk: one folder per clip, as documented in `read_testset`."""
+"""A test set on disk: one folder per clip as documented in `read_testset`; read, and written from
+the held-out clips of a store."""
 
 import hashlib
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from omegaconf import MISSING
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
+from train.data.motion import WindowRules
+from train.data.prepare.splits import SplitConfig, large_windows
 from train.data.readers.frames import open_image
 from train.data.readers.media import one_size
 from train.data.readers.texts import own_text
+from train.data.shards import Record, stable_hash
+from train.data.store import Store
+from train.data.windows.backgrounds import paint_background
+from train.data.windows.compose import as_layer, over, resize_to_cover
+from train.data.windows.sampler import with_motion
+from train.data.xdog import xdog
+from train.engine.files import LOCK, locked_folder
+from train.engine.options import check, option
+
+log = logging.getLogger("toon.heldout")
 
 Size = tuple[int, int]  # height, width
 
@@ -76,21 +93,16 @@ def read_testset(folder: Path, limit: int | None = None) -> list[Path]:
 
 def shorter_side(clips: Sequence[Path]) -> int:
     """Pixels of the frames' shorter side, if all clips agree; ValueError names two that do not."""
-    first, *others = clips
-    side, of_first = _shown_side(first)
-    for clip in others:
-        other, shown = _shown_side(clip)
-        if other != side:
+    sizes = {clip: image_size(frame_paths(clip)[0]) for clip in clips}
+    height, width = sizes[clips[0]]
+    for clip, (rows, columns) in sizes.items():
+        if min(rows, columns) != min(height, width):
             raise ValueError(
-                f"the clips are not of one size: {first} is {of_first}, {clip} is {shown} pixels; "
-                "give --size, the shorter side that all of them are resized to"
+                f"the clips are not of one size: {clips[0]} is {width}x{height}, {clip} is "
+                f"{columns}x{rows} pixels; give --size, the shorter side that all of them are "
+                "resized to"
             )
-    return side
-
-
-def _shown_side(clip: Path) -> tuple[int, str]:
-    height, width = image_size(frame_paths(clip)[0])
-    return min(height, width), f"{width}x{height}"
+    return min(height, width)
 
 
 def frame_paths(clip: Path) -> list[Path]:
@@ -123,7 +135,9 @@ def numbered(folder: Path, kind: str = "frame") -> dict[int, Path]:
 def read_clip(folder: Path, size: int | None = None) -> Clip:
     """Read one clip; `size` is the shorter side in pixels that its frames are resized to."""
     paths = frame_paths(folder)
-    target = _target(paths[0], size)
+    height, width = image_size(paths[0])
+    scale = (size or min(height, width)) / min(height, width)
+    target = round(height * scale), round(width * scale)
     return Clip(
         name=folder.name,
         frames=read_frames(paths, target),
@@ -170,12 +184,6 @@ def check_aspect(path: Path, size: Size, expected: Size) -> None:
         )
 
 
-def _target(path: Path, size: int | None) -> Size:
-    height, width = image_size(path)
-    scale = (size or min(width, height)) / min(width, height)
-    return round(height * scale), round(width * scale)
-
-
 def _read_image(path: Path, size: Size | None = None) -> Tensor:
     """(3 h w) in [0, 1], at its own size where none is given."""
     with open_image(path) as file:
@@ -214,3 +222,96 @@ def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
             raise ValueError(f"{path} holds no line; draw dark lines on white or light on black")
         sketches[number] = sketch
     return sketches
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldoutConfig:
+    """Options of `train.heldout`."""
+
+    data: str = MISSING  # shards of `train.prepare`
+    out: str = MISSING  # folder of the test set, a new one
+    height: int = option(0, least=0)  # pixels; 0: as stored
+    width: int = option(0, least=0)  # pixels; 0: as stored
+    split: str = "test"  # split of the shards that it is taken from
+    count: int = option(60, least=1)  # windows at most
+    per_clip: int = option(2, least=1)  # windows of a clip at most
+    stride: int = option(1, least=1)  # every so many-th frame of a clip
+    seed: int = 0  # of the choice and of painted backgrounds
+    sketch_frames: tuple[int, ...] = (7,)  # numbers of the frames that get a sketch
+    windows: SplitConfig = field(default_factory=SplitConfig)  # what motion is large
+    rules: WindowRules = field(default_factory=WindowRules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldoutWindow:
+    """One held-out window; `rank` 0 is its clip's largest motion."""
+
+    record: Record
+    start: int
+    rank: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.record.id}_{self.start:03d}"
+
+
+def choose_windows(store: Store, config: HeldoutConfig) -> list[HeldoutWindow]:
+    """At most `count` windows: rank by rank, each rank in the order of a hash."""
+    windows = []
+    for record, motion in with_motion(store, config.split):
+        starts = large_windows(motion, config.windows, config.rules, config.stride)
+        windows += [
+            HeldoutWindow(record=record, start=start, rank=rank)
+            for rank, start in enumerate(starts[: config.per_clip])
+        ]
+    if not windows:
+        raise ValueError(f"data={config.data}: no large-motion window in {config.split!r}")
+    windows.sort(key=lambda window: (window.rank, stable_hash(config.seed, window.name)))
+    return windows[: config.count]
+
+
+def render_window(store: Store, window: HeldoutWindow, config: HeldoutConfig) -> Tensor:
+    """The window as drawn, (t 3 h w) in [0, 1], on the background of its hash."""
+    numbers = range(window.start, window.start + config.windows.length * config.stride)
+    layer = as_layer(store.frames(window.record, numbers[:: config.stride]))
+    frames = layer[:, :3]
+    if window.record.alpha:
+        rng = np.random.default_rng(stable_hash("background", config.seed, window.name))
+        frames = over(layer, as_layer(paint_background(rng, *layer.shape[-2:])))
+    return resize_to_cover(frames, (config.height, config.width)) if config.height else frames
+
+
+def write_window(
+    folder: Path, window: HeldoutWindow, frames: Tensor, config: HeldoutConfig
+) -> None:
+    """One folder of the test set."""
+    write_frames(frames, folder)
+    for number in config.sketch_frames:
+        sketch = xdog(frames[number : number + 1] * 2 - 1)[0]
+        if sketch_lines(sketch, sketch.shape[-2:]).any():
+            drawn = Image.fromarray(pixels(sketch.expand(3, -1, -1)[None])[0])
+            drawn.convert("L").save(folder / f"sketch_{number:03d}.png")
+    fps = round(window.record.fps / config.stride)
+    (folder / "prompt.txt").write_text(window.record.caption + "\n", encoding="utf-8")
+    (folder / "fps.txt").write_text(f"{fps}\n", encoding="utf-8")
+
+
+def write_heldout(config: HeldoutConfig) -> list[HeldoutWindow]:
+    """Write the whole test set; returns its windows in the order of choice."""
+    check(config)
+    out = Path(config.out)
+    with locked_folder(out, config.data):
+        store = Store(config.data)
+        if bool(config.height) != bool(config.width):
+            raise ValueError(f"height={config.height} width={config.width}: give both or none")
+        if any(path.name != LOCK for path in out.iterdir()):
+            raise ValueError(f"out={out}: the folder is not empty; give a new one")
+        windows = choose_windows(store, config)
+        if len(windows) < config.count:
+            log.warning("only %d of %d windows move enough", len(windows), config.count)
+        for window in tqdm(windows, desc="windows"):
+            write_window(out / window.name, window, render_window(store, window, config), config)
+        listed = [{"name": w.name, "prompt": w.record.caption, "rank": w.rank} for w in windows]
+        text = json.dumps({"seed": config.seed, "split": config.split, "windows": listed}, indent=1)
+        (out / "testset.json").write_text(text, encoding="utf-8")
+    return windows
