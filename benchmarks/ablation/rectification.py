@@ -55,6 +55,7 @@ def settings(config: AblationConfig, out: Path) -> Settings:
         size=config.size,
         device=config.device,
         models=Path(config.models),
+        only=None if config.networks else (),
     )
 
 

@@ -34,6 +34,7 @@ CLIPS = {
     "fade": {"one": {"psnr": 28.0, "motion": 0.3}, "two": {"psnr": 32.0, "motion": 0.2}},
 }
 FEW = {"mean": None, "lo": None, "hi": None, "n": 2, "model": "I3D; too few clips: 2 of 401 needed"}
+SHORT = FEW | {"n": 0, "model": "I3D; too few frames in every clip"}
 NONE = {"mean": None, "lo": None, "hi": None, "n": 0, "model": "no model"}
 
 
@@ -55,7 +56,7 @@ def page(chrome, tmp_path_factory):
     absent = {"fvd": FEW, "clip_txt": NONE}
     summary = {
         "nano": {"psnr": entry(20.0), "motion": entry(0.95), **absent},
-        "fade": {"psnr": entry(30.0), "motion": entry(0.25) | {"n": 2}, **absent},
+        "fade": {"psnr": entry(30.0), "motion": entry(0.25) | {"n": 2}, **absent, "fvd": SHORT},
     }
     table = Table(
         title="All metrics", metrics=METRICS, summary=summary, clips=3, truth={"motion": 1.0}
@@ -119,6 +120,7 @@ def test_counts_and_missing_values_are_explained(page):
     cells = page.locator("#table tbody tr").first.locator("td")
     assert cells.nth(3).inner_text() == "too few clips: 2 of 401 needed"
     assert cells.nth(4).inner_text() == "no model"
+    assert "too few frames in every clip" in page.locator("#table").inner_text()
     assert cells.nth(1).get_attribute("title") == "n = 3"
     assert "(n 2 to 3)" in page.locator("#table th").nth(2).inner_text()
 

@@ -1,7 +1,7 @@
 """What several files begin with: tiny clips made on the spot, random networks, an evaluation."""
 
 import json
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,6 @@ from discs import make_clip_folders, make_testset
 from small_models import PLAIN, filled
 
 from toon_core import presets
-from toon_core.metrics.networks.network import Loaded
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
@@ -107,6 +106,6 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the networks do not matter, that they are absent saves their time."""
-    monkeypatch.setattr("train.eval.options.Loaded", partial(Loaded, only=()))
+def bare(settings: Settings) -> Settings:
+    """Where the networks do not matter, to measure without them saves their time."""
+    return replace(settings, only=())

@@ -180,8 +180,9 @@ class Settings:
     """How clips are made and scored. `size` is their shorter side in pixels, None that of the test
     set itself.
 
-    Networks that measure are looked for in `models`. `kernel` is that of KVD; `every_frame` lets
-    the networks look at all inner frames; `fresh` makes anew what an earlier call has kept.
+    Networks that measure are looked for in `models`, of `only` these names. `kernel` is that of
+    KVD; `every_frame` lets the networks look at all inner frames; `fresh` makes anew what an
+    earlier call has kept.
     """
 
     out: Path
@@ -189,13 +190,14 @@ class Settings:
     size: int | None = None
     device: str = "cpu"
     models: Path = Path("models")
+    only: tuple[str, ...] | None = None
     kernel: Kernel = "polynomial"
     every_frame: bool = False
     fresh: bool = False
 
     def networks(self) -> Loaded:
         """The networks that measure; none is loaded yet."""
-        return Loaded(self.models, self.device)
+        return Loaded(self.models, self.device, self.only)
 
     def columns(self, networks: Loaded) -> tuple[Metric, ...]:
         """The metrics, by the networks that are there."""

@@ -270,21 +270,16 @@ def choose_windows(store: Store, config: HeldoutConfig) -> list[HeldoutWindow]:
     return windows[: config.count]
 
 
-def render_window(store: Store, window: HeldoutWindow, config: HeldoutConfig) -> Tensor:
-    """The window as drawn, (t 3 h w) in [0, 1], on the background of its hash."""
+def write_window(folder: Path, store: Store, window: HeldoutWindow, config: HeldoutConfig) -> None:
+    """One folder of the test set: the window as drawn, on the background of its hash."""
     numbers = range(window.start, window.start + config.windows.length * config.stride)
     layer = as_layer(store.frames(window.record, numbers[:: config.stride]))
     frames = layer[:, :3]
     if window.record.alpha:
         rng = np.random.default_rng(stable_hash("background", config.seed, window.name))
         frames = over(layer, as_layer(paint_background(rng, *layer.shape[-2:])))
-    return resize_to_cover(frames, (config.height, config.width)) if config.height else frames
-
-
-def write_window(
-    folder: Path, window: HeldoutWindow, frames: Tensor, config: HeldoutConfig
-) -> None:
-    """One folder of the test set."""
+    if config.height:
+        frames = resize_to_cover(frames, (config.height, config.width))
     write_frames(frames, folder)
     for number in config.sketch_frames:
         sketch = xdog(frames[number : number + 1] * 2 - 1)[0]
@@ -310,7 +305,7 @@ def write_heldout(config: HeldoutConfig) -> list[HeldoutWindow]:
         if len(windows) < config.count:
             log.warning("only %d of %d windows move enough", len(windows), config.count)
         for window in tqdm(windows, desc="windows"):
-            write_window(out / window.name, window, render_window(store, window, config), config)
+            write_window(out / window.name, store, window, config)
         listed = [{"name": w.name, "prompt": w.record.caption, "rank": w.rank} for w in windows]
         text = json.dumps({"seed": config.seed, "split": config.split, "windows": listed}, indent=1)
         (out / "testset.json").write_text(text, encoding="utf-8")

@@ -170,14 +170,13 @@ def test_the_page_holds_every_clip_of_every_system(evaluated: Path) -> None:
     assert [table["title"][:7] for table in facts["paper"]] == ["Table 1", "Table 3"]
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_of_many_clips_the_page_plays_the_best_and_the_worst(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert played("bca") == "bca"
     assert played([str(i) for i in range(9)], 3) == ["0", "7", "8"]
     monkeypatch.setattr(output, "played", lambda ranked: played(ranked, 2))
-    evaluate(["nearest"], testset, settings)
-    facts = facts_of(settings.out)
+    evaluate(["nearest"], testset, bare)
+    facts = facts_of(bare.out)
     assert set(facts["media"]) == {"slow", "fast"}
     assert "Of 3 clips 2 play here" in facts["notes"][1]

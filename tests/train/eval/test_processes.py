@@ -10,58 +10,39 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from discs import make_testset
 
 from train.eval import run, scores
 from train.eval.options import Settings, parse, read_sampling, read_spec
+from train.eval.run import evaluate
 from train.eval.testset import read_testset
 from train.evaluate import main
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What is evaluated, for the command line."""
-    testset = make_testset(tmp_path_factory.mktemp("set") / "held_out")
-    systems = ["--system", "nano", "--system", "nearest", "--recipe", "steps=1"]
-    return ["--testset", str(testset), *systems, "--size", "64", "--limit", "2"]
-
-
-@pytest.fixture(scope="module")
-def alone(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process finds."""
-    out = tmp_path_factory.mktemp("alone")
-    main([*words, "--workers", "1", "--out", str(out)])
-    return out
-
-
-def same(alone: Path, out: Path) -> None:
-    """Both found the same, but for the rounding of other numbers of threads."""
-    for name in ("results.json", "table_4.json"):
-        one, two = (json.loads((folder / name).read_text())["systems"] for folder in (alone, out))
-        for system, row in one.items():
-            assert set(two[system]) == set(row)
-            measured = {k: entry["mean"] for k, entry in row.items() if entry["mean"] is not None}
-            assert len(measured) > 2
-            for key, value in measured.items():
-                assert two[system][key]["mean"] == pytest.approx(value, rel=1e-3, abs=1e-5)
-
-
 def test_workers_change_nothing(
-    words: list[str], alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And do all of the work: the autoencoder's is refused to this process."""
+    settings = replace(bare, sampling=read_sampling(["steps=1"], seed=1))
+    apart = replace(settings, out=tmp_path / "apart")
+    alone = evaluate(["nano"], testset, settings, limit=1)["systems"]["nano"]
     monkeypatch.setattr(scores, "reconstruct", lambda *_: pytest.fail("in one process"))
-    main([*words, "--workers", "2", "--out", str(tmp_path)])
-    same(alone, tmp_path)
+    shared = evaluate(["nano"], testset, apart, limit=1, workers=2)["systems"]["nano"]
+    tables = [json.loads((s.out / "table_4.json").read_text()) for s in (settings, apart)]
+    decoded = [table["systems"]["nano"] for table in tables]
+    for one, two in ((alone, shared), decoded):
+        assert set(two) == set(one)
+        measured = {key: entry["mean"] for key, entry in one.items() if entry["mean"] is not None}
+        assert len(measured) > 1
+        for key, value in measured.items():
+            assert two[key]["mean"] == pytest.approx(value, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_a_process_measures_its_share_of_the_clips_alone(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+    settings = replace(bare, sampling=read_sampling(["steps=1"], seed=1))
     given: list[scores.ClipScores] = []
     monkeypatch.setattr(run, "gather_object", given.extend)
     second = SimpleNamespace(process_index=1, num_processes=2, is_main_process=False, device="cpu")
@@ -82,11 +63,12 @@ def test_a_gpu_has_one_process_unless_more_are_asked_for(words: str, workers: in
     assert parse(given[:4]).workers == min(2, os.cpu_count())
 
 
-def test_two_processes_share_the_clips(words: list[str], alone: Path, tmp_path: Path) -> None:
+def test_two_processes_share_the_clips(testset: Path, tmp_path: Path) -> None:
     """Under torchrun each scores every second clip; the first writes what one process would, and
     the command as it is typed."""
+    words = ["--testset", str(testset), "--system", "nearest", "--size", "64", "--workers", "1"]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    typed = ["-m", "train.evaluate", *words, "--out", str(tmp_path)]
+    typed = ["-m", "train.evaluate", *words, "--limit", "2", "--out", str(tmp_path / "two")]
     done = subprocess.run(
         [sys.executable, *launch, *typed],
         cwd=ROOT,
@@ -98,10 +80,9 @@ def test_two_processes_share_the_clips(words: list[str], alone: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("results, tables, sheets and page") == 1
-    same(alone, tmp_path)
-    one, two = (json.loads((f / "results.json").read_text()) for f in (alone, tmp_path))
-    assert one["systems"]["nearest"] == two["systems"]["nearest"]
-    assert (tmp_path / "report.html").is_file()
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["processes"] == 2
+    main([*words, "--limit", "2", "--out", str(tmp_path / "one")])
+    one, two = (json.loads((tmp_path / n / "results.json").read_text()) for n in ("one", "two"))
+    assert one == two and (tmp_path / "two" / "report.html").is_file()
+    manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
     assert manifest["command"] == shlex.join(["python", *typed])
+    assert manifest["processes"] == 2

@@ -21,9 +21,8 @@ from train.eval.systems import run_system
 from train.eval.testset import Clip, write_frames
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_goes_on_where_it_stopped(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
 
@@ -32,44 +31,41 @@ def test_goes_on_where_it_stopped(
         return run_system(system, clip, sampling)
 
     monkeypatch.setattr(cache, "run_system", counted)
-    first = evaluate(["crossfade"], testset, settings, limit=2)
+    first = evaluate(["crossfade"], testset, bare, limit=2)
     assert made == ["fast", "middle"]
-    everything = evaluate(["crossfade"], testset, settings)
+    everything = evaluate(["crossfade"], testset, bare)
     assert made == ["fast", "middle", "slow"]
-    assert evaluate(["crossfade"], testset, settings, limit=2) == first
-    assert evaluate(["crossfade"], testset, settings) == everything
+    assert evaluate(["crossfade"], testset, bare, limit=2) == first
+    assert evaluate(["crossfade"], testset, bare) == everything
     assert len(made) == 3
     write_frames(disc(6, 3.0), testset / "slow")
-    (settings.out / "cache" / "crossfade" / "fast.json").write_text('{"key": ')
-    evaluate(["crossfade"], testset, settings)
+    (bare.out / "cache" / "crossfade" / "fast.json").write_text('{"key": ')
+    evaluate(["crossfade"], testset, bare)
     assert made[3:] == ["fast", "slow"]
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_other_metrics_score_the_kept_frames_again(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = evaluate(["crossfade"], testset, settings, limit=1)
-    changed = replace(settings, every_frame=True)
-    networks = settings.networks()
-    assert changed.measures(networks) != settings.measures(networks)
+    first = evaluate(["crossfade"], testset, bare, limit=1)
+    changed = replace(bare, every_frame=True)
+    networks = bare.networks()
+    assert changed.measures(networks) != bare.measures(networks)
     monkeypatch.setattr(cache, "run_system", lambda *_: pytest.fail("made again"))
     assert evaluate(["crossfade"], testset, changed, limit=1) == first
 
 
-@pytest.mark.usefixtures("no_networks")
-def test_lost_frames_are_made_again(testset: Path, settings: Settings) -> None:
-    first = evaluate(["nearest"], testset, settings, limit=1)
-    lost = settings.out / "frames" / "nearest" / "fast" / "frame_002.png"
+def test_lost_frames_are_made_again(testset: Path, bare: Settings) -> None:
+    first = evaluate(["nearest"], testset, bare, limit=1)
+    lost = bare.out / "frames" / "nearest" / "fast" / "frame_002.png"
     lost.unlink()
-    assert evaluate(["nearest"], testset, settings, limit=1) == first and lost.is_file()
+    assert evaluate(["nearest"], testset, bare, limit=1) == first and lost.is_file()
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_a_new_metric_scores_the_kept_frames_again(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluate(["crossfade"], testset, settings, limit=1)
+    evaluate(["crossfade"], testset, bare, limit=1)
     monkeypatch.setattr(cache, "run_system", lambda *_: pytest.fail("made again"))
     brightness = Metric(
         key="brightness",
@@ -81,16 +77,15 @@ def test_a_new_metric_scores_the_kept_frames_again(
     )
     known = registry.metrics()
     monkeypatch.setattr(registry, "metrics", lambda: (*known, brightness))
-    row = evaluate(["crossfade"], testset, settings, limit=1)["systems"]["crossfade"]
+    row = evaluate(["crossfade"], testset, bare, limit=1)["systems"]["crossfade"]
     assert 0 < row["brightness"]["mean"] < 1 and row["psnr"]["n"] == 1
-    assert "| brightness |" in (settings.out / "table.md").read_text()
+    assert "| brightness |" in (bare.out / "table.md").read_text()
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_fresh_makes_what_is_kept_again(
-    testset: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    testset: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = evaluate(["crossfade"], testset, settings, limit=2)
+    first = evaluate(["crossfade"], testset, bare, limit=2)
     made: list[str] = []
 
     def counted(system: object, clip: Clip, sampling: object) -> Tensor:
@@ -98,14 +93,11 @@ def test_fresh_makes_what_is_kept_again(
         return run_system(system, clip, sampling)
 
     monkeypatch.setattr(cache, "run_system", counted)
-    again = evaluate(["crossfade"], testset, replace(settings, fresh=True), limit=2)
+    again = evaluate(["crossfade"], testset, replace(bare, fresh=True), limit=2)
     assert made == ["fast", "middle"] and again == first
 
 
-@pytest.mark.usefixtures("no_networks")
-def test_other_shards_give_other_clips(
-    clip_folders: Path, settings: Settings, tmp_path: Path
-) -> None:
+def test_other_shards_give_other_clips(clip_folders: Path, bare: Settings, tmp_path: Path) -> None:
     for way in ("right", "down", "right"):
         source, shards = tmp_path / way, tmp_path / f"{way}_shards"
         if not shards.is_dir():
@@ -113,8 +105,8 @@ def test_other_shards_give_other_clips(
             filters = FilterConfig(sketch="xdog", text=0)
             options = {"data": str(source), "out": str(shards), "size": 64, "workers": 0}
             prepare(PrepareConfig(**options, filters=filters))
-        row = evaluate(["nearest"], shards, settings)["systems"]["nearest"]
+        row = evaluate(["nearest"], shards, bare)["systems"]["nearest"]
         assert row["sketch_f"]["n"] == 1
-        [clip] = json.loads((settings.out / "clips.json").read_text())["nearest"]
+        [clip] = json.loads((bare.out / "clips.json").read_text())["nearest"]
         assert clip.startswith(way)
-    assert len(list((settings.out / "testset").iterdir())) == 2
+    assert len(list((bare.out / "testset").iterdir())) == 2

@@ -51,30 +51,27 @@ def test_only_inner_frames_are_scored(testset: Path, settings: Settings) -> None
     assert kept.values == spoiled.values and kept.features == spoiled.features
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_the_sets_own_size_is_scored_unless_another_is_asked(testset: Path, tmp_path: Path) -> None:
-    own = Settings(out=tmp_path / "own")
+    own = Settings(out=tmp_path / "own", only=())
     assert evaluate(["nearest"], testset, own, limit=1)["size"] == 64
     assert Image.open(own.out / "frames" / "nearest" / "fast" / "frame_000.png").size == (64, 64)
-    half = Settings(out=tmp_path / "half", size=32)
+    half = Settings(out=tmp_path / "half", size=32, only=())
     assert evaluate(["nearest"], testset, half, limit=1)["size"] == 32
 
 
-@pytest.mark.usefixtures("no_networks")
-def test_output_frames_are_a_system_themselves(testset: Path, settings: Settings) -> None:
+def test_output_frames_are_a_system_themselves(testset: Path, bare: Settings) -> None:
     (testset / "slow").rename(testset / "slow (2)")
-    once = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
-    frames = settings.out / "frames" / "crossfade"
-    again = evaluate([f"again={frames}"], testset, settings)["systems"]["again"]
+    once = evaluate(["crossfade"], testset, bare)["systems"]["crossfade"]
+    frames = bare.out / "frames" / "crossfade"
+    again = evaluate([f"again={frames}"], testset, bare)["systems"]["again"]
     assert again == once
 
 
-@pytest.mark.usefixtures("no_networks")
-def test_sketches_are_scored_where_given(testset: Path, settings: Settings) -> None:
+def test_sketches_are_scored_where_given(testset: Path, bare: Settings) -> None:
     sketch = np.full((64, 64), 255, np.uint8)
     sketch[:, 30] = 0
     Image.fromarray(sketch).save(testset / "slow" / "sketch_003.png")
-    row = evaluate(["crossfade"], testset, settings)["systems"]["crossfade"]
+    row = evaluate(["crossfade"], testset, bare)["systems"]["crossfade"]
     assert row["sketch_f"]["n"] == 1
     assert 0 <= row["sketch_f"]["mean"] <= 1
 
@@ -109,9 +106,8 @@ def test_a_moving_camera_says_nothing() -> None:
     assert not crosses_border(torch.stack([stripes.roll(i, dims=-1) for i in range(16)]))
 
 
-@pytest.mark.usefixtures("no_networks")
-def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Settings) -> None:
-    settings = replace(settings, sampling=read_sampling(["steps=1"], seed=1))
+def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, bare: Settings) -> None:
+    settings = replace(bare, sampling=read_sampling(["steps=1"], seed=1))
     evaluate(["nano", "nearest"], testset, settings, limit=1)
     out = settings.out
     table = json.loads((out / "table_4.json").read_text())["systems"]
@@ -134,7 +130,6 @@ def test_a_checkpoint_has_table_4_and_figure_10(testset: Path, settings: Setting
     assert kept.stat().st_mtime_ns == made
 
 
-@pytest.mark.usefixtures("no_networks")
 def test_a_clip_of_any_size_is_given_back_in_it() -> None:
     vae = load_autoencoder(NANO)
     clip = Clip(name="odd", frames=disc(5, 4.0, height=72, width=90))
