@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import sys
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
@@ -27,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from benchmarks.live import LiveMemory, storages  # noqa: E402
 from toon_core.layers.fused import KERNELS  # noqa: E402
 
 # Ask nothing of the device: a view in all but name, or memory that is not written.
@@ -86,7 +85,7 @@ def touched(tensor: Tensor) -> int:
     return math.prod(n for n, step in pairs if step) * tensor.element_size()
 
 
-class Count(TorchDispatchMode):
+class Count(LiveMemory):
     """Counts while it is entered; can be entered again and goes on.
 
     launches, bytes, flops; casts: changes of the number type; copies: of the layout; peak: most
@@ -99,12 +98,10 @@ class Count(TorchDispatchMode):
         super().__init__()
         self.device, self.wants_sites = device, sites
         self.launches = self.bytes = self.flops = self.casts = self.copies = 0
-        self.alive = self.peak = 0
         self.waits: Counter[str] = Counter()
         self.uploads: Counter[str] = Counter()
         self.doubles: Counter[str] = Counter()
         self.sites: dict[tuple[str, str], list[int]] = {}
-        self._seen: set[int] = set()
 
     def figures(self) -> dict[str, int]:
         return {n: getattr(self, n) for n in ("launches", "bytes", "flops", "peak")}
@@ -119,13 +116,13 @@ class Count(TorchDispatchMode):
         given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         if name in READS or name in SIZES or _by_mask(name, args):
             return self._read(name, func, args, kwargs, given)
-        before = {x.untyped_storage()._cdata for x in given}
+        before = storages(given)
         out = func(*args, **kwargs)
         outs = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
         self._transfer(name, args, kwargs, given, outs)
         fresh = [x for x in outs if x.untyped_storage()._cdata not in before]
-        for x in fresh:
-            self._watch(x)
+        for x in self._on_device(fresh):
+            self.watch(x.untyped_storage())
         if (fresh or func._schema.is_mutable) and name not in SILENT:
             self._launch(name, func, args, kwargs, out, given, outs)
         return out
@@ -210,21 +207,6 @@ class Count(TorchDispatchMode):
             site = self.sites.setdefault((_site(), name.removeprefix("aten.")), [0, 0])
             site[0] += count
             site[1] += moved
-
-    def _watch(self, tensor: Tensor) -> None:
-        """Counts a new storage until nothing holds it."""
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if tensor.device.type != self.device or key in self._seen:
-            return
-        self._seen.add(key)
-        self.alive += size
-        self.peak = max(self.peak, self.alive)
-        weakref.finalize(storage, self._gone, key, size)
-
-    def _gone(self, key: int, size: int) -> None:
-        self._seen.discard(key)
-        self.alive -= size
 
 
 def _by_mask(name: str, args: Any) -> bool:

@@ -12,7 +12,6 @@ of one width. Weights are not counted.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,10 @@ from pathlib import Path
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.live import LiveMemory  # noqa: E402
 from toon_core.config import SketchConfig, ToonConfig  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
 from toon_core.presets import nano, nano_sketch, official_512, official_sketch  # noqa: E402
@@ -35,41 +33,19 @@ HEIGHT, WIDTH, FRAMES = 320, 512, 16
 DTYPE = torch.bfloat16
 
 
-class Peak(TorchDispatchMode):
+class Peak(LiveMemory):
     """Bytes of the storages that operations make, alive at once at most; `turned` with copies of
     each convolution's input and output."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive, self.most, self.turned = 0, 0, 0
-        self.seen: set[int] = set()
+    turned = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        given = _storages((args, kwargs))  # a view of a weight is no new memory
-        out = func(*args, **(kwargs or {}))
-        for key, storage in _storages(out).items():
-            if key not in given and key not in self.seen:
-                self._watch(key, storage)
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        more = 0
         if func.overloadpacket is torch.ops.aten.convolution:
-            self.turned = max(self.turned, self.alive + args[0].nbytes + out.nbytes)
+            more = args[0].nbytes + out.nbytes
+        self.turned = max(self.turned, self.peak, self.live + more)
         return out
-
-    def _watch(self, key: int, storage: torch.UntypedStorage) -> None:
-        size = storage.nbytes()
-        self.seen.add(key)
-        self.alive += size
-        self.most = max(self.most, self.alive)
-        self.turned = max(self.turned, self.alive)
-        weakref.finalize(storage, self._gone, key, size)
-
-    def _gone(self, key: int, size: int) -> None:
-        self.seen.discard(key)
-        self.alive -= size
-
-
-def _storages(tree: object) -> dict[int, torch.UntypedStorage]:
-    tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
-    return {s._cdata: s for s in (tensor.untyped_storage() for tensor in tensors)}
 
 
 class FusedAttention(TorchFunctionMode):
@@ -141,8 +117,8 @@ def main() -> None:
         ):
             print(f"{title:27}   GiB  elements per unit  convolutions turned")
             for name, found, unit in rows(config, sketch):
-                elements, turned = found.most / unit, found.turned / unit
-                print(f"  {name:25} {found.most / 2**30:6.3f}  {elements:17.1f}  {turned:19.1f}")
+                elements, turned = found.peak / unit, found.turned / unit
+                print(f"  {name:25} {found.peak / 2**30:6.3f}  {elements:17.1f}  {turned:19.1f}")
 
 
 def with_nearness(config: ToonConfig) -> ToonConfig:

@@ -33,7 +33,6 @@ from train.recipes.assemble import AssembleConfig  # noqa: E402
 from train.recipes.autoencoder import AutoencoderConfig  # noqa: E402
 from train.recipes.cache import CacheConfig  # noqa: E402
 from train.recipes.decoder import DecoderConfig  # noqa: E402
-from train.recipes.memory import MemoryConfig  # noqa: E402
 from train.recipes.nano import NanoConfig  # noqa: E402
 from train.recipes.pretrain import PretrainConfig  # noqa: E402
 from train.recipes.rectify import RectifyConfig  # noqa: E402
@@ -62,7 +61,6 @@ REST = {
     "nano": NanoConfig,
     "assemble": AssembleConfig,
     "heldout": HeldoutConfig,
-    "memory": MemoryConfig,
 }
 INTRODUCTION = """# Options of the training commands
 

@@ -20,6 +20,7 @@ from benchmarks.baseline import wake
 from benchmarks.gpu_kit.parity import waits
 from benchmarks.gpu_kit.results import Figures, Item
 from benchmarks.gpu_kit.scale import Scale, peak
+from benchmarks.recipes import RECIPES, blank_batch, objectives_of
 from toon_core.model import ToonModel
 from toon_core.weights.load import make_tower_buffers
 from train.engine.batches import MicroBatch
@@ -28,7 +29,6 @@ from train.engine.options import with_values
 from train.engine.sharding import set_checkpointing
 from train.engine.state import TrainState
 from train.recipes.defaults import ScaledConfig
-from train.recipes.memory import RECIPES, blank_batch, objectives_of
 
 ROOT = Path(__file__).resolve().parents[2]
 # Recipe, clips at once, and whether blocks are computed again in the backward pass.

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from toy_recipe import SHAPE, Denoise, ToyConfig
 
+from benchmarks.live import LiveMemory
 from toon_core.layers.transformers import TemporalTransformer
 from train.engine.batches import SampleRNG, collate
 from train.engine.sharding import set_checkpointing
-from train.recipes.memory import LiveMemory
 
 
 def loss_and_gradients(objective):

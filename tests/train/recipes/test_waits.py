@@ -7,12 +7,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from benchmarks.counting import Count, fused_attention, pinning
+from benchmarks.recipes import RECIPES, RealNumbers, blank_batch, objectives_of
 from toon_core.model import ToonModel
 from toon_core.presets import nano
 from toon_core.schedule import Schedule
 from toon_core.weights.load import make_tower_buffers
 from train.engine.options import with_values
-from train.recipes.memory import RECIPES, RealNumbers, blank_batch, objectives_of
 
 CUDA = torch.device("cuda")
 

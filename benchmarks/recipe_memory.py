@@ -1,79 +1,55 @@
-"""What each recipe needs of a GPU at full size: its own objective on fake tensors, which have a
-shape and no storage; what would be alive at the peak of a step is counted, and its operations."""
+"""What each recipe needs of a GPU at full size, counted on the real modules without their memory.
+
+    python -m benchmarks.recipe_memory [recipes=[rectify,sketch]] [samples=1] [dtype=bf16] \\
+        [checkpointing=true] [gpus=[1,8,64]]
+
+Prints a Markdown table in GiB. Networks and batches are fake tensors, which have a shape and no
+storage; a step runs on them, forward and backward, and what would be alive at its peak is counted.
+Each GPU takes `samples` clips at a time; more of a batch are accumulated. Several GPUs share by
+fsdp=true what the recipe trains; the networks it only uses are on each. A sample sheet counts
+where it takes more than a step: the first GPU draws it, with the weights beside their average, and
+where they are shared with one more copy of the model. Beside it stand the size of a checkpoint, the
+operations of a clip, and hours that the recipe's own steps would take at `tflops`, which is an
+estimate. Not counted: CUDA itself and what its allocator loses to fragments, together often 1 to 3
+GiB.
+"""
 
 from __future__ import annotations
 
-import weakref
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
+from benchmarks.live import LiveMemory
+from benchmarks.recipes import RECIPES, RealNumbers, blank_batch, objectives_of
 from toon_core.config import ToonConfig
-from toon_core.metrics.networks.imagenet import ImagenetTrunk
-from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
 from toon_core.presets import official_512
-from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import HeldOut
-from train.engine.batches import Batch, SampleRNG
-from train.engine.options import option, with_values
+from train.engine.config import parse
+from train.engine.options import check, option, with_values
 from train.engine.sharding import blocks, set_checkpointing
-from train.losses.perceptual import Perceptual
-from train.recipes import decoder, pretrain, rectify, sketch
+from train.engine.stop import exit_on_user_error
+from train.recipes import decoder, sketch
 from train.recipes.autoencoder import encode_clip, fixed_rng
 from train.recipes.defaults import ScaledConfig
 from train.recipes.denoiser import Samples
 
 GIB = 2**30
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-SIDE = 224  # pixels of the image tower's pictures, so that none is resized by its values
-VGG_WIDTHS = (64, 128, 256, 512, 512)
-NOWHERE = {"data": "", "out": ""}
-
-
-def _config(kind: type[ScaledConfig], **own: Any) -> ScaledConfig:
-    return with_values(kind(**NOWHERE, **own), dict(kind.FULL))
-
-
-def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
-    return sdpa_flop_count(q.shape, k.shape, v.shape)
-
-
-def _attention_backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
-    return sdpa_backward_flop_count(grad.shape, q.shape, k.shape, v.shape)
-
-
-# Operations by kernel: torch's own counts, and attention on a CPU, which these leave out.
-OPERATIONS = {
-    **flop_registry,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-}
-
-RECIPES: dict[str, ScaledConfig] = {
-    "rectify": _config(rectify.RectifyConfig),
-    "rectify-II": _config(rectify.RectifyConfig, variant="II"),
-    "rectify-V": _config(rectify.RectifyConfig, variant="V"),
-    "rectify-lora16": _config(rectify.RectifyConfig, lora=16),
-    "decoder": _config(decoder.DecoderConfig),
-    "sketch": _config(sketch.SketchTrainConfig),
-    "pretrain": _config(pretrain.PretrainConfig),
-}
-RECIPE_NAMES = tuple(RECIPES)
 
 
 @dataclass(kw_only=True)
 class MemoryConfig:
     """Which recipes are counted, and how they run."""
 
-    recipes: list[str] = field(default_factory=lambda: list(RECIPE_NAMES))  # rows of the table
+    recipes: list[str] = field(default_factory=lambda: list(RECIPES))  # rows of the table
     samples: int = option(1, least=1)  # clips that a GPU takes at a time
     dtype: str = option("bf16", choices=("fp32", "bf16", "fp16"))  # of autocast
     checkpointing: bool = True  # as run.checkpointing
@@ -119,12 +95,6 @@ class Need:
         return round(states) + more + self.beside + self.sheet
 
 
-def need_of(name: str, options: MemoryConfig, shape: ToonConfig | None = None) -> Need:
-    """Of a recipe on a model of a shape, the released one where none is given."""
-    config = with_values(RECIPES[name], {"run.checkpointing": options.checkpointing})
-    return need(config, shape or official_512(), options)
-
-
 def need(config: ScaledConfig, shape: ToonConfig, options: MemoryConfig) -> Need:
     """Count a recipe's objectives on a model of a shape, and one clip of its sheet."""
     with torch.device("meta"):
@@ -146,31 +116,6 @@ def need(config: ScaledConfig, shape: ToonConfig, options: MemoryConfig) -> Need
             sheet=_sheet(config, model, objectives, options),
             **_step(config, objectives, options),
         )
-
-
-def objectives_of(
-    config: ScaledConfig, model: ToonModel
-) -> tuple[dict[str, nn.Module], list[nn.Module]]:
-    """The recipe's own, and what they use besides."""
-    if isinstance(config, decoder.DecoderConfig):
-        model.vae = Autoencoder(model.config.vae)
-        model.vae.requires_grad_(False).decoder.requires_grad_(True)
-        measure = Perceptual(_vgg_lpips(), "LPIPS")
-        own = decoder.objectives(config, model, measure)
-        return own, [model.vae.encoder, model.vae.quant_conv, measure]
-    if isinstance(config, pretrain.PretrainConfig):
-        model.requires_grad_(True)
-        return pretrain.objectives(config, model), [model.vae]
-    if isinstance(config, sketch.SketchTrainConfig):
-        return sketch.objectives(config, model), [model]
-    return rectify.objectives(config, model), [model.vae, model.text, model.image]
-
-
-def _vgg_lpips() -> LPIPS:
-    from torchvision.models import vgg16
-
-    heads = [torch.ones(width) for width in VGG_WIDTHS]
-    return LPIPS(ImagenetTrunk("vgg", vgg16(weights=None).state_dict()), heads)
 
 
 def _make_fake(module: nn.Module) -> None:
@@ -198,21 +143,6 @@ def _gathered(module: nn.Module) -> int:
     return sum(p.nbytes for p in module.parameters()) - sum(sizes) + sum(sizes[-2:])
 
 
-class RealNumbers(SampleRNG):
-    """Random numbers with values, which decide what is dropped, while everything else is fake."""
-
-    def normal(self, *shape: int) -> Tensor:
-        return torch.zeros(len(self), *shape)  # of these only the size matters
-
-    def uniform(self, *shape: int) -> Tensor:
-        with unset_fake_temporarily():
-            return super().uniform(*shape)
-
-    def order(self, n: int) -> Tensor:
-        with unset_fake_temporarily():
-            return super().order(n)
-
-
 def _step(
     config: ScaledConfig, objectives: dict[str, nn.Module], options: MemoryConfig
 ) -> dict[str, int]:
@@ -224,25 +154,17 @@ def _step(
             if p.requires_grad:
                 p.register_post_accumulate_grad_hook(_drop)
     batch = blank_batch(config, options.samples)
-    with LiveMemory() as live:
+    with Counted() as counted:
         for objective in objectives.values():
             with _precision(options):
                 rng = RealNumbers(0, config.steps - 1, range(options.samples))
                 loss, _ = objective(batch, rng)
             loss.backward()
-    return {"activations": live.peak, "flop": live.flop}
+    return {"activations": counted.peak, "flop": counted.flop}
 
 
-def blank_batch(config: ScaledConfig, clips: int) -> Batch:
-    """Grey clips with what every recipe takes of a batch."""
-    clip = (clips, 3, config.frames, config.height, config.width)
-    return {
-        "video": torch.zeros(clip),
-        "sketches": torch.zeros(clips, 1, *clip[2:]),
-        "first": torch.zeros(clips, 3, SIDE, SIDE),
-        "prompt": [""] * clips,
-        "fs": [8] * clips,
-    }
+def _drop(parameter: Tensor) -> None:
+    parameter.grad = None
 
 
 def _sheet(
@@ -275,49 +197,33 @@ def _precision(options: MemoryConfig) -> torch.autocast:
     return torch.autocast("cpu", half, enabled=half is not None, cache_enabled=False)
 
 
-def _drop(parameter: Tensor) -> None:
-    parameter.grad = None
+def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(q.shape, k.shape, v.shape)
 
 
-class LiveMemory(TorchDispatchMode):
-    """Bytes of the storages made while it is on and still alive, and their peak, and operations of
-    products, convolutions and attention; fake tensors count as what they stand for. torch's own
-    MemTracker does this under a private name, and wants modules and optimizers to hook; its
-    FlopCounterMode takes kernels apart, and then more is alive."""
+def _attention_backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> int:
+    return sdpa_backward_flop_count(grad.shape, q.shape, k.shape, v.shape)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.live = self.peak = self.flop = 0
-        self._known: set[int] = set()
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        for x in tree_iter((args, kwargs)):
-            self._know(x, 0)
-        out = func(*args, **(kwargs or {}))
-        for x in tree_iter(out):
-            self._know(x, 1)
+# Operations by kernel: torch's own counts, and attention on a CPU, which these leave out.
+OPERATIONS = {
+    **flop_registry,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+
+
+class Counted(LiveMemory):
+    """Also operations of products, convolutions and attention. torch's FlopCounterMode takes
+    kernels apart, and then more is alive."""
+
+    flop = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         if count := OPERATIONS.get(func._overloadpacket):
             self.flop += count(*args, **(kwargs or {}), out_val=out)
         return out
-
-    def _know(self, x: Any, made_here: int) -> None:
-        if not isinstance(x, Tensor):
-            return
-        storage = x.untyped_storage()
-        key = storage._cdata
-        if key in self._known:
-            return
-        size = made_here * storage.nbytes()
-        self._known.add(key)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self._forget, key, size)
-
-    def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.live -= size
 
 
 def table(config: MemoryConfig) -> Iterator[str]:
@@ -332,11 +238,24 @@ def table(config: MemoryConfig) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
     for name in config.recipes:
-        found = need_of(name, config)
+        recipe = RECIPES[name]
+        found = need(recipe, official_512(), config)
         sizes = [found.objective + found.beside, found.trained, 2 * found.trained, found.average]
         sizes += [found.activations, found.sheet, *(found.on(n) for n in config.gpus)]
         cells = [name, f"{found.trained / 4e6:.0f} M", *(f"{s / GIB:.1f}" for s in sizes)]
-        clip, run = found.flop / config.samples / 1e12, RECIPES[name]
-        hours = clip * run.batch * run.steps / config.tflops / 3600
+        clip = found.flop / config.samples / 1e12
+        hours = clip * recipe.batch * recipe.steps / config.tflops / 3600
         cells += [f"{found.checkpoint / GIB:.1f}", f"{clip:.0f}", f"{hours:.0f}"]
         yield f"| {' | '.join(cells)} |"
+
+
+def main(arguments: list[str]) -> None:
+    config = parse(MemoryConfig, arguments, __doc__)
+    check(config)
+    for line in table(config):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        main(sys.argv[1:])
