@@ -23,11 +23,11 @@ import toon_core  # noqa: E402
 from benchmarks import nano_cast  # noqa: E402
 from toon_core.metrics.plain.sketch_agreement import sketch_agreement  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
+from toon_core.pipeline import interpolate_any_size  # noqa: E402
 from toon_core.presets import SMALL  # noqa: E402
 from toon_core.sketch.control import SketchControl, place  # noqa: E402
 from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
 from train.data.xdog import xdog  # noqa: E402
-from train.engine.sampling import sample_clip  # noqa: E402
 from train.eval.systems import NANO  # noqa: E402
 from train.eval.testset import Clip  # noqa: E402
 
@@ -55,7 +55,7 @@ def agreement(
     control = SketchControl(encoder, placed, scale=strength) if strength else None
     recipe = replace(SMALL, fps=clip.fps, replace_middle_frames=False)
     keys = torch.stack([clip.first, clip.last]) * 2 - 1
-    made = sample_clip(model, keys, clip.prompt, recipe, control=control)
+    made = interpolate_any_size(model, keys, clip.prompt, recipe, control=control)
     return float(sketch_agreement((made[nano_cast.DRAWN] + 1) / 2, lines).f_score)
 
 

@@ -30,16 +30,17 @@ from benchmarks.live import LiveMemory
 from benchmarks.recipes import RECIPES, RealNumbers, blank_batch, objectives_of
 from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
+from toon_core.pipeline import interpolate
 from toon_core.presets import official_512
-from train.data.source import HeldOut
+from toon_core.sketch.control import SketchControl
 from train.engine.config import parse
 from train.engine.options import check, option, with_values
-from train.engine.sharding import blocks, set_checkpointing
+from train.engine.state import blocks, set_checkpointing
 from train.engine.stop import exit_on_user_error
 from train.recipes import decoder, sketch
-from train.recipes.autoencoder import encode_clip, fixed_rng
 from train.recipes.defaults import ScaledConfig
-from train.recipes.denoiser import Samples
+from train.recipes.denoiser import sheet_recipe
+from train.recipes.reconstruction import encode_clip, fixed_rng
 
 GIB = 2**30
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -181,14 +182,20 @@ def _sheet(
             z, references = encode_clip(model.vae, video[None], fixed_rng())
             model.vae.decode(z, references, frames_at_once=1)
             return live.peak
-        own = with_values(config, {"sheet.steps": 1})
-        samples = Samples(own, HeldOut([], []))
-        item, control = {"video": video, "prompt": "", "fs": 8}, None
+        control = None
         if isinstance(config, sketch.SketchTrainConfig):
             lines = torch.zeros(1, 1, *video.shape[1:])
-            control = sketch.SketchControl(objectives["sketch"].encoder, lines, config.scale)
-        # At the tower's own size: how pictures are brought to it looks at values.
-        samples.sample(model, item, control, torch.zeros(1, 3, *[model.image.image_size] * 2))
+            control = SketchControl(objectives["sketch"].encoder, lines, config.scale)
+        interpolate(
+            model,
+            *video[None, :, :2].unbind(2),
+            recipe=sheet_recipe(with_values(config, {"sheet.steps": 1}), 8),
+            control=control,
+            # At the tower's own size: how pictures are brought to it looks at values.
+            semantic=torch.zeros(1, 3, *[model.image.image_size] * 2),
+            batched=False,
+            frames_at_once=1,
+        )
     return live.peak
 
 

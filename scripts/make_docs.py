@@ -27,7 +27,7 @@ from train.data.prepare.config import PrepareConfig  # noqa: E402
 from train.data.puppets.folder import PuppetsConfig  # noqa: E402
 from train.data.resident.folder import LayersConfig  # noqa: E402
 from train.engine.config import RunConfig  # noqa: E402
-from train.engine.options import table  # noqa: E402
+from train.engine.options import default_text, describe, options_of  # noqa: E402
 from train.eval.testset import HeldoutConfig  # noqa: E402
 from train.recipes.assemble import AssembleConfig  # noqa: E402
 from train.recipes.autoencoder import AutoencoderConfig  # noqa: E402
@@ -135,6 +135,19 @@ def page(text: str, made: str | None = None) -> str:
     """The page with what is generated between its marks, by default the tree of now."""
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{tree() if made is None else made}\n{END}{rest.split(END)[1]}"
+
+
+def table(schema: type, beside: type | None = None) -> list[str]:
+    """A row for each option; without what another schema says alike."""
+    others = options_of(beside) if beside else ()
+    alike = {(own.name, default_text(own, beside)) for own in others}
+    lines = ["| Option | Default | What it does |", "|---|---|---|"]
+    for own in options_of(schema):
+        default = default_text(own, schema)
+        if (own.name, default) not in alike:
+            text = describe(own).replace("|", r"\|")
+            lines.append(f"| `{own.name}` | {default} | {text} |")
+    return lines
 
 
 def options() -> str:

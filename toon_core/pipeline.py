@@ -11,6 +11,7 @@ from .conditioning.encode import BranchTexts, Keys, encode_branches, encode_keys
 from .denoiser import Denoiser
 from .devices import moved
 from .guidance import Guidance
+from .images import Fit
 from .model import ToonModel
 from .presets import RELEASED, Recipe
 from .samplers.ddim import Progress, ddim
@@ -63,6 +64,36 @@ def interpolate(
     latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
     references, twice = keys.references, r.replace_middle_frames
     return decode(model.vae, latents / scale, references, twice, frames_at_once)
+
+
+def interpolate_any_size(
+    model: ToonModel,
+    keys: Tensor,
+    prompt: str,
+    recipe: Recipe,
+    *,
+    control: SketchControl | None = None,
+    lean: bool = False,
+) -> Tensor:
+    """keys (2 3 h w) in [-1, 1] -> `recipe.frames` frames, ends included, (f 3 h w) in [-1, 1] on
+    the CPU.
+
+    Keys whose size is no multiple of 64 get bars, which are cut off again; `control` is of the size
+    with bars. lean: one guidance branch and one frame at a time, slower and in less memory.
+    """
+    fit = Fit.nearest((keys.shape[-2], keys.shape[-1]), "pad")
+    first, last = fit.apply(keys.to(next(model.unet.parameters()).device)).split(1)
+    made = interpolate(
+        model,
+        first,
+        last,
+        prompt,
+        recipe=recipe,
+        control=control,
+        batched=not lean,
+        frames_at_once=1 if lean else None,
+    )
+    return fit.undo(made[0].transpose(0, 1)).float().clamp(-1, 1).cpu()
 
 
 def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batched, callback):

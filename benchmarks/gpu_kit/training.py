@@ -26,8 +26,7 @@ from toon_core.weights.load import make_tower_buffers
 from train.engine.batches import MicroBatch
 from train.engine.launch import start
 from train.engine.options import with_values
-from train.engine.sharding import set_checkpointing
-from train.engine.state import TrainState
+from train.engine.state import TrainState, set_checkpointing
 from train.recipes.defaults import ScaledConfig
 
 ROOT = Path(__file__).resolve().parents[2]

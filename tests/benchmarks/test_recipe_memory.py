@@ -13,7 +13,7 @@ from toon_core.metrics.networks.lpips import LPIPS
 from toon_core.model import ToonModel
 from train.engine.batches import SampleRNG
 from train.engine.options import with_values
-from train.engine.sharding import set_checkpointing
+from train.engine.state import set_checkpointing
 
 CLIP = (4, 64, 64)
 SIZE = {"frames": 4, "height": 64, "width": 64, "disc_width": 16}

@@ -9,9 +9,9 @@ from toon_core import presets
 from train.engine.batches import SampleRNG
 from train.engine.options import with_values
 from train.losses.adversarial import Discriminator
-from train.recipes.autoencoder import encode_clip
 from train.recipes.decoder import DecoderConfig, DecoderObjective
 from train.recipes.decoder_init import start_decoder
+from train.recipes.reconstruction import encode_clip
 
 NANO = presets.nano()
 PLAIN = presets.plain(NANO)

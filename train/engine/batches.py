@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from train.engine.config import RunConfig
-from train.engine.stop import ignore_signals
+from train.engine.stop import USER_ERRORS, ignore_signals
 
 log = logging.getLogger("toon.train")
 
@@ -36,9 +38,11 @@ class RankShard:
         """Samples of a piece."""
         return self.batch // (self.processes * self.accumulate)
 
-    def indices(self, step: int, piece: int) -> range:
-        begin = step * self.batch + (self.rank * self.accumulate + piece) * self.size
-        return range(begin, begin + self.size)
+    def pieces(self, step: int) -> list[range]:
+        """The items of each piece of a step."""
+        begin = step * self.batch + self.rank * self.accumulate * self.size
+        starts = (begin + piece * self.size for piece in range(self.accumulate))
+        return [range(start, start + self.size) for start in starts]
 
 
 @dataclass(frozen=True)
@@ -49,72 +53,63 @@ class MicroBatch:
     indices: range
 
 
-class _BatchSampler:
-    """The indices of every piece from `step` on, for a DataLoader."""
-
-    def __init__(self, shard: RankShard, step: int, steps: int) -> None:
-        self.shard, self.step, self.steps = shard, step, steps
-
-    def __len__(self) -> int:
-        return (self.steps - self.step) * self.shard.accumulate
-
-    def __iter__(self) -> Iterator[range]:
-        for step in range(self.step, self.steps):
-            for piece in range(self.shard.accumulate):
-                yield self.shard.indices(step, piece)
-
-
 def batches(
     dataset: Dataset, config: RunConfig, shard: RankShard, step: int
 ) -> Iterator[list[MicroBatch]]:
     """The micro-batches of step `step`, of the next, and so on to the last. What loads them ends
     with the generator: close it."""
+    steps = range(step, config.steps)
+    order = (piece for current in steps for piece in shard.pieces(current))
     if whole := getattr(dataset, "batch_of", None):  # made on the device, by this process
-        for current in range(step, config.steps):
-            chosen = [shard.indices(current, piece) for piece in range(shard.accumulate)]
-            yield [MicroBatch(whole(indices), indices) for indices in chosen]
-        return
-    order = _BatchSampler(shard, step, config.steps)
+        made = (whole(piece) for piece in order)
+    else:
+        made = loaded(partial(_batch, dataset), order, config.run.workers)
+    with closing(made):
+        for current in steps:
+            yield [MicroBatch(next(made), piece) for piece in shard.pieces(current)]
+
+
+def _batch(dataset: Dataset, indices: range) -> Batch:
+    return collate([dataset[i] for i in indices])
+
+
+def loaded(read: Callable[[Any], Any], keys: Iterable, workers: int) -> Iterator[Any]:
+    """read(key) of each key in turn, by so many processes. Bad data are raised here as there."""
     loader = DataLoader(
-        _WholeBatches(dataset),
+        _Reader(read),
         batch_size=None,
-        sampler=order,
-        num_workers=config.run.workers,
+        sampler=keys,
+        num_workers=workers,
         collate_fn=_identity,
         worker_init_fn=ignore_signals,
     )
-    parts = map(_raised, loader)
+    items = iter(loader)
     try:
-        for current in range(step, config.steps):
-            pieces = range(shard.accumulate)
-            yield [MicroBatch(next(parts), shard.indices(current, piece)) for piece in pieces]
+        for item in items:
+            if isinstance(item, Exception):
+                raise item
+            yield item
     finally:  # else an error's traceback holds them, and the program waits for them at its end
-        del parts, loader
+        del items, loader
 
 
-class _WholeBatches(Dataset):
-    """A data set by whole batches. Bad data are given as the error itself: a loader process would
-    put its traceback into the message."""
+class _Reader(Dataset):
+    """Bad data are given as the error itself: a loader process would put its traceback into the
+    message."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self.read = read
 
-    def __getitem__(self, indices: range) -> Batch | Exception:
+    def __getitem__(self, key: Any) -> Any:
         try:
-            return collate([self.dataset[i] for i in indices])
-        except (ValueError, OSError) as error:
+            return self.read(key)
+        except USER_ERRORS as error:
             log.debug("where it was", exc_info=True)
             return error
 
 
-def _identity(batch: Batch | Exception) -> Batch | Exception:
-    return batch
-
-
-def _raised(batch: Batch | Exception) -> Batch:
-    if isinstance(batch, Exception):
-        raise batch
-    return batch
+def _identity(item: Any) -> Any:
+    return item
 
 
 def collate(items: list[dict]) -> Batch:

@@ -88,7 +88,7 @@ class RunHistory:
 
     def __init__(self, config: RunConfig, stamp: str) -> None:
         self.config, self.stamp = config, stamp
-        self.options = flat(json.loads(json.dumps(asdict(config))))
+        self.options = flat(without_folders(json.loads(json.dumps(asdict(config)))))
         self.sources = {name: file_digest(Path(path)) for name, path in sources(config).items()}
         self.changes: list[dict[str, Any]] = []  # {"step", "changed": {name: [before, then]}}
 
@@ -144,11 +144,11 @@ class RunHistory:
 
 
 def flat(values: Options, above: str = "") -> Options:
-    """Nested options by dotted names; of a path only its last parts, as in a manifest."""
+    """Nested options by dotted names."""
     found: Options = {}
     for name, value in values.items():
         inner = isinstance(value, dict)
-        found |= flat(value, f"{above}{name}.") if inner else {above + name: without_folders(value)}
+        found |= flat(value, f"{above}{name}.") if inner else {above + name: value}
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from train.data.windows.dataset import WindowConfig
 from train.engine.files import printable, write_text
-from train.engine.options import check_names, help_text, option
-from train.engine.renamed import leaves, renamed
+from train.engine.options import help_text, option, unknown
+from train.engine.renamed import renamed
 
 if TYPE_CHECKING:
     from typing import Self
@@ -176,33 +176,25 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
     """Options over the defaults of a dataclass or an instance of one; ValueError for one that it
     has not, or cannot be, and for what would be filled in from elsewhere (`${oc.env:NAME}`):
     options are written out. Names of before are taken as what they are called now."""
-    options = [OmegaConf.create(_with_known_names(schema, own)) for own in given]
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), *options)
-    except RAISED as error:
-        key = getattr(error, "full_key", None) or _culprit(schema, options)
-        raise ValueError(f"{key}: {_reason(error)}") from error
+    merged = OmegaConf.structured(schema)
+    for options in given:
+        values = OmegaConf.to_container(options)
+        _check_values(values)
+        for name, value in renamed(values, schema).items():
+            merged = _merge_one(merged, name, value, schema)
     _check_values(OmegaConf.to_container(merged))
     return merged
 
 
-def _with_known_names(schema: Any, given: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(given)
-    _check_values(values)
-    values = renamed(values, schema)
-    check_names(values, schema)
-    return values
-
-
-def _culprit(schema: Any, given: Sequence[DictConfig]) -> str:
-    """The option that cannot be merged by itself, where OmegaConf does not say."""
-    for options in given:
-        for name in options:
-            try:
-                OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.masked_copy(options, name))
-            except RAISED:
-                return str(name)
-    return "options"
+def _merge_one(merged: DictConfig, name: str, value: Any, schema: Any) -> DictConfig:
+    """By itself, since OmegaConf does not always say which option it cannot merge."""
+    try:
+        return OmegaConf.merge(merged, {name: value})
+    except ConfigKeyError as error:
+        raise ValueError(unknown(error.full_key or name, schema)) from error
+    except RAISED as error:
+        key = getattr(error, "full_key", None) or name
+        raise ValueError(f"{key}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -217,11 +209,21 @@ def _reason(error: Exception) -> str:
 
 def _check_values(options: Any) -> None:
     """ValueError for a reference, or a number that is not finite."""
-    for name, value in leaves(options):
+    for name, value in _leaves(options):
         if isinstance(value, str) and "${" in value:
             raise ValueError(f"{name}={printable(value, 80)}: give the value itself")
         if isinstance(value, float) and not isfinite(value):
             raise ValueError(f"{name}={value}: expected a finite number")
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of all that is nested in dicts and lists."""
+    inner = value if isinstance(value, dict) else {}
+    inner = dict(enumerate(value)) if isinstance(value, (list, tuple)) else inner
+    for key, own in inner.items():
+        yield from _leaves(own, f"{name}.{key}" if name else str(key))
+    if not inner:
+        yield name, value
 
 
 def write(config: object, path: Path) -> None:

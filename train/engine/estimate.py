@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import psutil
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 
 from train.engine.batches import MicroBatch, collate
 from train.engine.config import RunConfig
-from train.engine.sharding import local
-from train.engine.state import TrainState
+from train.engine.state import TrainState, local
 from train.engine.stop import LESS_MEMORY
 
 log = logging.getLogger("toon.train")
@@ -65,8 +63,8 @@ def report(
         "%.1f M parameters train. Memory, about %s: present %s, optimizer %s, average %s, "
         "activations and gradients %s, or a sheet %s",
         found.trained / 1e6,
-        *map(_size, (found.total, found.present, found.optimizer)),
-        *map(_size, (found.average, found.step, found.sheet)),
+        *map(as_size, (found.total, found.present, found.optimizer)),
+        *map(as_size, (found.average, found.step, found.sheet)),
     )
     log.info(
         "about %.3g s a step, %.2g h for %d steps, besides sheets",
@@ -75,20 +73,16 @@ def report(
         config.steps,
     )
     if found.total > there:
-        log.warning(
-            "more than the %s there are: %s would help",
-            _size(there),
-            LESS_MEMORY,
-        )
+        log.warning("more than the %s there are: %s would help", as_size(there), LESS_MEMORY)
     return found
 
 
 def _too_much(states: States, config: RunConfig, there: int) -> str:
     weights = sum(_bytes(t.module.parameters()) for t in states.values())
     return (
-        f"the {_size(there)} there are do not do for a sample and a sheet: weights of what trains "
-        f"{_size(weights)}, optimizer {_size(_moments(states, config))}, average "
-        f"{_size(_average(states))}, and activations besides: {LESS_MEMORY} would help"
+        f"the {as_size(there)} there are do not do for a sample and a sheet: weights of what "
+        f"trains {as_size(weights)}, optimizer {as_size(_moments(states, config))}, average "
+        f"{as_size(_average(states))}, and activations besides: {LESS_MEMORY} would help"
     )
 
 
@@ -102,16 +96,11 @@ def _average(states: States) -> int:
 
 
 def measure(
-    states: States,
-    dataset: Dataset,
-    config: RunConfig,
-    processes: int = 1,
-    draw_sheet: DrawSheet = tuple,
+    states: States, dataset: Dataset, config: RunConfig, processes: int, draw_sheet: DrawSheet
 ) -> Estimate:
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
     device, average = _device(states), _average(states)
-    resumed = sum(_bytes(tree_leaves(t.optimizer.state_dict())) for t in states.values())
     before = present(device)
     peak, seconds = _extrapolate(
         states, dataset, config, config.batch // (processes * config.run.accumulate)
@@ -119,7 +108,7 @@ def measure(
     sheet = _measure_sheet(device, draw_sheet)
     return Estimate(
         trained=sum(p.numel() for t in states.values() for p in t.parameters),
-        present=before - average - resumed,
+        present=before - average,
         optimizer=_moments(states, config),
         average=average,
         step=peak - before,
@@ -163,19 +152,15 @@ def _measure_sheet(device: torch.device, draw_sheet: DrawSheet) -> int:
     return peak.bytes
 
 
-def report_peak(peak: PeakMemory) -> None:
-    log.info("memory at its peak: %s", _size(peak.bytes))
-
-
 def _device(states: States) -> torch.device:
     return next(p.device for t in states.values() for p in t.module.parameters())
 
 
-def _bytes(found: Iterable) -> int:
-    return sum(local(x).nbytes for x in found if isinstance(x, Tensor))
+def _bytes(found: Iterable[Tensor]) -> int:
+    return sum(local(x).nbytes for x in found)
 
 
-def _size(count: int) -> str:
+def as_size(count: int) -> str:
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 

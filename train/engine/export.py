@@ -82,7 +82,7 @@ def provenance(
     manifests = {k: manifest_of(path) for k, path in paths.items()}
     return {
         "part": part,
-        "options": _without_folders_in(values),
+        "options": without_folders(values),
         **facts,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **code_state(),
@@ -100,25 +100,20 @@ def code_state() -> dict[str, Any]:
     }
 
 
-def is_finished(path: Path, steps: int) -> bool:
-    """Whether a run's result of so many steps is there: the manifest beside it is written last."""
-    step = _step_in(path.with_suffix(".json"))
-    return step is not None and step >= steps
-
-
-def is_exported(out: Path, step: int) -> bool:
-    """Whether a result of that step lies in a run's folder: a manifest, and what it speaks of."""
-    return any(
-        _step_in(manifest) == step and len(list(out.glob(f"{manifest.stem}.*"))) > 1
-        for manifest in out.glob("*.json")
-    )
-
-
-def _step_in(manifest: Path) -> int | None:
+def exported_step(result: Path) -> int | None:
+    """The step of a run's result; None where it is not there whole: the manifest beside it is
+    written last."""
     try:
-        return json.loads(manifest.read_text())["step"]
+        manifest = json.loads(result.with_suffix(".json").read_text())
+        return manifest["step"] if result.exists() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_finished(result: Path, steps: int) -> bool:
+    """Whether a run's result of so many steps is there."""
+    step = exported_step(result)
+    return step is not None and step >= steps
 
 
 def manifest_of(path: str | Path) -> dict[str, Any]:
@@ -138,16 +133,12 @@ def manifest_of(path: str | Path) -> dict[str, Any]:
 
 
 def without_folders(value: Any) -> Any:
-    """A manifest names no place of the machine: of a path, the last two parts."""
+    """A manifest names no place of the machine: of each path, the last two parts."""
+    if isinstance(value, dict):
+        return {key: without_folders(own) for key, own in value.items()}
     if not isinstance(value, str) or "/" not in value:
         return value
     return "/".join(Path(value).parts[-2:]) if Path(value).suffix else Path(value).name
-
-
-def _without_folders_in(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_folders_in(own) for key, own in value.items()}
-    return without_folders(value)
 
 
 def load_part(path: str | Path, part: str) -> dict[str, Tensor]:

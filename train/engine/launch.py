@@ -18,7 +18,6 @@ from accelerate.utils import (
 from train.engine.config import RunConfig
 from train.engine.options import check
 
-PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
 
@@ -26,7 +25,11 @@ PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a 
 def start(config: RunConfig) -> Accelerator:
     """Logging, threads, device and processes; ValueError on options that do not go together."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    _check(config)
+    check(config)
+    if config.run.fsdp and config.optim.name != "adamw":
+        raise ValueError(f"run.fsdp=true goes with optim.name=adamw, not {config.optim.name}")
+    if device_of(config.run.device, "run.device").type == "cpu" and config.dtype == "fp16":
+        raise ValueError("dtype=fp16 needs a GPU; on a CPU give dtype=fp32 or bf16")
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     accelerator = _accelerator(config)
@@ -51,14 +54,6 @@ def device_of(name: str, option: str = "device") -> torch.device:
     return torch.device(name)
 
 
-def _check(config: RunConfig) -> None:
-    check(config)
-    if config.run.fsdp and config.optim.name != "adamw":
-        raise ValueError(f"run.fsdp=true goes with optim.name=adamw, not {config.optim.name}")
-    if device_of(config.run.device, "run.device").type == "cpu" and config.dtype == "fp16":
-        raise ValueError("dtype=fp16 needs a GPU; on a CPU give dtype=fp32 or bf16")
-
-
 def _accelerator(config: RunConfig) -> Accelerator:
     device = device_of(config.run.device)
     if device.index is not None:
@@ -67,7 +62,7 @@ def _accelerator(config: RunConfig) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     return Accelerator(
         cpu=device.type == "cpu",
-        mixed_precision=PRECISIONS[config.dtype],
+        mixed_precision="no" if config.dtype == "fp32" else config.dtype,
         kwargs_handlers=[
             # Half precision copies of all weights at once would take what checkpointing saves.
             AutocastKwargs(cache_enabled=False),

@@ -9,7 +9,6 @@ from math import isnan
 from pathlib import Path
 
 import numpy as np
-from accelerate.utils import gather_object
 from einops import rearrange
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -71,19 +70,6 @@ class RunLogger:
             if what == "log":
                 self.writer = None
             log.warning("%s: %s; training goes on without", self.out / what, error)
-
-
-def mean_over_processes(values: dict[str, float]) -> dict[str, float]:
-    """The mean of every value over the processes that have it; all must call it together."""
-    numbers = gather_object([values])
-    names = dict.fromkeys(name for n in numbers for name in n)
-    lists = {name: [n[name] for n in numbers if name in n] for name in names}
-    return {name: _mean(found) for name, found in lists.items()}
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not isnan(value)]
-    return sum(known) / len(known) if known else float("nan")
 
 
 def caption(what: str, item: dict) -> str:

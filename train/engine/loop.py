@@ -11,10 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import AbstractContextManager, closing, nullcontext
+from math import isnan
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor
 
 from train.engine import checkpoint, estimate
@@ -22,14 +24,13 @@ from train.engine import config as options
 from train.engine.batches import MicroBatch, RankShard, batches
 from train.engine.checkpoint import RunHistory
 from train.engine.config import RunConfig
-from train.engine.estimate import SELDOM, PeakMemory, present, track_peak
-from train.engine.export import is_exported, refuse_own_source
+from train.engine.estimate import SELDOM, PeakMemory, as_size, present, track_peak
+from train.engine.export import exported_step, refuse_own_source
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import start
-from train.engine.logger import RunLogger, mean_over_processes
-from train.engine.objective import Build, Recipe
-from train.engine.sharding import set_checkpointing
-from train.engine.state import AveragedRecipe, TrainState
+from train.engine.logger import RunLogger
+from train.engine.objective import AveragedRecipe, Build, Recipe
+from train.engine.state import TrainState, set_checkpointing
 from train.engine.stop import EarlyStopping, Stop
 
 log = logging.getLogger("toon.train")
@@ -45,7 +46,19 @@ def run(build: Build, config: RunConfig) -> Run:
     config = config.resolved()
     accelerator = start(config)
     with _output_folder(config, accelerator):
-        return _run(build, config, accelerator)
+        recipe = build(config, accelerator.device)
+        networks = (*recipe.objectives.values(), *recipe.frozen.values())
+        set_checkpointing(networks, bool(config.run.checkpointing))
+        job = Run(recipe, config, accelerator, build)
+        if job.done:
+            log.info("%s has its result of step %d: nothing to do", job.out, job.step)
+        elif config.dry_run:
+            job.estimate()
+        else:
+            with track_peak(accelerator.device, SELDOM) as job.peak:
+                job.train()
+            log.info("memory at its peak: %s", as_size(job.peak.bytes))
+        return job
 
 
 def _output_folder(config: RunConfig, accelerator: Accelerator) -> AbstractContextManager:
@@ -55,22 +68,6 @@ def _output_folder(config: RunConfig, accelerator: Accelerator) -> AbstractConte
         return locked_folder(out, config.data)
     check_out(out, config.data)
     return nullcontext()
-
-
-def _run(build: Build, config: RunConfig, accelerator: Accelerator) -> Run:
-    recipe = build(config, accelerator.device)
-    networks = (*recipe.objectives.values(), *recipe.frozen.values())
-    set_checkpointing(networks, bool(config.run.checkpointing))
-    job = Run(recipe, config, accelerator, build)
-    if job.done:
-        log.info("%s has its result of step %d: nothing to do", job.out, job.step)
-    elif config.dry_run:
-        job.estimate()
-    else:
-        with track_peak(accelerator.device, SELDOM) as job.peak:
-            job.train()
-        estimate.report_peak(job.peak)
-    return job
 
 
 class Run:
@@ -112,7 +109,8 @@ class Run:
         self.stopping.load_state_dict(state.get("early_stopping", {}))
         at_end = self.step >= self.config.steps
         result = self.stopping.best_step if self.stopping.over else self.step
-        self.done = (at_end or self.stopping.over) and is_exported(self.out, result)
+        there = exported_step(self.out / self.recipe.result) == result
+        self.done = (at_end or self.stopping.over) and there
 
     def _load(self, state: dict) -> None:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]
@@ -228,9 +226,12 @@ class Run:
         return text
 
     def _log(self, values: dict[str, Tensor]) -> None:
-        """The mean over the processes; beside it the rate, the time of a step since the last line
-        (s), clips a second, and memory now (GiB)."""
-        means = mean_over_processes({k: float(v) for k, v in values.items()})
+        """The mean over the processes that have a number; beside it the rate, the time of a step
+        since the last line (s), clips a second, and memory now (GiB)."""
+        own = torch.tensor([float(v) for v in values.values()], device=self.accelerator.device)
+        means = dict(
+            zip(values, self.accelerator.gather(own[None]).nanmean(0).tolist(), strict=True)
+        )
         steps, seconds = self.step - self._logged[0], self.seconds - self._logged[1]
         self._logged = (self.step, self.seconds)
         if self.logger:
@@ -252,8 +253,9 @@ class Run:
                     picture = recipe.sheet() if c.sheet_clips else None
                     if self.logger and picture is not None:
                         self.logger.sheet(self.step, picture)
-        loss = self._shared_loss(found)
-        if self.config.dry_run or loss is None:
+        loss = torch.tensor(found.get("loss", float("nan")), device=self.accelerator.device)
+        loss = float(broadcast(loss))  # the first process's, on all
+        if self.config.dry_run or isnan(loss):
             return
         if self.logger:
             self.logger.values(self.step, {f"held_out/{k}": v for k, v in found.items()})
@@ -266,12 +268,6 @@ class Run:
                 self.stopping.best_step,
             )
 
-    def _shared_loss(self, found: dict[str, float]) -> float | None:
-        """The first process's held-out loss, on all of them."""
-        own = torch.tensor(found.get("loss", float("nan")), device=self.accelerator.device)
-        value = float(self.accelerator.gather(own[None])[0])
-        return None if value != value else value
-
     def _finish(self) -> None:
         if self.step % self.config.run.sample_every:
             self._evaluate()
@@ -283,14 +279,16 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def _export(self, recipe: Recipe) -> None:
-        facts = {"step": self.step, "seconds": round(self.seconds), "batch": self.config.batch}
+        facts = {
+            "step": self.step,
+            "seconds": round(self.seconds),
+            "batch": self.config.batch,
+            "data_stamp": self.history.stamp,
+            "licences": self.recipe.dataset.licences(),
+            "history": self.history.changes,
+        }
         try:
-            data = {
-                "data_stamp": self.history.stamp,
-                "licences": self.recipe.dataset.licences(),
-                "history": self.history.changes,
-            }
-            recipe.export(self.out, {**facts, **data})
+            recipe.export(self.out, facts)
         except OSError as error:
             raise OSError(
                 f"{error}. Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Start "

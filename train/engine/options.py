@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T")
+# What a value must be to a bound, and how that is said.
+LIMITS = {
+    "least": (operator.ge, "{} or more"),
+    "above": (operator.gt, "more than {}"),
+    "most": (operator.le, "{} at most"),
+    "below": (operator.lt, "below {}"),
+}
 
 
 def option(
@@ -63,23 +71,15 @@ class Option:
         """Its range in words; empty where every value goes."""
         if self.choices:
             return " or ".join(self.choices)
-        words = {"least": "{:g} or more", "above": "more than {:g}", "below": "below {:g}"}
-        words["most"] = "{} at most" if self.limits.get("most", 0) > 1e9 else "{:g} at most"
-        order = ("least", "above", "most", "below")
-        return ", ".join(words[k].format(self.limits[k]) for k in order if k in self.limits)
+        bounds = ((word, self.limits[k]) for k, (_, word) in LIMITS.items() if k in self.limits)
+        return ", ".join(word.format(_number(bound)) for word, bound in bounds)
 
     def check(self, value: Any) -> None:
         """ValueError for a value out of range."""
         if value is None or value == NEEDED:
             return
-        allowed = {
-            "least": lambda x, bound: x >= bound,
-            "most": lambda x, bound: x <= bound,
-            "above": lambda x, bound: x > bound,
-            "below": lambda x, bound: x < bound,
-        }
         numbers = value if isinstance(value, (list, tuple)) else [value]
-        good = all(allowed[k](x, bound) for x in numbers for k, bound in self.limits.items())
+        good = all(LIMITS[k][0](x, bound) for x in numbers for k, bound in self.limits.items())
         if not good or (self.choices and value not in self.choices):
             shown = printable(str(value), 80)
             raise ValueError(f"{self.name}={shown}: expected {self.range()}")
@@ -130,30 +130,14 @@ def check(config: DataclassInstance) -> None:
         own.check(own.default)
 
 
-def check_names(given: Any, schema: Any, above: str = "") -> None:
-    """ValueError for an option that a dataclass has not, with the nearest ones."""
-    kinds = {own.name: default_of(schema, own) for own in fields(schema)}
-    for name, value in given.items():
-        if name not in kinds:
-            raise ValueError(_unknown(f"{above}{name}", schema, above))
-        if is_dataclass(kinds[name]) and isinstance(value, dict):
-            check_names(value, kinds[name], f"{above}{name}.")
-
-
-def _unknown(name: str, schema: Any, above: str) -> str:
-    known = [own.name for own in options_of(schema, above)]
+def unknown(name: str, schema: Any) -> str:
+    """What to say of an option that a schema has not: the nearest that it has."""
+    known = [own.name for own in options_of(schema)]
     near = get_close_matches(name, known, 3)
     last = {option.rpartition(".")[2]: option for option in known}
     near += [last[n] for n in get_close_matches(name.rpartition(".")[2], last, 1)]
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
     return f"{printable(name, 80)}: unknown option; {hint}--help lists all"
-
-
-def value_of(config: DataclassInstance, name: str) -> Any:
-    """The value of a dotted name."""
-    for part in name.split("."):
-        config = getattr(config, part)
-    return config
 
 
 def with_values(config: T, values: dict[str, Any]) -> T:
@@ -209,22 +193,6 @@ def help_text(schema: Any, description: str) -> str:
     return "\n".join([description.strip(), "", "Options, as key=value words:", *lines, "", more])
 
 
-def table(schema: Any, beside: Any = None) -> Iterator[str]:
-    """The same as lines of a Markdown table; without what another schema says alike."""
-    alike = {(own.name, default_text(own, beside)) for own in options_of(beside or Nothing)}
-    yield "| Option | Default | What it does |"
-    yield "|---|---|---|"
-    for own in options_of(schema):
-        default = default_text(own, schema)
-        if (own.name, default) not in alike:
-            yield f"| `{own.name}` | {default} | {describe(own).replace('|', chr(92) + '|')} |"
-
-
-@dataclass
-class Nothing:
-    """No options."""
-
-
 def describe(own: Option) -> str:
     """What it does, and its range."""
     text, limits = own.text.rstrip("."), own.range()
@@ -253,5 +221,9 @@ def _word(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
-        return f"{value:g}"
+        return _number(value)
     return json.dumps(value, separators=(",", ":"))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if value < 1e9 else str(value)

@@ -7,8 +7,9 @@ moved is moved, and of what is gone the one value that the code still has is dro
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from train.engine.files import printable
 from train.engine.options import options_of
@@ -74,14 +75,14 @@ def renamed(given: dict[str, Any], schema: Any) -> dict[str, Any]:
     groups = {name.partition(".")[0] for name in known if "." in name}
     if "optim" not in groups:  # no run's options, whose names have never changed
         return given
-    found: dict[str, Any] = {}
+    found = OmegaConf.create()
     for name, value in given.items():
         if name in known or (name in groups and isinstance(value, dict)):
-            _put(found, name, value)
+            OmegaConf.update(found, name, value, merge=True)
         elif name == "perceptual" and f"{name}.net" in known:
-            _put(found, "perceptual.net", value)
+            OmegaConf.update(found, "perceptual.net", value)
         elif MOVED.get(name) in known:
-            _put(found, MOVED[name], value)
+            OmegaConf.update(found, MOVED[name], value)
         elif name in GONE:
             only, instead = GONE[name]
             if only is not ANY and value != only:
@@ -89,26 +90,4 @@ def renamed(given: dict[str, Any], schema: Any) -> dict[str, Any]:
             log.info("%s is no option any more, and left out", name)
         else:
             found[name] = value
-    return found
-
-
-def _put(found: dict[str, Any], name: str, value: Any) -> None:
-    """Under a dotted name; groups meet."""
-    *groups, last = name.split(".")
-    for group in groups:
-        found = found.setdefault(group, {})
-    if isinstance(value, dict) and isinstance(found.get(last), dict):
-        for key, own in value.items():
-            _put(found[last], key, own)
-    else:
-        found[last] = value
-
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of all that is nested in dicts and lists."""
-    inner = value if isinstance(value, dict) else {}
-    inner = dict(enumerate(value)) if isinstance(value, (list, tuple)) else inner
-    for key, own in inner.items():
-        yield from leaves(own, f"{name}.{key}" if name else str(key))
-    if not inner:
-        yield name, value
+    return OmegaConf.to_container(found)

@@ -1,5 +1,5 @@
-"""An objective in training: its module, optimizer and average, their sharding (FSDP2), and the
-recipe with the averages in place.
+"""An objective in training: its module, optimizer and average, and how they are sharded over
+processes (FSDP2).
 
 Sharded by torch's `fully_shard` itself: Accelerate's own path leaves out processes on CPUs, where
 this is tested.
@@ -7,20 +7,22 @@ this is tested.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.utils._pytree import tree_map
 
+from toon_core.layers.stages import Stage
 from train.engine.batches import MicroBatch, SampleRNG
 from train.engine.config import RunConfig
-from train.engine.objective import Build, Recipe
 from train.engine.optimizers import learning_rate, make_optimizer
-from train.engine.sharding import fill, local, place_like, shard, whole
 
 MOST = torch.finfo(torch.float16).max
 PATIENCE = 20  # updates that fp16's scaler may skip: each halves its scale, from 2**16
@@ -187,57 +189,6 @@ class EMA:
             fill(self.average[name], value)
 
 
-class AveragedRecipe:
-    """What the first process draws and exports. Where training shards its modules, it builds a
-    whole recipe beside them each time, since recipes call parts of their modules that no hook
-    would gather: for a sheet on its GPU, where it is one more copy of the model for as long, since
-    all would wait minutes for a CPU; for the export, which samples nothing, on the CPU."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        states: Mapping[str, TrainState],
-        config: RunConfig,
-        accelerator: Accelerator,
-        build: Build,
-    ) -> None:
-        self._recipe, self._states, self._config = recipe, states, config
-        self._accelerator, self._build = accelerator, build
-
-    @contextmanager
-    def shown(self) -> Iterator[Recipe | None]:
-        """The recipe to draw sheets and held-out losses with, in the run's precision on a GPU;
-        None on other processes, which must enter too."""
-        on_gpu = self._accelerator.device.type != "cpu"  # where half precision saves time
-        precision = self._accelerator.autocast() if on_gpu else nullcontext()
-        with self.recipe() as recipe, torch.inference_mode(), precision:
-            yield recipe
-
-    @contextmanager
-    def recipe(self, export: bool = False) -> Iterator[Recipe | None]:
-        """The recipe with averages until the block ends; None on other processes, which must
-        enter too."""
-        if self._config.run.fsdp:
-            yield self._whole(torch.device("cpu") if export else self._accelerator.device)
-            return
-        with ExitStack() as stack:
-            for state in self._states.values():
-                stack.enter_context(state.ema.applied())
-            yield self._recipe if self._accelerator.is_main_process else None
-
-    def _whole(self, device: torch.device) -> Recipe | None:
-        states = {name: t.averaged_state() for name, t in self._states.items()}
-        if not self._accelerator.is_main_process:
-            return None
-        torch.manual_seed(self._config.seed)
-        beside = self._build(self._config, device)
-        for name, objective in beside.objectives.items():
-            own = dict(objective.named_parameters()) | dict(objective.named_buffers())
-            for key, value in states[name].items():
-                fill(own[key], value)
-        return beside
-
-
 def mean_values(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of every name over the parts that have a number for it; of the loss over all."""
     names = dict.fromkeys(name for v in values for name in v)
@@ -247,3 +198,65 @@ def mean_values(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 def _seed_dropout(seed: int, step: int, first: int) -> None:
     torch.manual_seed(((seed * 1_000_003 + step) * 1_000_003 + first) % 2**63)
+
+
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The stages of the UNet and of the sketch encoder, in order."""
+    return (m for m in module.modules() if isinstance(m, Stage))
+
+
+def set_checkpointing(networks: Iterable[nn.Module], on: bool) -> None:
+    """Let every block, and the decoder's, keep only its input and compute the rest again in the
+    backward pass."""
+    for network in networks:
+        for module in network.modules():
+            if hasattr(module, "checkpointing"):
+                module.checkpointing = on
+
+
+def shard(module: nn.Module, device: torch.device) -> nn.Module:
+    """In place: each block for itself, then what is left. Weights are gathered as they are
+    stored, and autocast takes them to half precision as it does without sharding.
+
+    On the devices the run is on: by itself torch takes a GPU wherever there is one, and with the
+    processes of a run on CPUs its collectives then crash.
+    """
+    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
+    for block in blocks(module):
+        fully_shard(block, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+    for name in getattr(module, "other_forwards", ()):
+        register_fsdp_forward_method(module, name)
+    return module
+
+
+def whole(state: Any, keep: bool) -> Any:
+    """A nested state with whole tensors on the CPU; None in their places on a process that does
+    not keep them. Where modules are sharded all must call it together."""
+    return tree_map(lambda x: _whole(x, keep) if isinstance(x, Tensor) else x, state)
+
+
+def _whole(x: Tensor, keep: bool) -> Tensor | None:
+    x = x.detach()
+    if isinstance(x, DTensor):
+        x = x.full_tensor()
+    return x.cpu() if keep else None
+
+
+def local(x: Tensor) -> Tensor:
+    """Of a tensor that is sharded, this process's part."""
+    return x.to_local() if isinstance(x, DTensor) else x
+
+
+def place_like(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor placed as `like`: its shard of it, on its device."""
+    value = value.to(like.device)
+    if not isinstance(like, DTensor):
+        return value
+    return distribute_tensor(value, like.device_mesh, like.placements)
+
+
+@torch.no_grad()
+def fill(target: Tensor, value: Tensor) -> None:
+    """Copy a whole tensor into one that may be sharded."""
+    target.copy_(place_like(value, target))

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +60,7 @@ def exit_on_user_error(stopped: str = "stopped") -> Iterator[None]:
         sys.exit(f"error: out of memory ({reason}): {LESS_MEMORY} would help")
     except USER_ERRORS as error:
         log.debug("where it was", exc_info=True)
-        sys.exit(f"error: {_message(error) or type(error).__name__}")
-
-
-def _message(error: Exception) -> str:
-    """Short, and nothing in it that a terminal would obey."""
-    text = str(error)
-    if "Traceback (most recent call last)" in text:  # a loader process's, whose error ends it
-        text = text.strip().splitlines()[-1].partition(": ")[2]
-    return printable(text, LONGEST)
+        sys.exit(f"error: {printable(str(error), LONGEST) or type(error).__name__}")
 
 
 class Stop:
@@ -140,10 +132,7 @@ class EarlyStopping:
         return 0 < self.patience <= self.since
 
     def state_dict(self) -> dict[str, Any]:
-        state = asdict(self)
-        del state["patience"]
-        return state
+        return {"best": self.best, "best_step": self.best_step, "since": self.since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        vars(self).update(state)

@@ -125,7 +125,7 @@ def sample(
     encoder the clip's sketches guide the model.
     """
     # Here, because it loads the text and image towers' library, which no baseline needs.
-    from train.engine.sampling import sample_clip
+    from toon_core.pipeline import interpolate_any_size
 
     recipe = sampling.of(model.config)
     recipe = replace(recipe, frames=len(clip.frames), fps=clip.fps or recipe.fps)
@@ -140,7 +140,7 @@ def sample(
         drawn = place(lines, len(clip.frames), *fit.target).to(next(encoder.parameters()))
         control = SketchControl(encoder, drawn, recipe.sketch_scale, zero_gate=zero_gate)
     keys = torch.stack([clip.first, clip.last]) * 2 - 1
-    return (sample_clip(model, keys, clip.prompt, recipe, control=control) + 1) / 2
+    return (interpolate_any_size(model, keys, clip.prompt, recipe, control=control) + 1) / 2
 
 
 class Blend:

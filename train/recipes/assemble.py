@@ -21,7 +21,6 @@ import toon_core
 from toon_core.images import resize_and_crop
 from toon_core.model import ToonModel
 from toon_core.preview import Preview
-from toon_core.recipe import Recipe
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
 from train.engine.config import merge
@@ -55,7 +54,7 @@ def assemble(config: AssembleConfig) -> Path:
     if config.decoder:
         model = with_autoencoder(model, config.decoder, DTYPES[config.dtype])
         runs["decoder"] = manifest_of(config.decoder)
-    recipe = change_recipe(model.config.recipe, config.recipe)
+    recipe = OmegaConf.to_object(merge(model.config.recipe, OmegaConf.create(config.recipe)))
     preview = fit_preview(model.vae, model.config.scale_factor, cast_keys())
     model.config = replace(model.config, recipe=recipe, preview=preview)
     manifest = {"credit": config.credit, "runs": deduplicated(runs)}
@@ -79,11 +78,6 @@ def with_autoencoder(model: ToonModel, path: str, dtype: torch.dtype) -> ToonMod
     model.vae = other.vae
     model.config = replace(model.config, vae=other.config.vae)
     return model
-
-
-def change_recipe(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """ValueError for an unknown field or a value of another type."""
-    return OmegaConf.to_object(merge(recipe, OmegaConf.create(changes)))
 
 
 def deduplicated(runs: dict[str, Any], seen: set[str] | None = None) -> dict[str, Any]:

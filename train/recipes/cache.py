@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from omegaconf import MISSING
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 import toon_core
@@ -29,23 +28,23 @@ from train.data.windows.cache_format import (
 )
 from train.data.windows.cached import encoder_hashes
 from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
+from train.engine.batches import loaded
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import device_of
 from train.engine.options import check, option
-from train.engine.stop import ignore_signals
 from train.recipes.conditioning import clip_moments
-from train.recipes.defaults import shape_of
+from train.recipes.defaults import ShapeConfig
 from train.recipes.pretrain import load_autoencoder
 
 OPTIONS = ("count", "held_out", "height", "width", "frames", "seed", "sketch", "precision")
 
 
 @dataclass(kw_only=True)
-class CacheConfig:
+class CacheConfig(ShapeConfig):
     """What is encoded, by which networks, and where it goes."""
 
-    base: str = ""  # a whole model file, whose autoencoder and towers run
-    # Or a result of train.autoencoder, for latents alone: for train.pretrain.
+    base: str = ""  # a whole model file, whose autoencoder and towers run, of its own shape
+    # Or a result of train.autoencoder, of that shape, for latents alone: for train.pretrain.
     autoencoder: str = ""
     data: str = MISSING  # shards of train.prepare or a folder of clips
     out: str = MISSING  # folder of the cache
@@ -63,8 +62,6 @@ class CacheConfig:
     # How characters with alpha are staged, as in the recipes.
     windows: WindowConfig = field(default_factory=WindowConfig)
     seed: int = option(0, least=0)  # of the windows
-    preset: str = "nano"  # shape of autoencoder=: nano or official_512; a model has its own
-    shape: str = ""  # or a YAML file of one
     tokens: bool = True  # those of both towers, with base
     # Sketches as in train.sketch; none: no sketches.
     sketch: str = option(
@@ -85,7 +82,7 @@ class Encoders:
         self.device, self.text, self.image = device, None, None
         self.path = config.base or config.autoencoder
         if config.autoencoder:
-            self.vae = load_autoencoder(config.autoencoder, shape_of(config.preset, config.shape))
+            self.vae = load_autoencoder(config.autoencoder, config.model_shape())
         else:
             model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
             self.vae = model.vae
@@ -216,11 +213,9 @@ def _fill(
     parts = spans(len(windows), config.shard_items)
     missing = [n for n, part in enumerate(parts) if not _done(out, shard_name(split, n), part)]
     todo = [i for n in missing for i in parts[n]]
-    loader = DataLoader(
-        windows, None, sampler=todo, num_workers=config.workers, worker_init_fn=ignore_signals
-    )
     done = len(windows) - len(todo)
-    items = iter(tqdm(loader, split, total=len(windows), initial=done, unit="window"))
+    read = loaded(windows.__getitem__, todo, config.workers)
+    items = iter(tqdm(read, split, total=len(windows), initial=done, unit="window"))
     for number in missing:
         files = []
         for index in parts[number]:

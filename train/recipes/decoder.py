@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ import toon_core
 from toon_core.devices import moved
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
-from train.data.source import held_out, open_windows
+from train.data.source import open_windows
 from train.engine.batches import Batch, SampleRNG
 from train.engine.config import OptimConfig
 from train.engine.export import save_model
@@ -30,32 +29,29 @@ from train.losses.adversarial import Discriminator, adaptive_weight
 from train.losses.gradients import value_and_gradient, with_gradient
 from train.losses.matching import matching, record_attention
 from train.losses.perceptual import Perceptual, PerceptualConfig, perceptual_loss
-from train.recipes.autoencoder import (
-    check_crop,
-    encode_clip,
-    fixed_rng,
-    random_crop,
-    reconstruction_scores,
-    reconstruction_sheet,
-)
 from train.recipes.conditioning import sample_moments
 from train.recipes.decoder_init import VARIANTS, last_layer, start_decoder
 from train.recipes.defaults import BaseConfig, Defaults
 from train.recipes.denoiser import frozen_parts
+from train.recipes.reconstruction import (
+    ReconstructionConfig,
+    ReconstructionRecipe,
+    check_crop,
+    encode_clip,
+    random_crop,
+)
 from train.recipes.sdedit import SDEdit
 
 LPIPS_AT_ONCE = 32  # frames in LPIPS at a time: memory, not the result
 
 
 @dataclass(kw_only=True)
-class DecoderConfig(BaseConfig):
+class DecoderConfig(BaseConfig, ReconstructionConfig):
     # no_pseudo3d and plain (neither references nor pseudo-3D) are the other rows of the paper's
     # table 4. With a plain decoder in its base, training starts at "no reference, no time".
     variant: str = option("full", choices=tuple(VARIANTS))
     steps: int = option(60_000, least=1, free=True)  # updates (the paper's count)
     lr: float = option(4.5e-6, least=0, free=True)  # not published
-    # Random squares of this side in pixels, a multiple of 8, which is cheaper; 0: whole frames.
-    crop: int = option(0, least=0)
     # Not the paper's: noise on scaled latents, of up to this std, as a denoiser errs.
     latent_noise: float = option(0.0, least=0)
     # Not the paper's: latents are noised and made anew by the base's denoiser, in up to so many
@@ -200,50 +196,32 @@ def objectives(
     return own
 
 
-class DecoderRecipe:
+class DecoderRecipe(ReconstructionRecipe):
     result = "model.safetensors"
 
     def __init__(self, config: DecoderConfig, device: torch.device) -> None:
         check(config)
-        self.config, self.device = config, device
         measure = perceptual_loss(config.perceptual)
-        self.measured = measure.label if measure else "none"
         self.model = toon_core.load(config.base, expect="toon")
         parts = ("video",) if config.crop else ("video", "moments")
         items = config.steps * config.batch
-        self.dataset = open_windows(config, "train", items, parts, self.model)
-        windows = held_out(config, config.run.sheet_clips, config.run.held_out)
-        self.shown, self.scored = windows.shown, windows.scored
+        dataset = open_windows(config, "train", items, parts, self.model)
+        super().__init__(config, device, dataset, measure)
         torch.manual_seed(config.seed)
         self.vae = start_decoder(self.model.vae, config.variant, config.nearness).to(device)
         self.model.vae = self.vae
         self.model.config = replace(self.model.config, vae=self.vae.config)
-        self.frozen = {} if measure is None else {"perceptual": measure.to(device)}
         if config.sdedit:
             self.frozen |= frozen_parts(self.model, "unet", "resampler", "text", "image")
             for part in self.frozen.values():
                 part.to(device).float().eval().requires_grad_(False)
         self.objectives = objectives(config, self.model, measure)
 
-    def held_out_loss(self) -> dict[str, float]:
-        return reconstruction_scores(self._reconstruct, self.scored, self.device)
-
-    def sheet(self) -> np.ndarray:
-        return reconstruction_sheet(self._reconstruct, self.shown, self.device)
-
     @torch.inference_mode()
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         """`model.safetensors`, complete, and its manifest; other parts as they are in the base."""
-        found = {"perceptual_network": self.measured}
-        if scores := reconstruction_scores(self._reconstruct, self.shown, self.device):
-            found["psnr_held_out"] = scores["psnr"]
-        path = out / self.result
-        save_model(self.model, path, "decoder", self.config, {**facts, **found})
-
-    def _reconstruct(self, video: Tensor) -> Tensor:
-        z, references = encode_clip(self.vae, video[None], fixed_rng())
-        own = references if self.vae.config.references else None
-        return self.vae.decode(z, own, frames_at_once=1)[0]
+        facts = {**facts, **self.manifest_facts()}
+        save_model(self.model, out / self.result, "decoder", self.config, facts)
 
 
 def check(config: DecoderConfig) -> None:

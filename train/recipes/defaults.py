@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ from toon_core.config import ToonConfig
 from toon_core.official import read_model
 from toon_core.weights.checkpoint import read
 from train.engine.config import OptimConfig, RunConfig, RuntimeConfig, load_yaml
-from train.engine.options import option, value_of, with_values
+from train.engine.options import option, with_values
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,7 +52,7 @@ class ScaledConfig(RunConfig):
         raise NotImplementedError
 
     def resolved(self) -> Self:
-        missing = [name for name in self.SMALL if value_of(self, name) is None]
+        missing = [name for name in self.SMALL if attrgetter(name)(self) is None]
         if not missing:
             return self
         chosen = self.FULL if presets.full_size(self.model_shape()) else self.SMALL
@@ -71,6 +72,19 @@ class BaseConfig(ScaledConfig):
 
     def resolved(self) -> Self:
         return super(BaseConfig, replace(self, base=self.base or str(NANO))).resolved()
+
+
+@dataclass(kw_only=True)
+class ShapeConfig:
+    """Of what makes a model anew."""
+
+    preset: str = "nano"  # the model's shape: nano or official_512
+    # Or a YAML file of it: ToonConfig's fields (toon_core/config.py); a part may also have the
+    # release's own options (toon_core/official.py).
+    shape: str = ""
+
+    def model_shape(self) -> ToonConfig:
+        return shape_of(self.preset, self.shape)
 
 
 def shape_of(preset: str, file: str) -> ToonConfig:

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 from toon_core import presets
 from toon_core.model import ToonModel
+from toon_core.pipeline import interpolate_any_size
+from toon_core.recipe import Recipe
 from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
-from train.data.source import HeldOut, held_out, open_windows
+from train.data.source import held_out, open_windows
 from train.engine.batches import Batch, SampleRNG, collate
 from train.engine.export import save_model
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
-from train.engine.sampling import sample_clip
 from train.losses.diffusion import add_noise, clip_errors, endpoint_condition, v_loss
 from train.recipes.conditioning import ContextEncoder, Predict, batch_latents, predictor, rates
 from train.recipes.defaults import Defaults, ScaledConfig
@@ -137,51 +138,33 @@ def set_dropout(network: nn.Module, p: float | None) -> None:
             module.p = p
 
 
-class Samples:
-    """What a model makes of the ends of held-out windows."""
+def sheet_recipe(config: DenoiserConfig, fps: int) -> Recipe:
+    """How a sheet is sampled."""
+    return replace(
+        presets.RELEASED,
+        frames=config.frames,
+        fps=fps,
+        steps=config.sheet.steps,
+        cfg_scale=config.sheet.cfg_scale,
+        temperature=config.sheet.temperature,
+        replace_middle_frames=False,
+    )
 
-    def __init__(self, config: DenoiserConfig, windows: HeldOut) -> None:
-        self.config, self.items = config, windows.shown
 
-    def sheet(self, model: ToonModel) -> np.ndarray:
-        """Truth, then the sample, for every window."""
-        rows = []
-        for item in self.items:
-            rows += [
-                (caption("truth", item), item["video"]),
-                ("sampled from its first and last frame", self.sample(model, item)),
-            ]
-        return labelled_rows(rows)
-
-    def sample(
-        self,
-        model: ToonModel,
-        item: dict,
-        control: SketchControl | None = None,
-        semantic: Tensor | None = None,
-    ) -> Tensor:
-        """A window from its ends alone, (3 f h w) in [-1, 1]; `semantic` (1 3 h w) is what the
-        image tower sees in place of the first frame. In little memory, so that a sheet needs less
-        than training."""
-        c = self.config
-        recipe = replace(
-            presets.RELEASED,
-            frames=c.frames,
-            fps=item["fs"],
-            steps=c.sheet.steps,
-            cfg_scale=c.sheet.cfg_scale,
-            temperature=c.sheet.temperature,
-            replace_middle_frames=False,
-        )
-        keys, prompt = item["video"][:, [0, -1]].movedim(1, 0), item["prompt"]
-        options = {"control": control, "semantic": semantic, "lean": True}
-        return sample_clip(model, keys, prompt, recipe, **options).movedim(0, 1)
+def sample_window(
+    model: ToonModel, config: DenoiserConfig, item: dict, control: SketchControl | None = None
+) -> Tensor:
+    """A window from its ends alone, (3 f h w) in [-1, 1]. In little memory, so that a sheet needs
+    less than training."""
+    keys, recipe = item["video"][:, [0, -1]].movedim(1, 0), sheet_recipe(config, item["fs"])
+    made = interpolate_any_size(model, keys, item["prompt"], recipe, control=control, lean=True)
+    return made.movedim(0, 1)
 
 
 class DenoiserRecipe:
-    """A model whose denoiser is trained; recipes differ in what of it they train. What they do
-    not train stays in eval mode. `parts` is what they take of a cache's items: all that the
-    frozen networks give."""
+    """A model whose denoiser is trained, or an encoder beside it, by one objective; recipes differ
+    in what of it they train. What they do not train stays in eval mode. `parts` is what they take
+    of a cache's items: all that the frozen networks give."""
 
     parts: tuple[str, ...] = ("moments", "text", "image")
     made_by = "base"  # the option that names the model whose encoders a cache must have
@@ -191,30 +174,37 @@ class DenoiserRecipe:
         self,
         config: DenoiserConfig,
         model: ToonModel,
-        device: torch.device,
         objectives: dict[str, nn.Module],
         frozen: Mapping[str, nn.Module],
+        sketch: str = "stored",
     ) -> None:
         self.config, self.model = config, model.eval()
         self.objectives, self.frozen = objectives, frozen
-        items = config.steps * config.batch
-        self.dataset = open_windows(
-            config, "train", items, self.parts, self.model, made_by=self.made_by
-        )
-        windows = held_out(config, config.run.sheet_clips, config.run.held_out)
-        self.samples, self.scored = Samples(config, windows), windows.scored
+        (self.objective,) = objectives.values()
+        items, run = config.steps * config.batch, config.run
+        own = {"sketch": sketch, "made_by": self.made_by}
+        self.dataset = open_windows(config, "train", items, self.parts, model, **own)
+        shown = ("video", *(part for part in self.parts if part == "sketches"))
+        windows = held_out(config, run.sheet_clips, run.held_out, shown, sketch)
+        self.shown, self.scored = windows.shown, windows.scored
 
     def held_out_loss(self) -> dict[str, float]:
-        return held_out_errors(self.objectives["denoiser"], self.scored)
+        return held_out_errors(self.objective, self.scored)
 
     def sheet(self) -> np.ndarray:
-        objective = self.objectives["denoiser"].eval()
-        picture = self.samples.sheet(self.model)
-        objective.train()
-        return picture
+        self.objective.eval()
+        rows = [row for item in self.shown for row in self._rows(item)]
+        self.objective.train()
+        return labelled_rows(rows)
+
+    def _rows(self, item: dict) -> list[tuple[str, Tensor]]:
+        """Truth, then the sample."""
+        made = sample_window(self.model, self.config, item)
+        truth = (caption("truth", item), item["video"])
+        return [truth, ("sampled from its first and last frame", made)]
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
-        self.objectives["denoiser"].eval()
+        self.objective.eval()
         save_model(self.model, out / self.result, "denoiser", self.config, facts)
 
 

@@ -9,18 +9,15 @@ projector's begin with `image_proj_model.`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from toon_core.layers.transformers import SpatialTransformer
 from toon_core.unet.model import VideoUNet
 from toon_core.weights.save import write
 from train.engine.export import RUN_KEY
-
-PREFIXES = {"unet": "diffusion_model.", "resampler": "image_proj_model."}
 
 
 def spatial_linears(unet: VideoUNet) -> list[str]:
@@ -29,8 +26,7 @@ def spatial_linears(unet: VideoUNet) -> list[str]:
         f"{name}.{inner}"
         for name, module in unet.named_modules()
         if isinstance(module, SpatialTransformer)
-        for inner, layer in module.named_modules()
-        if isinstance(layer, nn.Linear)
+        for inner in linears(module)
     ]
 
 
@@ -48,25 +44,17 @@ def add_adapters(unet: VideoUNet, projector: nn.Module, rank: int, alpha: float)
         inject_adapter_in_model(config, module)
 
 
-def adapter_tensors(unet: nn.Module, projector: nn.Module) -> dict[str, Tensor]:
-    """The adapters' tensors under the file's names."""
-    found = {}
-    for part, module in (("unet", unet), ("resampler", projector)):
-        for name, layer in _adapted(module):
-            key = PREFIXES[part] + name
-            found[f"{key}.lora_A.weight"] = layer.lora_A["default"].weight
-            found[f"{key}.lora_B.weight"] = layer.lora_B["default"].weight
-            found[f"{key}.alpha"] = torch.tensor(float(layer.lora_alpha["default"]))
-    return {k: v.detach().cpu().contiguous() for k, v in found.items()}
-
-
-def _adapted(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((name, layer) for name, layer in module.named_modules() if hasattr(layer, "lora_A"))
-
-
 def save_adapters(
     unet: nn.Module, projector: nn.Module, path: Path, manifest: dict, dtype: torch.dtype
 ) -> None:
-    """Write the file; the manifest is kept in its metadata."""
-    tensors = {k: v.to(dtype) for k, v in adapter_tensors(unet, projector).items()}
+    """Write the adapters' tensors; the manifest is kept in the file's metadata."""
+    found = {}
+    for prefix, module in (("diffusion_model.", unet), ("image_proj_model.", projector)):
+        for name, layer in module.named_modules():
+            if hasattr(layer, "lora_A"):
+                found[f"{prefix}{name}.lora_A.weight"] = layer.lora_A["default"].weight
+                found[f"{prefix}{name}.lora_B.weight"] = layer.lora_B["default"].weight
+                alpha = torch.tensor(float(layer.lora_alpha["default"]))
+                found[f"{prefix}{name}.alpha"] = alpha
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in found.items()}
     write(tensors, path, {RUN_KEY: json.dumps(manifest)})

@@ -27,7 +27,7 @@ from train.engine.options import option
 from train.losses.diffusion import moving
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
-from train.recipes.defaults import shape_of
+from train.recipes.defaults import ShapeConfig
 from train.recipes.denoiser import (
     FIRST,
     DenoiserConfig,
@@ -42,22 +42,15 @@ OWN = ("out", "lr", "optim")  # that an autoencoder trained first does not share
 
 
 @dataclass(kw_only=True)
-class PretrainConfig(DenoiserConfig):
+class PretrainConfig(ShapeConfig, DenoiserConfig):
     # A result of train.autoencoder; none: one is trained first, in out/autoencoder, of as many
     # steps and with that recipe's own lr and optim.
     autoencoder: str = ""
-    preset: str = "nano"  # the model's shape: nano or official_512
-    # Or a YAML file of it: ToonConfig's fields (toon_core/config.py); a part may also have the
-    # release's own options (toon_core/official.py).
-    shape: str = ""
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
     # The noisiest timestep alone, without noise: sampling decides there where things go.
     first: bool = False
     # Weight of places where something moves, in the loss; of the others 1.
     moving: float = option(1.0, least=1)
-
-    def model_shape(self) -> ToonConfig:
-        return shape_of(self.preset, self.shape)
 
 
 def objectives(config: PretrainConfig, model: ToonModel) -> dict[str, nn.Module]:
@@ -89,8 +82,7 @@ class PretrainRecipe(DenoiserRecipe):
         model = new_model(config).to(device)
         if config.init:
             load_denoiser(model, config.init)
-        own = objectives(config, model)
-        super().__init__(config, model, device, own, frozen_parts(model, "vae"))
+        super().__init__(config, model, objectives(config, model), frozen_parts(model, "vae"))
 
 
 def new_model(config: PretrainConfig) -> ToonModel:

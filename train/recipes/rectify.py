@@ -85,7 +85,7 @@ class RectifyRecipe(DenoiserRecipe):
         model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
         own = objectives(config, model.requires_grad_(False))
         self.result = "lora.safetensors" if config.lora else self.result
-        super().__init__(config, model, device, own, frozen_parts(model, "vae", "text", "image"))
+        super().__init__(config, model, own, frozen_parts(model, "vae", "text", "image"))
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:
         if not self.config.lora:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,25 +21,23 @@ from toon_core.model import ToonModel
 from toon_core.presets import sketch_for
 from toon_core.sketch.control import SketchControl, gated
 from toon_core.sketch.encoder import SketchEncoder
-from train.data.source import held_out, open_windows
 from train.engine.batches import Batch, SampleRNG
 from train.engine.config import OptimConfig
 from train.engine.export import save_model
-from train.engine.logger import caption, labelled_rows
+from train.engine.logger import caption
 from train.engine.options import option
 from train.losses.diffusion import add_noise, endpoint_condition, v_loss
 from train.recipes.conditioning import ContextEncoder, batch_latents, rates
 from train.recipes.defaults import BaseConfig, fine_tuning
 from train.recipes.denoiser import (
     DenoiserConfig,
-    Samples,
+    DenoiserRecipe,
     errors_at,
     frozen_parts,
-    held_out_errors,
+    sample_window,
     set_dropout,
 )
 
-PARTS = ("moments", "text", "image", "sketches")  # of a cache's items
 BISECTION = 0.8  # share of clips whose sketched frames come by bisection (paper)
 DEPTH = 4  # of the bisection at most (paper)
 
@@ -123,34 +120,20 @@ def objectives(config: SketchTrainConfig, model: ToonModel) -> dict[str, nn.Modu
     return {"sketch": SketchObjective(model, encoder.to(device), config)}
 
 
-class SketchRecipe:
+class SketchRecipe(DenoiserRecipe):
+    parts = ("moments", "text", "image", "sketches")
     result = "sketch_encoder.safetensors"
 
     def __init__(self, config: SketchTrainConfig, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
-        self.objectives = objectives(config, self.model.requires_grad_(False))
-        self.encoder = self.objectives["sketch"].encoder
-        self.frozen = frozen_parts(self.model, "unet", "vae", "resampler", "text", "image")
-        items = config.steps * config.batch
-        kind = {"sketch": config.sketch}
-        self.dataset = open_windows(config, "train", items, PARTS, self.model, **kind)
-        counts = (config.run.sheet_clips, config.run.held_out)
-        windows = held_out(config, *counts, parts=("video", "sketches"), **kind)
-        self.samples, self.scored = Samples(config, windows), windows.scored
-
-    def held_out_loss(self) -> dict[str, float]:
-        return held_out_errors(self.objectives["sketch"], self.scored)
-
-    def sheet(self) -> np.ndarray:
-        """Truth, its lines as they are trained on, and the clip with the middle frame's and
-        without."""
-        self.encoder.eval()
-        rows = [row for item in self.samples.items for row in self._rows(item)]
-        self.encoder.train()
-        return labelled_rows(rows)
+        model = toon_core.load(config.base, dtype=torch.float32, expect="toon").to(device)
+        own = objectives(config, model.requires_grad_(False))
+        frozen = frozen_parts(model, "unet", "vae", "resampler", "text", "image")
+        super().__init__(config, model, own, frozen, config.sketch)
+        self.encoder, self.device = self.objective.encoder, device
 
     def _rows(self, item: dict) -> list[tuple[str, Tensor]]:
+        """Truth, its lines as they are trained on, and the clip with the middle frame's and
+        without."""
         video, drawn = item["video"], item["sketches"]
         middle = video.shape[1] // 2
         one = torch.zeros_like(drawn)[None]
@@ -158,11 +141,12 @@ class SketchRecipe:
         control = SketchControl(
             self.encoder, one.to(self.device), self.config.scale, zero_gate=self.config.gate
         )
+        made = [sample_window(self.model, self.config, item, c) for c in (control, None)]
         return [
             (caption("truth", item), video),
             (f"its lines, sketch={self.config.sketch}", (2 * drawn - 1).expand_as(video)),
-            (f"with frame {middle}'s lines", self.samples.sample(self.model, item, control)),
-            ("without lines", self.samples.sample(self.model, item)),
+            (f"with frame {middle}'s lines", made[0]),
+            ("without lines", made[1]),
         ]
 
     def export(self, out: Path, facts: dict[str, Any]) -> None:

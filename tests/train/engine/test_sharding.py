@@ -7,7 +7,7 @@ from toy_recipe import SHAPE, Denoise, ToyConfig
 from benchmarks.live import LiveMemory
 from toon_core.layers.transformers import TemporalTransformer
 from train.engine.batches import SampleRNG, collate
-from train.engine.sharding import set_checkpointing
+from train.engine.state import set_checkpointing
 
 
 def loss_and_gradients(objective):

@@ -20,6 +20,7 @@ from train.losses.perceptual import PerceptualConfig
 from train.recipes import autoencoder
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderObjective, AutoencoderRecipe
 from train.recipes.decoder_init import start_as_resize, start_identity
+from train.recipes.reconstruction import noise_like
 
 PLAIN = presets.plain(presets.nano())
 PROCESS = ["run.workers=0", "run.threads=1", "run.device=cpu", "run.sheet_clips=1"]
@@ -199,7 +200,7 @@ def test_halved_latents_are_held_to_halved_pictures(monkeypatch):
     picked = drawn.order(2)[:, :1]
     images = torch.stack([c[:, o] for c, o in zip(batch["video"], picked, strict=True)])[:, :, 0]
     posterior = vae.encode(images)
-    z = posterior.sample(autoencoder.noise_like(posterior.mean, drawn))
+    z = posterior.sample(noise_like(posterior.mean, drawn))
     small, truth = (torch.nn.functional.avg_pool2d(x, 2) for x in (z, images))
     out = vae.decode(small.unsqueeze(2)).squeeze(2)
     assert found == pytest.approx(autoencoder.reconstruction_loss(out, truth).item(), rel=1e-5)
