@@ -19,7 +19,6 @@ LONG = (
     "test_processes.py",
     "test_gpu_kit.py",
     "test_nano.py",
-    "test_decoder.py",
     "test_ablation.py",
 )
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from discs import make_clip_folders, make_testset
-from small_models import PLAIN, filled
+from small_models import PLAIN, TINY, filled
 
-from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
+from train.engine.config import RunConfig
+from train.engine.export import save_part
 from train.eval.options import Settings
 
 
@@ -73,11 +74,24 @@ def clip_folders(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory) -> Path:
-    """A file of a random model of nano's shape, none of its layers zero."""
+def files(tmp_path_factory) -> Path:
+    """A random model of the least size that has every kind of block, none of its layers zero:
+    model.safetensors, its shape.yaml, and of a plain decoder autoencoder.safetensors."""
+    folder = tmp_path_factory.mktemp("files")
     torch.manual_seed(0)
-    model = filled(ToonModel(presets.nano()), std=0.02)
-    return save(model, tmp_path_factory.mktemp("base") / "model.safetensors", dtype=torch.float32)
+    model = filled(ToonModel(TINY), std=0.02)
+    save(model, folder / "model.safetensors", dtype=torch.float32)
+    plain = Autoencoder(PLAIN.vae)
+    plain.load_state_dict(model.vae.state_dict(), strict=False)
+    options = RunConfig(data="", out="")
+    save_part(plain, folder / "autoencoder.safetensors", "vae", options, {})
+    (folder / "shape.yaml").write_text(json.dumps(TINY.to_dict()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base(files) -> Path:
+    return files / "model.safetensors"
 
 
 @pytest.fixture

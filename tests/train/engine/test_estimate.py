@@ -106,7 +106,7 @@ def test_too_little_memory_is_a_warning(tmp_path, monkeypatch, caplog):
 def test_the_estimate_is_near_the_peak_then_measured(recipe):
     """In a process of its own, since memory that other tests have left would be used again."""
     command = [sys.executable, "benchmarks/training_memory.py", f"only={recipe}", "steps=2"]
-    small = ["height=64", "width=64", "run.device=cpu"]
+    small = ["height=64", "width=64", "frames=8", "run.device=cpu"]
     done = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     before, total, peak = map(int, done.stdout.splitlines()[-1].split("|")[2:5])

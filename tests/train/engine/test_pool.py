@@ -42,14 +42,14 @@ def test_several_deaths_are_told_apart():
 def test_a_job_that_hangs_is_ended_and_the_others_go_on():
     jobs = {"hangs": (600,), **{f"quick{i}": (0,) for i in range(3)}}
     begin = time.monotonic()
-    found = list(run_jobs(time.sleep, jobs, 1, gc.collect, limit=6))
+    found = list(run_jobs(time.sleep, jobs, 1, gc.collect, limit=3))
     assert [name for name, _ in found] == list(jobs) and time.monotonic() - begin < 300
     assert found[0] == ("hangs", Lost.LATE)
 
 
 def test_a_late_job_costs_no_other_process():
     jobs = {"hangs": (time.sleep, 600), **{f"quick{i}": (os.getpid,) for i in range(4)}}
-    found = dict(run_jobs(operator.call, jobs, 2, gc.collect, limit=6))
+    found = dict(run_jobs(operator.call, jobs, 2, gc.collect, limit=3))
     assert found.pop("hangs") is Lost.LATE
     assert len(found) == 4 and len(set(found.values())) == 1
 

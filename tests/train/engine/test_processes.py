@@ -13,43 +13,40 @@ import pytest
 import torch
 from toy_recipe import curve, same, states, train
 
-from toon_core import presets
-from toon_core.vae.autoencoder import Autoencoder
-from toon_core.weights.configure import PART_KEY
-from toon_core.weights.save import write
-from train import pretrain, rectify, sketch
+import toon_core
+from train import decoder, pretrain, rectify, sketch
 
 ROOT = Path(__file__).parents[3]
 STEPS = 4
 CPU = ["run.device=cpu", "run.threads=1"]
 TOY = ["data=none", f"steps={STEPS}", "run.save_every=2", "run.sample_every=2", *CPU]
 TOYS = {"ddp": [], "fsdp": ["run.fsdp=true", "run.accumulate=2", "run.checkpointing=true"]}
-NANO = f"base={ROOT / 'weights' / 'nano.safetensors'}"
+BASE = "base={files}/model.safetensors"
+NEW = ["shape={files}/shape.yaml", "autoencoder={files}/autoencoder.safetensors"]
+SAMPLED = ["sheet.steps=1", "sheet.cfg_scale=1"]
+ADVERSARIAL = ["gan_start=0", "disc_width=16", "perceptual.net=none", "optim.ema=0"]
 REAL = {  # run: entry, its own options
-    "rectify": (rectify, [NANO]),
-    "sketch": (sketch, [NANO]),
-    "pretrain": (pretrain, []),
-    "rectify-fsdp": (rectify, [NANO, "run.fsdp=true"]),
+    "rectify": (rectify, [BASE, *SAMPLED]),
+    "sketch": (sketch, [BASE, *SAMPLED]),
+    "pretrain": (pretrain, [*NEW, *SAMPLED]),
+    "decoder": (decoder, [BASE, *ADVERSARIAL]),
+    "rectify-fsdp": (rectify, [BASE, *SAMPLED, "run.fsdp=true"]),
 }
-LAUNCHES = (("ddp", "rectify", "sketch", "pretrain"), ("fsdp", "rectify-fsdp"))
+CURVES = {"decoder": [*(f"decoder/{k}" for k in ("loss", "l1", "gan", "lambda_d"))]}
+CURVES["decoder"].append("discriminator/loss")
 KILLED = re.compile(r"Root Cause.*?exitcode\s*: -\d+", re.DOTALL)  # in torchrun's report
 
 
 @pytest.fixture(scope="module")
-def real(clip_folders, tmp_path_factory):
-    """real(run, out) -> options of two steps of a recipe on the shipped model or its shape."""
-    vae = tmp_path_factory.mktemp("vae") / "autoencoder.safetensors"
-    torch.manual_seed(0)
-    state = Autoencoder(presets.plain(presets.nano()).vae).state_dict()
-    write(state, vae, {PART_KEY: "vae"})
+def real(files, clip_folders):
+    """real(run, out) -> options of two steps of a recipe on the smallest model."""
     size = ["height=64", "width=64", "frames=4", "batch=2", "lr=1e-4", "optim.warmup=1"]
     sheets = ["run.sheet_clips=1", "run.held_out=1", "run.log_every=1", "run.workers=0", *CPU]
-    same = [f"data={clip_folders}", "steps=2", "sheet.steps=1", *size, *sheets]
+    same = [f"data={clip_folders}", "steps=2", *size, *sheets]
 
     def options(run: str, out: Path) -> list[str]:
-        entry, own = REAL[run]
-        start = [f"autoencoder={vae}"] if entry is pretrain else []
-        return [f"out={out}", *start, *own, *same]
+        own = [word.format(files=files) for word in REAL[run][1]]
+        return [f"out={out}", *own, *same]
 
     return options
 
@@ -72,35 +69,22 @@ def launched(runs: list[list[str]]) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory, real):
-    """two(run) -> its folder; those of a launch are made when the first of them is asked for.
+    """The folder of all runs by two processes.
 
-    A launch is made once more, and tells so, where a process was killed by a signal and by nothing
+    They are made once more, and that is told, where a process was killed by a signal and by nothing
     else: in CI one was, by SIGSEGV while the sharded weights met in a collective of torch 2.11 on
     gloo. Fifteen such launches, and two dozen sharded runs with freed memory overwritten, did not.
     """
     root = tmp_path_factory.mktemp("two")
-
-    def words(run: str) -> list[str]:
-        if run in TOYS:
-            return [*TOY, f"out={root / run}", *TOYS[run]]
-        return [REAL[run][0].__name__, *real(run, root / run)]
-
-    @cache
-    def launch(names: tuple[str, ...]) -> None:
-        runs = [words(name) for name in names]
+    toys = [[*TOY, f"out={root / run}", *own] for run, own in TOYS.items()]
+    runs = [*toys, *([REAL[run][0].__name__, *real(run, root / run)] for run in REAL)]
+    done = launched(runs)
+    if done.returncode and KILLED.search(done.stderr):
+        warnings.warn(f"a process was killed: {done.stderr[-4000:]}", stacklevel=2)
+        shutil.rmtree(root)
         done = launched(runs)
-        if done.returncode and KILLED.search(done.stderr):
-            warnings.warn(f"a process was killed: {done.stderr[-4000:]}", stacklevel=2)
-            for name in names:
-                shutil.rmtree(root / name, ignore_errors=True)
-            done = launched(runs)
-        assert done.returncode == 0, done.stderr[-4000:]
-
-    def folder(run: str) -> Path:
-        launch(next(names for names in LAUNCHES if run in names))
-        return root / run
-
-    return folder
+    assert done.returncode == 0, done.stderr[-4000:]
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -114,32 +98,53 @@ def test_losses_and_gradients_equal_one_process(two, one, kind):
     for name in ("denoise/loss", "judge/loss", "denoise/l2", "denoise/grad_norm"):
         expected = curve(one.out, name)
         assert len(expected) == STEPS
-        assert curve(two(kind), name) == pytest.approx(expected, abs=1e-5)
+        assert curve(two / kind, name) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", TOYS)
 def test_the_exported_average_is_whole(two, one, kind):
-    found, expected = (torch.load(out / "result.pt") for out in (two(kind), one.out))
+    found, expected = (torch.load(out / "result.pt") for out in (two / kind, one.out))
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=3e-4)
-    assert (two(kind) / "sheets" / "step_00000002.png").is_file()
+    assert (two / kind / "sheets" / "step_00000002.png").is_file()
 
 
 def test_one_process_goes_on_from_a_sharded_checkpoint(two, one):
     """And its state is that of a run that was never sharded, but for rounding."""
-    (two("fsdp") / "checkpoints" / "step_00000004.pt").unlink()
-    resumed = states(train(out=str(two("fsdp")), steps=STEPS, device="cpu"))
+    (two / "fsdp" / "checkpoints" / "step_00000004.pt").unlink()
+    resumed = states(train(out=str(two / "fsdp"), steps=STEPS, device="cpu"))
     assert not same(resumed["judge"]["optimizer"]["state"], {})
     for name, expected in states(one).items():
         for part in ("weights", "optimizer"):
             torch.testing.assert_close(resumed[name][part], expected[part], rtol=1e-3, atol=3e-4)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, real):
+    """alone(run) -> the folder of the same by this process."""
+    root = tmp_path_factory.mktemp("alone")
+
+    @cache
+    def made(run: str) -> Path:
+        REAL[run][0].main(real(run, root / run))
+        return root / run
+
+    return lambda run: made(run.removesuffix("-fsdp"))
+
+
 @pytest.mark.parametrize("run", REAL)
-def test_a_real_recipe_equals_one_process(two, real, tmp_path, run):
-    words = [word for word in real(run, tmp_path) if word != "run.fsdp=true"]
-    REAL[run][0].main(words)
-    expected = curve(tmp_path, "loss")
-    assert len(expected) == 2 and expected[0] != expected[1]
-    assert curve(two(run), "loss") == pytest.approx(expected, abs=1e-5, rel=0)
+def test_a_real_recipe_equals_one_process(two, alone, run):
+    for name in CURVES.get(run, ["loss"]):
+        expected = curve(alone(run), name)
+        assert len(expected) == 2 and expected[0] != expected[1]
+        assert curve(two / run, name) == pytest.approx(expected, abs=1e-5, rel=0)
+
+
+def test_a_decoder_and_its_gradients_equal_one_process(two, alone):
+    """With the discriminator, whose weight is that of the whole batch."""
+    out = two / "decoder", alone("decoder")
+    norms = [curve(folder, "decoder/grad_norm") for folder in out]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)  # of 20: rounding alone is 1e-5
+    both = [toon_core.load(folder / "model.safetensors").vae.parameters() for folder in out]
+    assert max((a - b).abs().max() for a, b in zip(*both, strict=True)) < 1e-5

@@ -15,18 +15,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 import toon_core
-from toon_core import presets
-from toon_core.model import ToonModel
 from train.data.source import open_windows
 from train.data.windows.cache_format import TEXT
 from train.data.windows.cached import CachedWindows
 from train.data.windows.dataset import WindowConfig
 from train.engine.batches import SampleRNG, collate
 from train.engine.config import RuntimeConfig
-from train.engine.export import save_part
 from train.losses.perceptual import PerceptualConfig
 from train.recipes import cache, conditioning
-from train.recipes.cache import CacheConfig
 from train.recipes.cache import build_cache as build
 from train.recipes.conditioning import ContextEncoder, clip_moments
 from train.recipes.decoder import DecoderConfig, DecoderRecipe
@@ -37,17 +33,6 @@ from train.rectify import main as rectify
 
 PROCESS = {"workers": 0, "sheet_clips": 1, "held_out": 1, "device": "cpu"}
 RUN = {"steps": 2, "batch": 2, "seed": 3, "run": RuntimeConfig(**PROCESS)}
-
-
-@pytest.fixture(scope="module")
-def autoencoder(base, tmp_path_factory):
-    """The plain autoencoder of the same encoder."""
-    torch.manual_seed(0)
-    vae = ToonModel(presets.plain(presets.nano())).vae
-    vae.load_state_dict(toon_core.load(base, dtype=torch.float32).vae.state_dict(), strict=False)
-    path = tmp_path_factory.mktemp("vae") / "autoencoder.safetensors"
-    save_part(vae, path, "vae", CacheConfig(), {})
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +93,14 @@ def test_losses_are_those_without_a_cache(cached, base, clip_folders, monkeypatc
 
 
 def test_pretraining_takes_a_cache_of_an_autoencoder_alone(
-    autoencoder, base, clip_folders, tmp_path, monkeypatch
+    files, base, clip_folders, tmp_path, monkeypatch
 ):
-    build(options(clip_folders, tmp_path, autoencoder=str(autoencoder), sketch="none"))
+    shape = {"autoencoder": f"{files}/autoencoder.safetensors", "shape": f"{files}/shape.yaml"}
+    build(options(clip_folders, tmp_path, sketch="none", **shape))
 
     def made(data):
         torch.manual_seed(2)
-        given = {"autoencoder": str(autoencoder), "init": str(base), "data": str(data)}
+        given = {**shape, "init": str(base), "data": str(data)}
         return PretrainRecipe(PretrainConfig(out="", **given, **SHAPE, **RUN), torch.device("cpu"))
 
     expected = loss(made(clip_folders))

@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors import safe_open
 from safetensors.torch import load_file
+from small_models import TINY
 
 import toon_core
 from toon_core import presets
@@ -20,17 +21,17 @@ from train import assemble, autoencoder, decoder, pretrain, sketch
 from train.engine.export import RUN_KEY, manifest_of
 
 PROCESS = ["run.workers=0", "run.threads=1", "run.sheet_clips=1", "run.held_out=1"]
-SHORT = ["steps=1", "batch=1", "optim.warmup=0", "height=64", "width=64", *PROCESS]
+SHORT = ["steps=1", "batch=1", "optim.warmup=0", "height=64", "width=64", "frames=4", *PROCESS]
 
 
 @pytest.fixture(scope="module")
-def trained(clip_folders, tmp_path_factory):
+def trained(files, clip_folders, tmp_path_factory):
     """The folder of one step of every entry, each from the result of the one before."""
     out = tmp_path_factory.mktemp("trained")
-    data = f"data={clip_folders}"
-    autoencoder.main([data, f"out={out}/plain", *SHORT])
+    data, shape = f"data={clip_folders}", f"shape={files}/shape.yaml"
+    autoencoder.main([data, shape, f"out={out}/plain", *SHORT])
     plain = f"autoencoder={out}/plain/autoencoder.safetensors"
-    pretrain.main([data, plain, f"out={out}/base", "sheet.steps=1", *SHORT])
+    pretrain.main([data, shape, plain, f"out={out}/base", "sheet.steps=1", *SHORT])
     base = f"base={out}/base/model.safetensors"
     decoder.main([data, base, f"out={out}/dual", "perceptual.net=none", "gan_weight=0", *SHORT])
     sketch.main([data, base, f"out={out}/sketch", "sheet.steps=1", "lr=1e-3", *SHORT])
@@ -41,13 +42,13 @@ def trained(clip_folders, tmp_path_factory):
 
 def test_the_result_loads_and_interpolates(trained):
     model = toon_core.load(trained / "model.safetensors", dtype=torch.float32)
-    assert replace(model.config, preview=None) == presets.nano()
+    assert replace(model.config, preview=None) == TINY
     first, last = torch.rand(2, 1, 3, 64, 64) * 2 - 1
     encoder = toon_core.load(trained / "sketch" / "sketch_encoder.safetensors", dtype=torch.float32)
-    control = SketchControl(encoder, torch.zeros(1, 1, 16, 64, 64))
-    recipe = Recipe(steps=2)
+    control = SketchControl(encoder, torch.zeros(1, 1, 4, 64, 64))
+    recipe = Recipe(steps=2, frames=4)
     frames = interpolate(model, first, last, "a box", recipe=recipe, control=control)
-    assert frames.shape == (1, 3, 16, 64, 64)
+    assert frames.shape == (1, 3, 4, 64, 64)
     assert frames.isfinite().all()
 
 
@@ -123,17 +124,19 @@ def test_a_decoder_of_another_encoder_is_refused(trained, tmp_path):
         assemble.main([w if not w.startswith("out") else w + ".safetensors" for w in words])
 
 
-def test_pretraining_goes_on_from_a_model_of_the_same_shape_only(trained, clip_folders, tmp_path):
+def test_pretraining_goes_on_from_a_model_of_the_same_shape_only(
+    trained, files, clip_folders, tmp_path
+):
     words = [f"data={clip_folders}", f"out={tmp_path}/more", "sheet.steps=1", *SHORT]
     words += [f"autoencoder={trained}/plain/autoencoder.safetensors"]
     init = trained / "model.safetensors"
-    pretrain.main([*words, f"init={init}", "lr=0"])
+    pretrain.main([*words, f"shape={files}/shape.yaml", f"init={init}", "lr=0"])
     more = load_file(tmp_path / "more" / "model.safetensors")
     before = load_file(init)
     name = "model.diffusion_model.out.2.weight"
     assert torch.equal(more[name].half(), before[name])
-    wider = replace(presets.nano().unet, model_channels=64)
+    wider = replace(TINY.unet, model_channels=64)
     shape = tmp_path / "shape.yaml"
-    OmegaConf.save(replace(presets.nano(), unet=wider).to_dict(), shape)
+    OmegaConf.save(replace(TINY, unet=wider).to_dict(), shape)
     with pytest.raises(ValueError, match="another shape"):
         pretrain.main([*words, f"init={init}", f"shape={shape}", f"out={tmp_path}/other"])

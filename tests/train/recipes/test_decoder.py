@@ -1,19 +1,15 @@
-"""`train.decoder` by its command line: the files it makes, what it refuses, and two processes."""
+"""`train.decoder` by its command line: the files it makes, and what it refuses."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from small_models import PLAIN, decoded
-from toy_recipe import curve
+from small_models import PLAIN, TINY, decoded
 
 import toon_core
+from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import decoder
@@ -22,7 +18,6 @@ from train.engine.options import with_values
 from train.recipes.decoder import DecoderConfig
 from train.recipes.decoder_init import VARIANTS, start_decoder
 
-ROOT = Path(__file__).parents[3]
 PROCESS = ["run.workers=0", "run.threads=1", "run.device=cpu"]
 SHORT = ["height=64", "width=64", "frames=4", "batch=2", *PROCESS]
 SHORT += ["run.sheet_clips=1", "run.held_out=1", "disc_width=16"]
@@ -32,7 +27,7 @@ SHORT += ["run.sheet_clips=1", "run.held_out=1", "disc_width=16"]
 def base_file(tmp_path_factory):
     """A complete random model with a plain decoder."""
     torch.manual_seed(3)
-    model = ToonModel(PLAIN)
+    model = ToonModel(presets.plain(TINY))
     with torch.no_grad():
         model.vae.post_quant_conv.bias.normal_()
     return save(model, tmp_path_factory.mktemp("base") / "base.safetensors")
@@ -117,40 +112,3 @@ def test_its_parts_of_a_batch_stay_since_each_has_a_weight_of_its_own():
     begun, now = (with_values(config, {"run.accumulate": n}) for n in (1, 2))
     with pytest.raises(ValueError, match="begun with run.accumulate=1"):
         RunHistory(now, "").check_resume(RunHistory(begun, "").state_dict() | {"step": 1})
-
-
-def test_two_processes_follow_the_same_curve(base_file, clip_folders, tmp_path):
-    """Losses, adaptive weights and the result of a run by one process and by two."""
-    words = [
-        f"base={base_file}",
-        f"data={clip_folders}",
-        "steps=2",
-        "gan_start=0",
-        "lr=1e-4",
-        *SHORT,
-    ]
-    words += ["perceptual.net=none", "optim.ema=0", "run.log_every=1"]
-    decoder.main([*words, f"out={tmp_path}/one"])
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*run, "-m", "train.decoder", *words, f"out={tmp_path}/two"],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    curves = [f"decoder/{k}" for k in ("loss", "l1", "gan", "lambda_d")]
-    for name in (*curves, "discriminator/loss"):
-        expected = curve(tmp_path / "one", name)
-        assert len(expected) == 2
-        assert curve(tmp_path / "two", name) == pytest.approx(expected, abs=1e-5, rel=0)
-    norms = (curve(tmp_path / n, "decoder/grad_norm") for n in ("one", "two"))
-    assert next(norms) == pytest.approx(next(norms), rel=1e-5)  # of 20: rounding alone is 1e-5
-    one, two = (toon_core.load(tmp_path / n / "model.safetensors").vae for n in ("one", "two"))
-    worst = max(
-        (a - b).abs().max() for a, b in zip(one.parameters(), two.parameters(), strict=True)
-    )
-    assert worst < 1e-5

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from small_models import TINY
 
 import toon_core
 from toon_core.pipeline import interpolate
 from train.engine import loop
 from train.recipes import nano
+from train.recipes.defaults import PRESETS
 from train.recipes.nano import STAGES, NanoConfig, train_nano
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nano of the least size."""
+    monkeypatch.setitem(PRESETS, "nano", lambda: TINY)
 
 
 def config(out: Path, **own) -> NanoConfig:
@@ -34,7 +43,8 @@ def test_from_nothing_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     model = toon_core.load(file, dtype=torch.float32)
     assert model.config.vae.references and not model.config.vae.plain
     keys = [torch.zeros(1, 3, 64, 64) for _ in range(2)]
-    assert torch.isfinite(interpolate(model, *keys, "a cat", recipe=model.config.recipe)).all()
+    recipe = replace(model.config.recipe, frames=4, steps=2)
+    assert torch.isfinite(interpolate(model, *keys, "a cat", recipe=recipe)).all()
     toon_core.load(tmp_path / "sketch" / "sketch_encoder.safetensors", expect="sketch")
     first = json.loads((tmp_path / "motion" / "model.json").read_text())
     assert first["options"]["first"] and first["options"]["frames"] == 4
@@ -48,7 +58,7 @@ def test_steps_go_by_the_time_that_a_stage_has(
 ) -> None:
     monkeypatch.setattr(nano, "STAGES", STAGES[:1])
     monkeypatch.setattr(nano, "assemble", lambda config: None)
-    train_nano(config(tmp_path, steps=0, training=0.05))
+    train_nano(config(tmp_path, steps=0, training=0.02))
     steps = json.loads((tmp_path / "autoencoder" / "steps.json").read_text())
     found = json.loads((tmp_path / "autoencoder" / "autoencoder.json").read_text())
     assert found["step"] == steps >= 10

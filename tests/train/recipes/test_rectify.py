@@ -33,7 +33,7 @@ TEMPORAL = re.compile(
 # 17 transformers of 26 tensors and 22 convolution stacks of 16.
 TEMPORAL_AND_SPATIAL = (794, 722)
 PROCESS = ["run.workers=0", "run.threads=1", "run.sheet_clips=1", "run.held_out=1"]
-SHORT = ["steps=2", "batch=2", "height=64", "width=64", *PROCESS]
+SHORT = ["steps=2", "batch=2", "height=64", "width=64", "frames=4", *PROCESS]
 RUN = [*SHORT, "sheet.steps=1", "lr=1e-3", "optim.warmup=0", "run.sample_every=100"]
 
 
