@@ -25,7 +25,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(out: Path, **own) -> NanoConfig:
-    options = {"steps": 2, "clips": 16, "side": 64, "frames": 4, "batch": 8, "workers": 1}
+    options = {"steps": 1, "clips": 16, "side": 64, "frames": 4, "batch": 8, "workers": 1}
     return NanoConfig(out=str(out), device="cpu", perceptual="none", **{**options, **own})
 
 
@@ -39,7 +39,7 @@ def test_from_nothing_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(loop, "run", watched)
     assert train_nano(config(tmp_path, minutes=0.1)) is None and not ran  # no time for a stage
     file = train_nano(config(tmp_path))
-    assert ran == [(stage.name, 2) for stage in STAGES]
+    assert ran == [(stage.name, 1) for stage in STAGES]
     model = toon_core.load(file, dtype=torch.float32)
     assert model.config.vae.references and not model.config.vae.plain
     keys = [torch.zeros(1, 3, 64, 64) for _ in range(2)]
