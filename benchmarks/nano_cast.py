@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from toon_core.metrics.networks.network import Loaded  # noqa: E402
 from toon_core.metrics.registry import columns  # noqa: E402
-from train.data.xdog import xdog  # noqa: E402
+from train.data.filters.sketches import xdog  # noqa: E402
 from train.eval.scores import Scored, Scorer  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling, System, run_system  # noqa: E402
 from train.eval.testset import Clip  # noqa: E402

@@ -27,7 +27,7 @@ from toon_core.pipeline import interpolate_any_size  # noqa: E402
 from toon_core.presets import SMALL  # noqa: E402
 from toon_core.sketch.control import SketchControl, place  # noqa: E402
 from toon_core.sketch.encoder import SketchEncoder  # noqa: E402
-from train.data.xdog import xdog  # noqa: E402
+from train.data.filters.sketches import xdog  # noqa: E402
 from train.eval.systems import NANO  # noqa: E402
 from train.eval.testset import Clip  # noqa: E402
 

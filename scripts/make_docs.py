@@ -26,7 +26,7 @@ from toon_core.shots.schema import schema  # noqa: E402
 from train.data.prepare.config import PrepareConfig  # noqa: E402
 from train.data.puppets.folder import PuppetsConfig  # noqa: E402
 from train.data.resident.folder import LayersConfig  # noqa: E402
-from train.engine.config import RunConfig  # noqa: E402
+from train.data.windows.dataset import TrainingConfig  # noqa: E402
 from train.engine.options import default_text, describe, options_of  # noqa: E402
 from train.eval.testset import HeldoutConfig  # noqa: E402
 from train.recipes.assemble import AssembleConfig  # noqa: E402
@@ -152,10 +152,10 @@ def table(schema: type, beside: type | None = None) -> list[str]:
 
 def options() -> str:
     """docs/options.md."""
-    parts = [INTRODUCTION, "## All recipes\n", *table(RunConfig), ""]
+    parts = [INTRODUCTION, "## All recipes\n", *table(TrainingConfig), ""]
     for name, own in RECIPES.items():
         parts += [f"## train.{name}\n", "Besides those of all recipes, or other than there:\n"]
-        parts += [*table(own, RunConfig), ""]
+        parts += [*table(own, TrainingConfig), ""]
     for name, own in {**DATA, **REST}.items():
         parts += [f"## train.{name}\n", *table(own), ""]
     return "\n".join(parts)

@@ -64,7 +64,7 @@ TRAIN_FLOORS = {
     "doors": {"recipes", "engine", "data", "eval"},
     "recipes": {"engine", "losses", "data"},
     "losses": {"engine"},
-    "engine": {"data"},  # the options of windows alone
+    "engine": set(),
     "data": {"engine"},
     "eval": {"engine", "data"},
 }
@@ -72,15 +72,14 @@ TRAIN_FLOORS = {
 DATA_FLOORS = {
     "readers": set(),
     "motion": {"readers"},
-    "xdog": set(),
     "puppets": set(),
     "shards": set(),
     "store": {"motion", "readers", "shards"},
-    "filters": {"motion", "readers", "shards", "xdog"},
+    "filters": {"motion", "readers", "shards"},
     "prepare": {"filters", "motion", "readers", "shards", "store"},
-    "windows": {"filters", "motion", "readers", "shards", "store", "xdog"},
-    "resident": {"puppets", "xdog"},
-    "source": {"resident", "store", "windows", "xdog"},
+    "windows": {"filters", "motion", "readers", "shards", "store"},
+    "resident": {"filters", "puppets"},
+    "source": {"resident", "store", "windows"},
 }
 MOST_LINES = 40  # of a door: parse, call, report
 
@@ -184,14 +183,12 @@ def test_floors_of_training() -> None:
 
 
 def test_floors_of_data() -> None:
-    """Files -> stores -> windows -> the one door; the engine knows the options of windows alone."""
+    """Files -> stores -> windows -> the one door."""
     parts = set()
     for path in _train_files():
         floor, own = _floor(_name(path)), _name(path).split(".")[2:3]
         used = {name.split(".")[2] for name in _train_imports(path) if _floor(name) == "data"}
-        if floor == "engine":
-            assert used <= {"windows"}, path
-        elif floor == "data" and own != ["__init__"]:
+        if floor == "data" and own != ["__init__"]:
             parts |= {*own}
             assert used <= DATA_FLOORS[own[0]] | {*own}, path
     assert parts == set(DATA_FLOORS)

@@ -13,7 +13,7 @@ from place import ROOT
 from toon_core.metrics.networks.clip_similarity import FOLDER as CLIP_FOLDER
 from toon_core.metrics.networks.i3d import FILE as I3D_FILE
 from toon_core.metrics.networks.imagenet import FILES
-from train.data.filters import captions, shots, sketches, text
+from train.data.filters import captions, pictures, shots, sketches
 from train.engine.config import read
 from train.engine.options import options_of
 
@@ -107,5 +107,5 @@ def test_the_models_folder_has_the_names_that_are_looked_for() -> None:
     wanted = {
         f"{folder}/" for folder in (captions.CAPTION_FOLDER, captions.CLIP_FOLDER, CLIP_FOLDER)
     }
-    wanted |= {*sketches.WEIGHTS, shots.WEIGHTS, text.WEIGHTS, *FILES.values(), I3D_FILE}
+    wanted |= {*sketches.WEIGHTS, shots.WEIGHTS, pictures.TEXT_WEIGHTS, *FILES.values(), I3D_FILE}
     assert set(rows("In `models/`")) == wanted

@@ -19,7 +19,7 @@ from benchmarks.ablation.tables import Column, Values, write_table
 from toon_core.metrics.plain.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
-from train.data.xdog import xdog
+from train.data.filters.sketches import xdog
 from train.eval.output import draw_sheet, stack
 from train.eval.scores import Reconstructor
 from train.eval.systems import sample

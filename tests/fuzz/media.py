@@ -24,7 +24,7 @@ from train.data.filters.base import FilterConfig
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
 from train.data.shards import INDEX, read_index
-from train.data.source import make_windows
+from train.data.windows.dataset import ClipWindows
 from train.eval.testset import read_clip, read_testset
 from train.recipes.rectify import RectifyConfig
 
@@ -98,7 +98,7 @@ def unpacked(data: Path) -> object:
 def windows(data: Path) -> dict:
     """As a recipe reads a folder of frames."""
     config = RectifyConfig(data=str(data), out="", height=32, width=32, frames=4)
-    return make_windows(config, "train", 8)[0]
+    return ClipWindows(config, "train", 8)[0]
 
 
 def tested(data: Path) -> object:
@@ -108,7 +108,7 @@ def tested(data: Path) -> object:
 
 def stored(data: Path) -> object:
     config = RectifyConfig(data=str(data), out="", height=32, width=32, frames=4)
-    found = make_windows(config, "train", 8)
+    found = ClipWindows(config, "train", 8)
     return [found[i] for i in range(8)]
 
 

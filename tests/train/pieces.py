@@ -1,9 +1,12 @@
-"""Pieces of clips for the filters: a disc that crosses stripes."""
+"""Pieces of clips for the filters: a disc that crosses stripes; and the first part of a clip."""
+
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from train.data.filters.base import Piece
+from train.data.readers.clips import Clip, open_segments
 
 
 def scene(hue: int, count: int, height: int = 54, width: int = 96) -> np.ndarray:
@@ -21,4 +24,9 @@ def scene(hue: int, count: int, height: int = 54, width: int = 96) -> np.ndarray
 
 def piece(frames: np.ndarray, alpha: bool = False, **rest) -> Piece:
     opaque = np.full((*frames.shape[:3], 1), 255, np.uint8)
-    return Piece(np.concatenate([frames, opaque], -1), 24.0, alpha, **rest)
+    pixels = np.concatenate([frames, opaque], -1)
+    return Piece(frames=pixels, fps=24.0, alpha=alpha, **rest)
+
+
+def open_clip(path: Path, size: int = 128) -> Clip:
+    return next(open_segments(path, size))

@@ -28,8 +28,9 @@ from torch import nn
 
 from toon_core.config import UNetConfig
 from toon_core.unet.model import VideoUNet
+from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
-from train.engine.config import OptimConfig, RunConfig, RuntimeConfig, parse
+from train.engine.config import OptimConfig, RuntimeConfig, parse
 from train.engine.options import option, options_of, with_values
 from train.engine.renamed import MOVED
 
@@ -41,7 +42,7 @@ event_file_writer._global_uid = event_file_writer.AtomicCounter(10_000)
 
 
 @dataclass(kw_only=True)
-class ToyConfig(RunConfig):
+class ToyConfig(TrainingConfig):
     batch: int = 4
     lr: float = option(1e-2, least=0, free=True)
     optim: OptimConfig = field(default_factory=partial(OptimConfig, warmup=1))

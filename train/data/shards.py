@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import tarfile
 from collections.abc import Iterable
@@ -170,13 +169,6 @@ def read_index(root: Path) -> list[Record]:
     return [from_line(line, f"{file}, line {n}") for n, line in enumerate(lines, 1) if line]
 
 
-def select_split(records: Iterable[Record], name: str) -> list[Record]:
-    """The records of one split, "train" or "test"."""
-    if name not in SPLITS:
-        raise ValueError(f"split {name!r}: expected one of {SPLITS}")
-    return [record for record in records if record.split in (name, "both")]
-
-
 def stable_hash(*parts: object) -> int:
     """A 64-bit hash that is the same on every machine and run."""
     text = "\0".join(map(str, parts)).encode()
@@ -197,72 +189,30 @@ def bucket_shape(name: str, area: int, multiple: int) -> tuple[int, int]:
     return high * multiple, wide * multiple
 
 
+def shard_name(split: str, number: int) -> str:
+    return f"{split}-{number:06d}.tar"
+
+
 def find_shards(folder: Path) -> list[Path]:
-    """The files that `ShardWriter` has left in a folder, finished or not; no other tar."""
+    """The shards in a folder, finished or not; no other tar."""
     return [path for path in sorted(folder.glob("*.tar*")) if SHARD.fullmatch(path.name)]
 
 
-def member(name: str, data: bytes) -> tuple[bytes, int]:
-    """A file as it stands in a tar, and where its data begin in that; no times, no owner."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = len(data), 0, 0o644
-    head = info.tobuf(tarfile.PAX_FORMAT)
-    return head + data + bytes(-len(data) % BLOCK), len(head)
-
-
 def fragment(members: Iterable[tuple[str, bytes]]) -> tuple[bytes, list[Place]]:
-    """Members one after the other, without a tar's end, and the place of each one's data."""
+    """Members as they stand in a tar, without its end, and the place of each one's data; no times,
+    no owner."""
     whole, places = bytearray(), []
     for name, data in members:
-        entry, start = member(name, data)
-        places.append((len(whole) + start, len(data)))
-        whole += entry
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime, info.mode = len(data), 0, 0o644
+        whole += info.tobuf(tarfile.PAX_FORMAT)
+        places.append((len(whole), len(data)))
+        whole += data + bytes(-len(data) % BLOCK)
     return bytes(whole), places
 
 
-def read_part(shard: Path, places: Places) -> bytes:
-    """A clip's members as they stand in a tar."""
-    start, size = places.span
+def read_place(shard: Path, place: Place) -> bytes:
+    """Some bytes of a shard."""
     with open(shard, "rb") as file:
-        file.seek(start)
-        return file.read(size)
-
-
-class ShardWriter:
-    """Writes shards `<prefix>-000000.tar ...` of about `limit` bytes; a clip is never divided."""
-
-    def __init__(self, folder: Path, prefix: str, limit: int) -> None:
-        self.folder, self.prefix, self.limit = folder, prefix, limit
-        self._number, self._file, self._size = 0, None, 0
-        folder.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def name(self) -> str:
-        return f"{self.prefix}-{self._number:06d}.tar"
-
-    def add(self, part: bytes) -> tuple[str, int]:
-        """Append a clip's fragment; its shard and where it begins there."""
-        if self._file and self._size + len(part) > self.limit:
-            self.close()
-            self._number += 1
-        if not self._file:
-            self._file, self._size = open(self._partial, "wb"), 0  # noqa: SIM115 (until close)
-        start = self._size
-        self._file.write(part)
-        self._size += len(part)
-        return self.name, start
-
-    @property
-    def _partial(self) -> Path:
-        return self.folder / f"{self.name}.partial"
-
-    def close(self) -> None:
-        """Finish the shard in hand; it gets its name only now."""
-        if not self._file:
-            return
-        self._file.write(END)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
-        os.replace(self._partial, self.folder / self.name)
+        file.seek(place[0])
+        return file.read(place[1])

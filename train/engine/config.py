@@ -13,7 +13,6 @@ import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from train.data.windows.dataset import WindowConfig
 from train.engine.files import printable, write_text
 from train.engine.options import help_text, option, unknown
 from train.engine.renamed import renamed
@@ -91,15 +90,6 @@ class RunConfig:
     seed: int = option(0, least=0, most=2**63 - 1)  # of windows, noise, dropout and new layers
     # bf16 and fp16: mixed precision; weights stay in 32 bits.
     dtype: str = option("fp32", choices=PRECISIONS, free=True)
-    # Pixels of a window, a multiple of 8: shorter side fitted, then cut.
-    height: int = option(128, least=1)
-    width: int = option(128, least=1)  # pixels, a multiple of 8
-    frames: int = option(16, least=1)  # of a window
-    # Each batch in an aspect bucket of its clips, of about height x width pixels in multiples
-    # of 64; a cache must have been made with buckets, too.
-    buckets: bool = False
-    # How characters with alpha are staged; a cache has its own.
-    windows: WindowConfig = field(default_factory=WindowConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RuntimeConfig = field(default_factory=RuntimeConfig)
     # Build everything and print the memory and time it will take, but take no step; or --dry-run.

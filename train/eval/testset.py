@@ -16,17 +16,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
+from train.data.filters.sketches import xdog
 from train.data.motion import WindowRules
 from train.data.prepare.splits import SplitConfig, large_windows
 from train.data.readers.frames import open_image
 from train.data.readers.media import one_size
-from train.data.readers.texts import own_text
+from train.data.readers.texts import fps_of, own_text
 from train.data.shards import Record, stable_hash
 from train.data.store import Store
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.compose import as_layer, over, resize_to_cover
 from train.data.windows.sampler import with_motion
-from train.data.xdog import xdog
 from train.engine.files import LOCK, locked_folder
 from train.engine.options import check, option
 
@@ -197,17 +197,8 @@ def _read_image(path: Path, size: Size | None = None) -> Tensor:
 
 
 def _fps(folder: Path) -> int | None:
-    path = folder / "fps.txt"
-    text = own_text(path)
-    if text is None:
-        return None
-    try:
-        fps = round(float(text))
-    except (ValueError, OverflowError):
-        fps = 0
-    if fps < 1:
-        raise ValueError(f"{path} says {text[:40]!r}; write a number of frames per second, as 24")
-    return fps
+    fps = fps_of(folder)
+    return None if fps is None else max(1, round(fps))
 
 
 def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:

@@ -108,7 +108,7 @@ class AutoencoderRecipe(ReconstructionRecipe):
         measure = perceptual_loss(config.perceptual)
         self.vae = initial_autoencoder(config).to(device)
         self.vae.post_quant_conv.requires_grad_(False)  # the dual-reference path does not run it
-        dataset = open_windows(config, "train", config.steps * config.batch)
+        dataset = open_windows(config, config.steps * config.batch)
         super().__init__(config, device, dataset, measure)
         self.objectives = {"vae": AutoencoderObjective(self.vae, config, measure)}
 

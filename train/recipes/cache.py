@@ -13,15 +13,14 @@ from tqdm import tqdm
 
 import toon_core
 from toon_core.conditioning.preprocess import clip_pixels
-from train.data.shards import INDEX, find_shards
-from train.data.source import make_windows, windows_to_show
+from train.data.shards import INDEX, find_shards, shard_name
+from train.data.source import windows_to_show
 from train.data.windows.cache_format import (
     PRECISIONS,
     is_cache,
     members,
     read_facts,
     read_places,
-    shard_name,
     spans,
     write_facts,
     write_shard,
@@ -118,7 +117,7 @@ def build_cache(config: CacheConfig) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
     sketch = "" if config.sketch == "none" else config.sketch
-    windows = make_windows(config, "train", config.count, sketch)
+    windows = ClipWindows(config, "train", config.count, sketch)
     sources: dict[str, ClipWindows | BucketWindows] = {"train": windows}
     if config.buckets:
         sources["train"] = BucketWindows(windows, config.batch)

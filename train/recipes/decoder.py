@@ -205,7 +205,7 @@ class DecoderRecipe(ReconstructionRecipe):
         self.model = toon_core.load(config.base, expect="toon")
         parts = ("video",) if config.crop else ("video", "moments")
         items = config.steps * config.batch
-        dataset = open_windows(config, "train", items, parts, self.model)
+        dataset = open_windows(config, items, parts, self.model)
         super().__init__(config, device, dataset, measure)
         torch.manual_seed(config.seed)
         self.vae = start_decoder(self.model.vae, config.variant, config.nearness).to(device)

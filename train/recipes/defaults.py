@@ -15,7 +15,8 @@ from toon_core import presets
 from toon_core.config import ToonConfig
 from toon_core.official import read_model
 from toon_core.weights.checkpoint import read
-from train.engine.config import OptimConfig, RunConfig, RuntimeConfig, load_yaml
+from train.data.windows.dataset import TrainingConfig
+from train.engine.config import OptimConfig, RuntimeConfig, load_yaml
 from train.engine.options import option, with_values
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ fine_tuning = partial(OptimConfig, weight_decay=0.01, clip_norm=0.5, ema=0.0)
 
 
 @dataclass(kw_only=True)
-class ScaledConfig(RunConfig):
+class ScaledConfig(TrainingConfig):
     """Options that are None go by the model: FULL's for the released width, SMALL's, which are
     nano's and for a laptop, for a narrower one."""
 

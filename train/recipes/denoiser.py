@@ -183,7 +183,7 @@ class DenoiserRecipe:
         (self.objective,) = objectives.values()
         items, run = config.steps * config.batch, config.run
         own = {"sketch": sketch, "made_by": self.made_by}
-        self.dataset = open_windows(config, "train", items, self.parts, model, **own)
+        self.dataset = open_windows(config, items, self.parts, model, **own)
         shown = ("video", *(part for part in self.parts if part == "sketches"))
         windows = held_out(config, run.sheet_clips, run.held_out, shown, sketch)
         self.shown, self.scored = windows.shown, windows.scored

@@ -19,9 +19,9 @@ from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.infer import decoder_kind
 from train.data.windows.cache_format import is_cache
+from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
 from train.engine.batches import SampleRNG
-from train.engine.config import RunConfig
 from train.engine.export import is_finished, load_part
 from train.engine.options import option
 from train.losses.diffusion import moving
@@ -131,7 +131,7 @@ def train_autoencoder_first(config: PretrainConfig) -> PretrainConfig | None:
                 f"{name}={getattr(config, name)} goes with the autoencoder it was made with: give "
                 "that by autoencoder="
             )
-    shared = {f.name for f in fields(RunConfig)} | {"preset", "shape"}
+    shared = {f.name for f in fields(TrainingConfig)} | {"preset", "shape"}
     options = {name: getattr(config, name) for name in shared - set(OWN)}
     first = AutoencoderConfig(**options, out=str(Path(config.out) / "autoencoder"))
     result = Path(first.out) / autoencoder.RESULT

@@ -15,15 +15,15 @@ from torch.utils.data import Dataset
 from toon_core.devices import moved
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.source import held_out
+from train.data.windows.dataset import TrainingConfig
 from train.engine.batches import SampleRNG
-from train.engine.config import RunConfig
 from train.engine.logger import caption, labelled_rows
 from train.engine.options import option
 from train.losses.perceptual import Perceptual, PerceptualConfig
 
 
 @dataclass(kw_only=True)
-class ReconstructionConfig(RunConfig):
+class ReconstructionConfig(TrainingConfig):
     # Random squares of this side in pixels, a multiple of 8, which is cheaper; 0: whole frames.
     crop: int = option(0, least=0)
     perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)

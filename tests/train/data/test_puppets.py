@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from pieces import open_clip
 from place import ROOT
 from puppet_likeness import (
     colours_of,
@@ -23,7 +24,6 @@ from train.data.puppets.levels import LEVELS
 from train.data.puppets.lottie import lottie_text
 from train.data.puppets.outlines import ellipse
 from train.data.puppets.stage import BITS, Backdrop, Camera, Stage
-from train.data.readers.clips import open_clip
 from train.data.store import FolderStore
 from train.puppets import main
 
@@ -184,7 +184,7 @@ def test_lottie_files_show_the_same_scene(tmp_path) -> None:
         ]
     )
     read, made = open_clip(tmp_path / "puppet_000000.json", 64), clip(0, 0, 4, 6, 64, 64)
-    assert read.prompt == made.prompt and len(read.frames) >= 6
+    assert read.caption == made.prompt and len(read.frames) >= 6
     assert np.abs(read.frames[:6, ..., :3].astype(float) - made.frames).mean() < 10
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from train.data.filters.sketches import xdog
 from train.data.shards import stable_hash
 from train.data.source import HeldOut, held_out, open_windows, windows_to_show
 from train.data.store import FolderStore, _held_out
 from train.data.windows.dataset import WindowConfig
-from train.data.xdog import xdog
 
 
 def write_clip(folder, count=24, size=(80, 48), fps=None, prompt=None):
@@ -163,7 +163,7 @@ def test_a_batch_has_the_shape_of_one_bucket(tmp_path):
     names = [{item["name"] for item in items[i : i + 3]} for i in range(0, 60, 3)]
     assert all(len(batch) == 1 for batch in names) and len(set.union(*names)) == 2
     assert torch.equal(windows[7]["video"], items[7]["video"])
-    plain = open_windows(options(tmp_path, height=96, width=96, buckets=True), "test", items=1)
+    plain = held_out(options(tmp_path, height=96, width=96, buckets=True), 1, 0).shown
     assert plain[0]["video"].shape == (3, 8, 96, 96)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from toy_recipe import ToyConfig, ToyRecipe, train
 
+from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
-from train.engine.config import RunConfig, parse, read
+from train.engine.config import parse, read
 from train.engine.options import options_of
 
 
@@ -23,14 +24,14 @@ def test_a_dry_run_takes_no_step_and_writes_nothing(tmp_path, caplog):
 def test_unknown_and_missing_options_are_refused():
     for word, near in (("stepz=3", "steps"), ("run.thread=1", "run.threads"), ("flip=1", "flip")):
         with pytest.raises(ValueError, match=f"unknown option; did you mean .*{near}.*--help"):
-            read(RunConfig, None, ["data=x", "out=y", word])
+            read(TrainingConfig, None, ["data=x", "out=y", word])
     with pytest.raises(ValueError, match="data"):
-        read(RunConfig, None, ["out=y"])
+        read(TrainingConfig, None, ["out=y"])
 
 
 BOUNDED = [
     own
-    for own in options_of(RunConfig)
+    for own in options_of(TrainingConfig)
     if "least" in own.limits and isinstance(own.default, (int, float))
 ]
 
@@ -61,7 +62,7 @@ def test_options_that_cannot_work_are_refused_at_once(tmp_path, option, reason):
 
 def test_yaml_and_overrides_meet(tmp_path):
     (tmp_path / "run.yaml").write_text("data: clips\nout: here\nlr: 0.5\n")
-    config = read(RunConfig, str(tmp_path / "run.yaml"), ["lr=0.25"])
+    config = read(TrainingConfig, str(tmp_path / "run.yaml"), ["lr=0.25"])
     assert (config.data, config.lr) == ("clips", 0.25)
 
 
@@ -80,7 +81,7 @@ def test_yaml_and_overrides_meet(tmp_path):
 def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, text, said):
     (tmp_path / "run.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"run\.yaml: ") as refused:
-        read(RunConfig, str(tmp_path / "run.yaml"), ["data=x", "out=y"])
+        read(TrainingConfig, str(tmp_path / "run.yaml"), ["data=x", "out=y"])
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -102,10 +103,10 @@ def test_words_that_cannot_be_options_are_named(word, said):
 
 def test_every_option_says_what_it_does(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(RunConfig, ["--help"], "Train.")
+        parse(TrainingConfig, ["--help"], "Train.")
     lines = capsys.readouterr().out.splitlines()
     assert ended.value.code == 0 and lines[0] == "Train."
-    for own in options_of(RunConfig):
+    for own in options_of(TrainingConfig):
         (line,) = [x for x in lines if x.startswith(f"  {own.name} ")]
         assert len(line.split("  ")[-1]) > 4, own.name
     assert any("lr" in x and "0.0005" in x and "0 or more" in x for x in lines)
@@ -116,8 +117,8 @@ def test_options_of_before_are_taken_or_refused_by_name(tmp_path):
     (tmp_path / "config.yaml").write_text(
         "optimizer: muon\nema: 0.5\nkeep: 7\nattention: sdpa\nweighting: plain\n"
     )
-    config = read(RunConfig, str(tmp_path / "config.yaml"), ["data=x", "out=y", "warmup=3"])
+    config = read(TrainingConfig, str(tmp_path / "config.yaml"), ["data=x", "out=y", "warmup=3"])
     assert (config.optim.name, config.optim.ema, config.run.keep) == ("muon", 0.5, 7)
     assert config.optim.warmup == 3
     with pytest.raises(ValueError, match="weighting=min_snr: is gone; errors of all"):
-        read(RunConfig, None, ["data=x", "out=y", "weighting=min_snr"])
+        read(TrainingConfig, None, ["data=x", "out=y", "weighting=min_snr"])

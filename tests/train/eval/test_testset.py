@@ -68,7 +68,7 @@ def test_a_gap_in_the_frames_is_found_first(testset: Path) -> None:
 
 def test_bad_side_files_are_named(testset: Path) -> None:
     (testset / "fast" / "fps.txt").write_text("quick")
-    with pytest.raises(ValueError, match=r"fps\.txt says 'quick'"):
+    with pytest.raises(ValueError, match=r"fps\.txt: holds 'quick'"):
         read_testset(testset)
     Image.new("L", (64, 64)).save(testset / "slow" / "sketch_099.png")
     with pytest.raises(ValueError, match=r"sketch_099\.png names no frame"):

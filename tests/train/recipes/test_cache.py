@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import toon_core
-from train.data.source import open_windows
+from train.data.source import held_out, open_windows
 from train.data.windows.cache_format import TEXT
 from train.data.windows.cached import CachedWindows
 from train.data.windows.dataset import WindowConfig
@@ -184,7 +184,7 @@ def test_another_model_is_refused_by_its_hash(cached, base, tmp_path):
     nn.init.ones_(other.vae.decoder.conv_in.weight)
     config = RectifyConfig(data=str(cached), out="", base="other.safetensors", **SHAPE, **RUN)
     parts = ("moments", "text", "image")
-    open_windows(config, "train", 1, parts, other)  # the decoder is no matter of the cache
+    open_windows(config, 1, parts, other)  # the decoder is no matter of the cache
     stored = json.loads((cached / "cache.json").read_text())["encoders"]
     for name, weights in (
         ("image", other.image.model.visual.conv1.weight),
@@ -194,8 +194,8 @@ def test_another_model_is_refused_by_its_hash(cached, base, tmp_path):
         nn.init.ones_(weights)
         wrong = rf"made by model.safetensors, whose {name} encoder is {stored[name]}"
         with pytest.raises(ValueError, match=wrong + r".*base=other.safetensors is \w{16}:"):
-            open_windows(config, "train", 1, parts, other)
-    open_windows(config, "train", 1, ("video",), other)
+            open_windows(config, 1, parts, other)
+    open_windows(config, 1, ("video",), other)
 
 
 def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
@@ -206,7 +206,7 @@ def test_what_a_cache_has_not_is_named(cached, base, clip_folders, tmp_path):
     with pytest.raises(ValueError, match="sketch=hed, but .*sketch=stored"):
         open_windows(config, parts=("sketches",), sketch="hed")
     with pytest.raises(ValueError, match="1 held-out windows, 2 are wanted"):
-        open_windows(config, "test", 2)
+        held_out(config, 2, 0)
     shard = cached / "train-000001.tar"
     whole = shard.read_bytes()
     try:

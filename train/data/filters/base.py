@@ -10,8 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from train.data.motion import Motion, measure_motion
+from train.data.readers.clips import Clip
 from train.data.readers.frames import over_white
+from train.engine.options import option
 from train.engine.stop import ModelError
+
+INSTALL = "`pip install --no-deps {0}` (scripts/requirements-nodeps.txt)"
 
 
 class NoModel(Exception):
@@ -27,9 +31,9 @@ class FilterConfig:
     """
 
     models: str = "models"  # folder of the networks below
-    # Cuts between shots: transnet (TransNetV2), content (PySceneDetect), none; auto: the first that
-    # is there.
-    shots: str = "auto"
+    # Cuts between shots: transnet is TransNetV2, content PySceneDetect, auto the first that is
+    # there.
+    shots: str = option("auto", choices=("auto", "transnet", "content", "none"))
     shot_model: str = ""  # a file of TransNetV2's weights; else those in its package
     shot_threshold: float = 0.5  # TransNetV2's probability of a cut
     content_threshold: float = 27.0  # PySceneDetect's change of colour and brightness
@@ -55,25 +59,17 @@ class FilterConfig:
     # Clips whose picture and caption (given, or a model's; not the words of a file's name) have a
     # smaller cosine in CLIP are dropped.
     agreement: float = 0.18
-    # A sketch of every frame: anime2sketch, hed, xdog, none; auto: the first that is there.
-    sketch: str = "auto"
+    # A sketch of every frame; auto: by the first that is there.
+    sketch: str = option("auto", choices=("auto", "anime2sketch", "hed", "xdog", "none"))
     sketch_model: str = ""  # a file of Anime2Sketch's weights; else models/netG.pth
     device: str = "cpu"  # of the networks: cpu or cuda
 
 
-@dataclass
-class Piece:
-    """Frames (n h w 4) uint8 premultiplied RGBA from `start` on of one source.
+@dataclass(kw_only=True)
+class Piece(Clip):
+    """A part of a clip, into which the chain writes what the filters find; its frames never
+    change."""
 
-    The chain writes what the filters find into it; its frames never change.
-    """
-
-    frames: np.ndarray
-    fps: float
-    alpha: bool
-    start: int = 0
-    caption: str = ""
-    caption_by: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     sketches: np.ndarray | None = None
     sketch: str = ""
@@ -118,7 +114,6 @@ class Verdict:
 class Filter(Protocol):
     """One step. It is made in every worker; what it loads, it loads at its first call."""
 
-    name: str
     model: str
     """What it runs with, for the index and to know when it was done with something else."""
 

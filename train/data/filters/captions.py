@@ -5,7 +5,8 @@ also of open_clip (open_clip_config.json beside the weights).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,6 @@ class Captions:
 
     folder: Path
     device: str
-    name: str = "captions"
-    _loaded: Any = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
@@ -57,24 +56,23 @@ class Captions:
     def __call__(self, piece: Piece) -> Verdict:
         if piece.caption and piece.caption_by == "given":
             return Verdict()
-        self._loaded = self._loaded or load_captioner(self.folder, self.device)
-        caption = describe(*self._loaded, piece.rgb[len(piece) // 2])
+        caption = describe(*self._captioner, piece.rgb[len(piece) // 2])
         if not caption:
             return Verdict(reason="the model found no words for it")
         return Verdict(changes={"caption": caption, "caption_by": "model"})
 
+    @cached_property
+    def _captioner(self) -> tuple[Any, Any]:
+        """(processor, model) from the folder; ModelError where it holds none."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
 
-def load_captioner(folder: Path, device: str) -> tuple[Any, Any]:
-    """(processor, model) from a local folder; ModelError where it holds none."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    dtype = torch.float32 if device == "cpu" else torch.float16
-    with loading(folder, "no image-to-text model of transformers"):
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, dtype=dtype
-        )
-    return processor, model.to(device).eval()
+        dtype = torch.float32 if self.device == "cpu" else torch.float16
+        with loading(self.folder, "no image-to-text model of transformers"):
+            processor = AutoProcessor.from_pretrained(self.folder, local_files_only=True)
+            model = AutoModelForImageTextToText.from_pretrained(
+                self.folder, local_files_only=True, dtype=dtype
+            )
+        return processor, model.to(self.device).eval()
 
 
 @torch.inference_mode()
@@ -103,8 +101,6 @@ class Agreement:
     folder: Path
     limit: float
     device: str
-    name: str = "agreement"
-    _embed: Embedder | None = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
@@ -113,7 +109,6 @@ class Agreement:
     def __call__(self, piece: Piece) -> Verdict:
         if not piece.caption or piece.caption_by == "name":
             return Verdict()
-        self._embed = self._embed or load_clip(self.folder, self.device)
         pictures, words = self._embed(piece.sample(SAMPLES), piece.caption)
         cosine = functional.cosine_similarity(pictures.float(), words.float()).mean()
         scores = {"agreement": round(float(cosine), 4)}
@@ -121,6 +116,10 @@ class Agreement:
             return Verdict(scores=scores)
         reason = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
         return Verdict(reason=reason, scores=scores)
+
+    @cached_property
+    def _embed(self) -> Embedder:
+        return load_clip(self.folder, self.device)
 
 
 def load_clip(folder: Path, device: str) -> Embedder:

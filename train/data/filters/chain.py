@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from train.data.filters import captions, shots, sketches, text
+from train.data.filters import captions, shots, sketches
 from train.data.filters.base import Builder, Filter, FilterConfig, NoModel, Piece
-from train.data.filters.pictures import Black, Blurred, Flicker, Static
+from train.data.filters.pictures import Black, Blurred, Flicker, Static, find_text
 
 STEPS: dict[str, Builder] = {
     "black": lambda config: Black(config.black) if config.black else None,
@@ -15,7 +15,7 @@ STEPS: dict[str, Builder] = {
     "static": lambda config: Static(config.static),  # with limit 0 it only measures
     "blurred": lambda config: Blurred(config.sharpness) if config.sharpness else None,
     "flicker": lambda config: Flicker(config.flicker) if config.flicker < 1 else None,
-    "text": text.build,
+    "text": find_text,
     "captions": captions.captions,
     "agreement": captions.agreement,
     "sketches": sketches.build,
@@ -24,14 +24,15 @@ STEPS: dict[str, Builder] = {
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps that run, and by name why others do not."""
+    """The steps that run, by name and in their order, and why others do not."""
 
-    filters: tuple[Filter, ...]
+    filters: dict[str, Filter]
     missing: dict[str, str]
 
     def models(self) -> dict[str, str]:
         """The model of every step by name; "no model" for one that is left out."""
-        return {f.name: f.model for f in self.filters} | dict.fromkeys(self.missing, "no model")
+        models = {name: step.model for name, step in self.filters.items()}
+        return models | dict.fromkeys(self.missing, "no model")
 
     def run(
         self, piece: Piece, least_frames: int, seconds: Counter[str] | None = None
@@ -39,23 +40,24 @@ class Chain:
         """The pieces that come out, each with the reason it is dropped for, or "". What each step
         takes is added to `seconds`."""
         seconds = Counter() if seconds is None else seconds
+        steps = list(self.filters.items())
         todo = [(piece, 0)]
         while todo:
             piece, number = todo.pop()
             if len(piece) < least_frames:
                 yield piece, f"short: {len(piece)} frames, at least {least_frames} are needed"
                 continue
-            if number == len(self.filters):
+            if number == len(steps):
                 yield piece, ""
                 continue
-            step = self.filters[number]
+            name, step = steps[number]
             begin = time.perf_counter()
             verdict = step(piece)
-            seconds[step.name] += time.perf_counter() - begin
+            seconds[name] += time.perf_counter() - begin
             piece.scores.update(verdict.scores)
             vars(piece).update(verdict.changes)
             if verdict.reason:
-                yield piece, f"{step.name}: {verdict.reason}"
+                yield piece, f"{name}: {verdict.reason}"
                 continue
             after = number + (not (verdict.cuts and verdict.again))
             todo += [(part, after) for part in reversed(_parts(piece, verdict.cuts))]
@@ -70,7 +72,7 @@ def _parts(piece: Piece, cuts: tuple[int, ...]) -> list[Piece]:
 
 def build(config: FilterConfig) -> Chain:
     """ModelError where an option names a model that cannot be used."""
-    filters, missing = [], {}
+    filters, missing = {}, {}
     for name, builder in STEPS.items():
         try:
             step = builder(config)
@@ -78,5 +80,5 @@ def build(config: FilterConfig) -> Chain:
             missing[name] = str(error)
             continue
         if step is not None:
-            filters.append(step)
-    return Chain(tuple(filters), missing)
+            filters[name] = step
+    return Chain(filters, missing)

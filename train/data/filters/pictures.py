@@ -1,15 +1,31 @@
-"""Filters that need no model: black, still, blurred and flickering clips."""
+"""Filters by the pictures alone: black, still, blurred and flickering clips, and text in them."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from train.data.filters.base import Piece, Verdict
+from train.data.filters.base import (
+    INSTALL,
+    FilterConfig,
+    NoModel,
+    Piece,
+    Verdict,
+    describe_model,
+    loading,
+    model_path,
+)
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SAMPLES = 8  # frames that sharpness is measured on
 WINDOW = 16
 STEADY = 6.0  # of 255: smaller changes are no flicker
+TEXT_WEIGHTS = "ch_PP-OCRv4_det_infer.onnx"
+READ = 3  # frames that text is looked for on
+SIDE = 320  # short side that the detector sees: below it letters are lost, above it costs time
 
 
 @dataclass(frozen=True)
@@ -17,7 +33,6 @@ class Black:
     """Cuts black frames out; a clip of nothing else is dropped. Characters are never black."""
 
     limit: float
-    name: str = "black"
     model: str = "brightness"
 
     def __call__(self, piece: Piece) -> Verdict:
@@ -35,7 +50,6 @@ class Static:
     """Drops what holds still; measures how much moves, in units of 255 a second."""
 
     limit: float
-    name: str = "static"
     model: str = "change"
 
     def __call__(self, piece: Piece) -> Verdict:
@@ -53,7 +67,6 @@ class Blurred:
     """Drops what has no sharp edge: the steepest step of a thousand against the contrast."""
 
     limit: float
-    name: str = "blurred"
     model: str = "edges"
 
     def __call__(self, piece: Piece) -> Verdict:
@@ -77,7 +90,6 @@ class Flicker:
     """Drops clips where many frames differ from both neighbours, which resemble each other."""
 
     limit: float
-    name: str = "flicker"
     model: str = "change"
 
     def __call__(self, piece: Piece) -> Verdict:
@@ -90,3 +102,69 @@ class Flicker:
         if share <= self.limit:
             return Verdict(scores=scores)
         return Verdict(reason=f"flickers in {share:.0%} of its frames", scores=scores)
+
+
+@dataclass
+class Text:
+    """Drops clips where text covers more than a share of most pictures looked at, by the detector
+    of PP-OCR (in the role that CRAFT has in the paper).
+
+    On drawings the detector alone takes faces and clothes for text, so that a box counts only where
+    PP-OCR's recogniser reads something in it.
+    """
+
+    weights: Path
+    limit: float
+    sure: float
+
+    @property
+    def model(self) -> str:
+        return f"PP-OCR {describe_model(self.weights)}"
+
+    def __call__(self, piece: Piece) -> Verdict:
+        shares = [text_share(self._reader, picture, self.sure) for picture in piece.sample(READ)]
+        share = float(np.median(shares))
+        scores = {"text": round(share, 4)}
+        if share <= self.limit:
+            return Verdict(scores=scores)
+        return Verdict(reason=f"text covers {share:.0%} of the picture", scores=scores)
+
+    @cached_property
+    def _reader(self) -> Any:
+        """PP-OCR on one thread; ModelError where the file is no such detector."""
+        from rapidocr_onnxruntime import RapidOCR
+
+        threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+        sides = {"det_limit_side_len": SIDE, "det_limit_type": "min"}
+        with loading(self.weights, "no text detector of PP-OCR"):
+            return RapidOCR(det_model_path=str(self.weights), text_score=0.0, **threads, **sides)
+
+
+def text_share(reader: Any, picture: np.ndarray, sure: float) -> float:
+    """Share (0..1) of a picture (h w 3) uint8 RGB inside boxes that are read with a score of
+    `sure` or more; with 0 every box of the detector counts."""
+    import cv2
+
+    scale = SIDE / min(picture.shape[:2])
+    size = [max(32, round(side * scale)) for side in picture.shape[1::-1]]
+    image = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)[..., ::-1]
+    found, _ = reader(image, use_cls=False, use_rec=sure > 0)
+    boxes = [entry[0] if sure else entry for entry in found or () if not sure or entry[2] >= sure]
+    mask = np.zeros(size[::-1], np.uint8)
+    for box in boxes:
+        cv2.fillPoly(mask, [np.round(box).astype(np.int32)], 1)
+    return float(mask.mean())
+
+
+def find_text(config: FilterConfig) -> Text | None:
+    """The named file, else one in the models folder, else the one inside the package."""
+    if not config.text:
+        return None
+    spec = find_spec("rapidocr_onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        raise NoModel(INSTALL.format("rapidocr-onnxruntime==1.4.4"))
+    packaged = Path(next(iter(spec.submodule_search_locations))) / "models" / TEXT_WEIGHTS
+    weights = model_path(config.text_model, config.models, TEXT_WEIGHTS) or packaged
+    if not weights.is_file():
+        raise NoModel(f"{weights.name} is in neither {config.models} nor rapidocr-onnxruntime")
+    return Text(weights, config.text, config.text_sure)

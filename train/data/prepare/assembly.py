@@ -2,9 +2,12 @@
 
 import json
 import textwrap
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,26 +16,20 @@ from train.data.prepare.config import PrepareConfig
 from train.data.prepare.outcome import Outcome, Previews, read_previews, work_file
 from train.data.prepare.splits import assign_splits, find_duplicates, find_groups
 from train.data.shards import (
+    END,
     INDEX,
-    SPLITS,
+    Place,
     Places,
     Record,
-    ShardWriter,
     find_shards,
     fragment,
-    read_part,
+    read_place,
+    shard_name,
     to_line,
 )
-from train.engine.files import write_text
+from train.engine.files import atomic_write, write_text
 
-NOT_IN_JSON = {
-    "kept",
-    "reason",
-    "no_model",
-    "licence",
-    "shard",
-    "places",
-}  # the index alone has them
+NOT_IN_JSON = {"kept", "reason", "no_model", "licence", "shard", "places"}  # the index alone has it
 SHOWN = 60  # of each kind, evenly from all
 COLUMNS = 4
 CELL = (200, 116)
@@ -106,31 +103,44 @@ def _drop_duplicates(
 def _write_shards(
     config: PrepareConfig, records: list[tuple[str, Record]], split: Mapping[str, Record]
 ) -> list[Record]:
-    out = Path(config.out)
-    writers = {name: ShardWriter(out, name, config.shard_mb * 2**20) for name in SPLITS}
-    finished = []
+    """Shards of about `shard_mb`, of which no clip is divided; the records with their places."""
+    out, finished = Path(config.out), []
+    clips: dict[str, list[tuple[Path, Place, bytes]]] = defaultdict(list)  # of a shard
+    numbers, ends = Counter(), Counter()  # of each split's last shard
     for name, record in records:
         if name in split:
             record = replace(record, split=split[name].split, group=split[name].group)
         if record.kept:
-            part = read_part(work_file(out, name, ".tar"), record.places)
-            writer = writers["train" if record.split == "both" else record.split]
-            record = _store(writer, record, part)
+            side = "train" if record.split == "both" else record.split
+            span = record.places.span
+            json_member, [(start, size)] = fragment([(f"{record.id}.json", _facts(record))])
+            length = span[1] + len(json_member)
+            if ends[side] and ends[side] + length > config.shard_mb * 2**20:
+                numbers[side] += 1
+                ends[side] = 0
+            shard = shard_name(side, numbers[side])
+            clips[shard].append((work_file(out, name, ".tar"), span, json_member))
+            places = record.places.moved(ends[side] - span[0])
+            places = replace(places, json=(ends[side] + span[1] + start, size))
+            record = replace(record, shard=shard, places=places)
+            ends[side] += length
         finished.append(record)
-    for writer in writers.values():
-        writer.close()
+    for shard, parts in clips.items():
+        atomic_write(out / shard, partial(_write_shard, parts), sync=True)
     return finished
 
 
-def _store(writer: ShardWriter, record: Record, part: bytes) -> Record:
-    """Append a clip's members and its json to a shard; the record with its places there."""
+def _facts(record: Record) -> bytes:
+    """The json of a clip inside its shard."""
     facts = {name: value for name, value in asdict(record).items() if name not in NOT_IN_JSON}
-    text = json.dumps(facts, ensure_ascii=False).encode()
-    end, [(start, size)] = fragment([(f"{record.id}.json", text)])
-    shard, begin = writer.add(part + end)
-    places = record.places.moved(begin - record.places.span[0])
-    own = (begin + len(part) + start, size)
-    return replace(record, shard=shard, places=replace(places, json=own))
+    return json.dumps(facts, ensure_ascii=False).encode()
+
+
+def _write_shard(parts: list[tuple[Path, Place, bytes]], file: IO[bytes]) -> None:
+    for tar, span, json_member in parts:
+        file.write(read_place(tar, span))
+        file.write(json_member)
+    file.write(END)
 
 
 def write_sheet(

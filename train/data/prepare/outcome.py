@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.shards import Record, from_line, read_part, to_line
+from train.data.shards import Record, from_line, read_place, to_line
 from train.engine.files import atomic_write, write_text
 
 FOLDER = "work"
@@ -92,7 +92,7 @@ def restore_tar(out: Path, name: str, outcome: Outcome, index: Mapping[str, Reco
     kept = [index.get(record.id) for record in outcome.records if record.kept]
     if not all(r and r.kept and (out / r.shard).is_file() for r in kept):
         return False
-    parts = [read_part(out / record.shard, record.places) for record in kept]
+    parts = [read_place(out / record.shard, record.places.span) for record in kept]
     if [len(part) for part in parts] != [record.places.span[1] for record in kept]:
         return False
     atomic_write(tar, lambda file: file.write(b"".join(parts)), sync=True)

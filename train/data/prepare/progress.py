@@ -6,8 +6,7 @@ import csv
 import io
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from tqdm import tqdm
@@ -41,12 +40,7 @@ class Progress:
         self.bar = tqdm(initial=frames, desc="frames", unit="frame", dynamic_ncols=True)
         for name, outcome in outcomes.items():
             self._count(name, outcome)
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        with self.bar:
-            self._show()
-            yield
+        self._show()
 
     def begin(self, name: str) -> None:
         self.at_work[name] = None
@@ -78,16 +72,16 @@ class Progress:
             return left["size"]
         if not read["frames"]:
             return left["clips"] * USUAL
-        by = "clips" if kind == ".json" else "size"  # a drawing of any size lasts as long
-        return read["frames"] * left[by] // max(read[by], 1)
+        return read["frames"] * left["size"] // max(read["size"], 1)
 
 
 def _kind_and_size(path: Path) -> tuple[str, int]:
     """A file's suffix and bytes; FOLDER and the frames that it holds; nothing of what is gone."""
+    kind = path.suffix.lower()
     try:
         if path.is_dir():
             return FOLDER, len(image_files(path))
-        return path.suffix.lower(), path.stat().st_size
+        return kind, 1 if kind == ".json" else path.stat().st_size  # a drawing lasts at any size
     except OSError:
         return "", 0
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from math import inf
@@ -27,7 +27,7 @@ from train.data.prepare.worker import FULL, load_chain, process, start_worker
 from train.data.readers.texts import licence_of
 from train.data.shards import INDEX, Record, find_shards, read_index
 from train.data.store import Store
-from train.engine.files import check_out, file_digest, locked_folder, printable, write_text
+from train.engine.files import file_digest, locked_folder, printable, write_text
 from train.engine.options import check
 from train.engine.pool import Lost, run_jobs
 
@@ -38,9 +38,11 @@ VERSION = 2  # of the readers: where they read clips otherwise, the work is done
 
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
+    from train.engine.launch import device_of  # here, since every worker imports this module
+
     out, data = Path(config.out), Path(config.data)
     check(config)
-    _check_device(config.filters.device)
+    device_of(config.filters.device, "filters.device")
     _check_out(data, out)
     with locked_folder(out, data):
         try:
@@ -52,15 +54,6 @@ def prepare(config: PrepareConfig) -> Store:
                 f"out={out}: {os.strerror(error.errno)}. Make room there and start the same "
                 "command again: what is done is kept"
             ) from error
-
-
-def _check_device(name: str) -> None:
-    from train.engine.launch import device_of  # here, since every worker imports this module
-
-    try:
-        device_of(name)
-    except ValueError as error:
-        raise ValueError(f"filters.{error}") from error
 
 
 def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
@@ -89,7 +82,6 @@ def _fill(config: PrepareConfig, out: Path, data: Path) -> Store:
 
 def _check_out(data: Path, out: Path) -> None:
     """Shards in `out` are replaced: ValueError where something else of the user's is there."""
-    check_out(out, data)
     if data.is_file() and data.resolve().is_relative_to(out.resolve()):
         raise ValueError(f"data={data} lies in out={out}, which is for shards: choose another out")
     ours = (out / INDEX).is_file() or (out / FOLDER).is_dir()
@@ -123,15 +115,12 @@ def _take_fingerprints(
 def _same_files(clips: Mapping[str, Path]) -> dict[str, str]:
     """Files that are byte for byte one of a lower id: that id by theirs. Found before the networks
     see either; what cannot be read is told of later."""
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for name in sorted(clips):
-        with suppress(OSError):
-            if clips[name].is_file():
-                by_size[clips[name].stat().st_size].append(name)
+    sizes = {name: clips[name].stat().st_size for name in sorted(clips) if clips[name].is_file()}
+    shared = Counter(sizes.values())
+    first: dict[str, str] = {}
     same: dict[str, str] = {}
-    for names in by_size.values():
-        first: dict[str, str] = {}
-        for name in names if len(names) > 1 else ():
+    for name, size in sizes.items():
+        if shared[size] > 1:
             with suppress(OSError):
                 lower = first.setdefault(file_digest(clips[name]), name)
                 if lower != name:
@@ -185,43 +174,26 @@ def _key(config: PrepareConfig, fingerprints: dict[str, str], licences: Mapping[
 
 def _work(config: PrepareConfig, paths: Paths, fingerprints: dict[str, str]) -> dict[str, Outcome]:
     """The outcome of every source, from earlier runs where it is there already."""
-    out = Path(config.out)
-    index = _old_index(out)
+    out, limit = Path(config.out), _limit(config)
+    index = {record.id: record for record in read_index(out)} if (out / INDEX).is_file() else {}
     outcomes: dict[str, Outcome] = {}
     for name in paths:
         outcome = read_outcome(out, name)
-        if outcome is None or outcome.stands_to < _limit(config):
+        if outcome is None or outcome.stands_to < limit:
             continue
         if outcome.fingerprint == fingerprints[name] and restore_tar(out, name, outcome, index):
             outcomes[name] = outcome
-    todo = {name: path for name, path in paths.items() if name not in outcomes}
+    todo = [name for name in paths if name not in outcomes]
+    jobs = {name: (config, name, paths[name], fingerprints[name]) for name in todo}
     progress = Progress(paths, outcomes)
-    with progress.shown():
-        for name, outcome in _process_all(config, todo, fingerprints, progress.begin):
-            outcomes[name] = outcome
-            progress.end(name, outcome)
+    with progress.bar:
+        done = run_jobs(process, jobs, config.workers, start_worker, 60 * limit, progress.begin)
+        for name, result in done:
+            if isinstance(result, Lost):
+                result = _drop_lost(config, name, paths[name], fingerprints[name], result)
+            outcomes[name] = result
+            progress.end(name, result)
     return outcomes
-
-
-def _old_index(out: Path) -> dict[str, Record]:
-    if not (out / INDEX).is_file():
-        return {}
-    return {record.id: record for record in read_index(out) if record.kept}
-
-
-def _process_all(
-    config: PrepareConfig,
-    todo: Paths,
-    fingerprints: dict[str, str],
-    begin: Callable[[str], object] = lambda name: None,
-) -> Iterator[tuple[str, Outcome]]:
-    jobs = {name: (config, name, path, fingerprints[name]) for name, path in todo.items()}
-    limit = 60 * _limit(config)
-    done = run_jobs(process, jobs, config.workers, start_worker, limit, begin)
-    for name, result in done:
-        if isinstance(result, Lost):
-            result = _drop_lost(config, name, todo[name], fingerprints[name], result)
-        yield name, result
 
 
 def _drop_lost(

@@ -27,7 +27,7 @@ from train.data.prepare.splits import (
     motion_signature,
     thumbnails,
 )
-from train.data.readers.clips import Clip, open_segments
+from train.data.readers.clips import open_segments
 from train.data.readers.frames import encode_frame
 from train.data.shards import Places, Record, bucket_of, fragment
 from train.engine.files import printable
@@ -93,10 +93,8 @@ class _Source:
             self._take_pieces()
         except ModelError:
             raise
-        except ValueError as error:
-            self._drop_rest(f"read: {error}")
-        except OSError as error:
-            if error.errno in FULL:
+        except (ValueError, OSError) as error:
+            if getattr(error, "errno", None) in FULL:
                 raise
             self._drop_rest(f"read: {error}")
         except Exception as error:  # one file of a thousand must not end the run
@@ -107,7 +105,7 @@ class _Source:
         config = self.config
         steps = load_chain(config.filters)
         for clip in open_segments(self.path, config.size, config.max_fps, config.max_frames):
-            whole = _as_piece(clip)
+            whole = Piece(**vars(clip))
             for piece, reason in steps.run(whole, config.least_frames, self.seconds):
                 only = clip.start == 0 and len(piece) == len(clip.frames) and not clip.full
                 name = self.identity if only else f"{self.identity}-f{piece.start:06d}"
@@ -116,7 +114,7 @@ class _Source:
                 self.signature = motion_signature(clip.frames).astype(np.float32)
                 self.facts = {
                     "length": len(clip.frames),
-                    "caption": clip.prompt,
+                    "caption": clip.caption,
                     "large": self._count_large(whole.motion),
                 }
 
@@ -194,11 +192,6 @@ class _Source:
             thumbnails=np.array(self.thumbnails, np.uint8).reshape(shape),
             strips=np.array(self.strips, np.uint8).reshape(-1, side, side * count, 3),
         )
-
-
-def _as_piece(clip: Clip) -> Piece:
-    by = ("given" if clip.given else "name") if clip.prompt else ""
-    return Piece(clip.frames, clip.fps, clip.alpha, clip.start, clip.prompt, by)
 
 
 def _draw_strip(piece: Piece) -> np.ndarray:

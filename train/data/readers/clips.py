@@ -1,4 +1,4 @@
-"""One door to every kind of clip: `open_clip` and `open_segments`."""
+"""One door to every kind of clip: `open_segments`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,23 +33,22 @@ KNOWN = (
 OPAQUE_MEAN = 250  # mean alpha from which a clip counts as filling its frame
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Clip:
     """A clip in memory: `frames` (f h w 4) are uint8 RGBA with alpha premultiplied into RGB.
 
     `alpha` is False where the clip fills its frame, so that no background can be put behind it.
     `start` is its first frame in the source, `full` whether it has all the frames that a part may
-    have, so that others may follow; `given` whether its prompt came in a file.
+    have, so that others may follow. Its caption is "given" in a file, or the words of its "name".
     """
 
-    name: str
-    prompt: str
-    fps: float
     frames: np.ndarray
+    fps: float
     alpha: bool
     start: int = 0
+    caption: str = ""
+    caption_by: str = ""
     full: bool = False
-    given: bool = False
 
 
 def reader_of(path: Path) -> Callable | None:
@@ -74,13 +73,6 @@ def moves(path: Path) -> bool:
     return True
 
 
-def open_clip(
-    path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
-) -> Clip:
-    """The first `max_frames` frames of a clip, see `open_segments`."""
-    return next(open_segments(path, size, max_fps, max_frames))
-
-
 def open_segments(
     path: str | Path, size: int = 128, max_fps: float = 30, max_frames: int = 900
 ) -> Iterator[Clip]:
@@ -94,25 +86,24 @@ def open_segments(
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
-    if not (path.is_dir() or path.is_file()):
-        raise ValueError(f"{path}: no regular file")  # which might be waited for, or have no end
     reader = reader_of(path)
     if reader is None:
         raise ValueError(f"{path}: no clip here; expected {KNOWN}")
-    name, alpha, start = path.name if path.is_dir() else path.stem, None, 0
+    alpha, start = None, 0
     for frames, fps in reader(path, size, max_fps, max_frames):
         if alpha is None:
             alpha = _is_cutout(frames, path)
         height, width = frames.shape[1:3]
+        caption = prompt_of(path)
+        by = "given" if prompt_file(path).exists() else "name"
         yield Clip(
-            name=name,
-            prompt=prompt_of(path),
-            fps=fps,
             frames=_fit_into_square(frames, size) if alpha else _make_opaque(frames),
+            fps=fps,
             alpha=alpha,
             start=start,
+            caption=caption,
+            caption_by=by if caption else "",
             full=len(frames) >= part_length(width, height, size, max_frames),
-            given=prompt_file(path).exists(),
         )
         start += len(frames)
 

@@ -14,14 +14,13 @@ from train.data.readers.lottie import check_shape
 
 
 def encode_frame(frame: np.ndarray) -> bytes:
-    """(h w 4) uint8 premultiplied RGBA, or (h w) grey, to a lossless WebP of ordinary alpha."""
-    pixels = frame if frame.ndim == 2 else straight(frame)
-    if pixels.ndim == 3 and pixels[..., 3].min() == 255:
-        pixels = pixels[..., :3]
+    """(h w 4) uint8 premultiplied RGBA, (h w 3) RGB or (h w) grey, to a lossless WebP of ordinary
+    alpha."""
+    if frame.ndim == 3 and frame.shape[2] == 4:
+        frame = frame[..., :3] if frame[..., 3].min() == 255 else straight(frame)
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        out, "WEBP", lossless=True, quality=40, method=2
-    )
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    image.save(out, "WEBP", lossless=True, quality=40, method=2)
     return out.getvalue()
 
 
@@ -70,8 +69,6 @@ def over_white(pixels: np.ndarray) -> np.ndarray:
 def straight(pixels: np.ndarray) -> np.ndarray:
     """Premultiplied RGBA (... 4) uint8 to ordinary; `premultiply` gives exactly it again."""
     alpha = pixels[..., 3:].astype(np.uint16)
-    if alpha.min() == 255:
-        return pixels
     safe = np.maximum(alpha, 1)
     colour = np.minimum((pixels[..., :3].astype(np.uint16) * 255 + safe // 2) // safe, 255)
     return np.concatenate([np.where(alpha > 0, colour, 0), alpha], -1).astype(np.uint8)

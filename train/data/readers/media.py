@@ -17,7 +17,7 @@ from PIL import Image, ImageSequence
 
 from train.data.readers.frames import as_rgba, open_image, premultiply
 from train.data.readers.lottie import check_shape, frame_step, part_length
-from train.data.readers.texts import DEFAULT_FPS, sequence_fps
+from train.data.readers.texts import DEFAULT_FPS, fps_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LOOKED_AT = 16  # files of a kind that are opened to see whether they move
@@ -68,7 +68,9 @@ def read_animation(path: Path, size: int, max_fps: float, max_frames: int) -> It
     times = np.arange(0, ends[-1] - 1e-6, tick)
     picks = np.searchsorted(ends, times + 1e-6, side="right")
     counts = np.bincount(picks, minlength=len(durations))
-    yield from _segments(_repeat_frames(path, size, counts), 1000 / tick, size, max_frames)
+    shown = zip(_decode_all(path), counts, strict=True)
+    images = chain.from_iterable(repeat(to_frame(i, size), count) for i, count in shown if count)
+    yield from _segments(images, 1000 / tick, size, max_frames)
 
 
 def _decode_all(path: Path) -> Iterator[Image.Image]:
@@ -79,17 +81,9 @@ def _decode_all(path: Path) -> Iterator[Image.Image]:
             yield frame
 
 
-def _repeat_frames(path: Path, size: int, counts: np.ndarray) -> Iterator[np.ndarray]:
-    """The frames, each repeated `counts` times."""
-    with open_image(path) as image:
-        for frame, count in zip(ImageSequence.Iterator(image), counts, strict=True):
-            if count:
-                yield from repeat(to_frame(frame, size), count)
-
-
 def read_sequence(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
     """A folder of images in the order of their numbers; `fps.txt` beside them gives the rate."""
-    fps, files = sequence_fps(path), frame_files(path)
+    fps, files = fps_of(path) or DEFAULT_FPS, frame_files(path)
     one_size(files)
     step = frame_step(fps, max_fps)
     images = (_read_still(file, size) for file in files[::step])

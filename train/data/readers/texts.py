@@ -78,12 +78,12 @@ def own_text(file: Path) -> str | None:
         raise ValueError(f"{file}: no text in UTF-8; save it as that") from error
 
 
-def sequence_fps(folder: Path) -> float:
-    """Frames per second by `fps.txt` in a folder of frames; `DEFAULT_FPS` without one."""
+def fps_of(folder: Path) -> float | None:
+    """Frames per second by `fps.txt` in a folder of frames; None without one."""
     file = folder / "fps.txt"
     text = own_text(file)
     if text is None:
-        return DEFAULT_FPS
+        return None
     try:
         fps = float(text)
     except ValueError as error:

@@ -15,11 +15,11 @@ from torch.nn.functional import grid_sample, interpolate
 from torch.utils.data import Dataset
 
 from toon_core.devices import moved
+from train.data.filters.sketches import xdog
 from train.data.puppets.folder import LICENCE
 from train.data.resident import drawing
 from train.data.resident.drawing import Draws, Figure
 from train.data.resident.folder import arrays, facts_of, read_facts, read_words
-from train.data.xdog import xdog
 
 SLAB = 2**28  # bytes that are moved to the device at a time
 AT_ONCE = 2**27  # elements of a layer's floats that are alive at a time

@@ -33,11 +33,6 @@ def numbered(names: Iterable[str], suffix: str) -> list[str]:
     return sorted(n for n in names if n.endswith(suffix) and n[: -len(suffix)].isdigit())
 
 
-def shard_name(split: str, number: int) -> str:
-    """The name of a shard; the places of its members are in a .json of the same name."""
-    return f"{split}-{number:06d}.tar"
-
-
 def spans(windows: int, size: int) -> list[range]:
     """The numbers of every shard's windows."""
     return [range(i, min(i + size, windows)) for i in range(0, windows, size)]
@@ -82,19 +77,15 @@ def members(item: dict, values: dict[str, Tensor], precision: str, video: bool) 
     files += [(f"{name}.npy", _array(value, precision)) for name, value in values.items()]
     frames = _pixels((item["video"].movedim(0, -1) + 1) / 2)
     if values:
-        files.append(("first.webp", _webp(frames[0])))
+        files.append(("first.webp", encode_frame(frames[0])))
     if video:
-        files += [(f"{n:04d}.webp", _webp(frame)) for n, frame in enumerate(frames)]
+        files += [(f"{n:04d}.webp", encode_frame(frame)) for n, frame in enumerate(frames)]
     lines = _pixels(item["sketches"][0]) if "sketches" in item else ()
     return files + [(f"{n:04d}.sketch.webp", encode_frame(x)) for n, x in enumerate(lines)]
 
 
 def _pixels(values: Tensor) -> np.ndarray:
     return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
-def _webp(frame: np.ndarray) -> bytes:
-    return encode_frame(np.concatenate([frame, np.full_like(frame[..., :1], 255)], -1))
 
 
 def _array(value: Tensor, precision: str) -> bytes:

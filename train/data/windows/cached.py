@@ -6,10 +6,9 @@ import hashlib
 import io
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from torch.utils.data import Dataset
 
 from toon_core.pictures import UNREADABLE
 from train.data.readers.frames import decode_frame, decode_grey
-from train.data.windows.cache_format import numbered, read_facts, read_places, shard_name, spans
+from train.data.shards import read_place, shard_name
+from train.data.windows.cache_format import numbered, read_facts, read_places, spans
+from train.data.windows.dataset import TrainingConfig
 
 log = logging.getLogger("toon.data")
 
@@ -32,22 +33,6 @@ MADE_BY = {
 }
 ATTEMPTS = 8  # shards tried for one item before unreadable windows stop the run
 Read = Callable[[str], bytes]
-
-
-class WindowSize(Protocol):
-    """What of a run's options a cache must have been made with."""
-
-    data: str
-    height: int
-    width: int
-    frames: int
-
-
-class BatchOptions(WindowSize, Protocol):
-    """And of those of training, whose batches may have a shape each."""
-
-    buckets: bool
-    batch: int
 
 
 class CachedWindows(Dataset):
@@ -79,7 +64,7 @@ class CachedWindows(Dataset):
     @classmethod
     def open_checked(
         cls,
-        options: BatchOptions,
+        options: TrainingConfig,
         items: int,
         parts: tuple[str, ...],
         model: nn.Module | None,
@@ -101,10 +86,10 @@ class CachedWindows(Dataset):
 
     @classmethod
     def open_held_out(
-        cls, options: WindowSize, items: int, parts: tuple[str, ...]
+        cls, options: TrainingConfig, items: int, parts: tuple[str, ...]
     ) -> CachedWindows:
-        """Held-out windows: `video`, and `sketches` where they are asked for and there."""
-        cache = cls(options.data, "test", items, ("video",))
+        """Held-out windows, which have `video`, and `sketches` where those of training do."""
+        cache = cls(options.data, "test", items, parts)
         cache._check_size(options)
         if items > cache.facts["held_out"]:
             raise ValueError(
@@ -112,12 +97,9 @@ class CachedWindows(Dataset):
                 f"wanted: give run.sheet_clips={cache.facts['held_out']}, or run train.cache again "
                 f"with held_out={items} into another folder"
             )
-        stored = cache._places and numbered(cache._places[0], ".sketch.webp")
-        if "sketches" in parts and stored:
-            cache.parts = ("video", "sketches")
         return cache
 
-    def _check_size(self, options: WindowSize) -> None:
+    def _check_size(self, options: TrainingConfig) -> None:
         for name in SIZE:
             if self.facts[name] != getattr(options, name):
                 raise ValueError(
@@ -125,7 +107,7 @@ class CachedWindows(Dataset):
                     f"{name}={self.facts[name]}: give the same, or make another cache"
                 )
 
-    def _check_buckets(self, options: BatchOptions) -> None:
+    def _check_buckets(self, options: TrainingConfig) -> None:
         together = self.facts.get("batch", 0)  # windows that share a shape
         if options.buckets != bool(together):
             raise ValueError(
@@ -216,13 +198,7 @@ class CachedWindows(Dataset):
         shard = self.root / shard_name(self.split, stored // self.facts["shard_items"])
         places = self._places[stored]
         try:
-            with open(shard, "rb") as file:
-
-                def read(name: str) -> bytes:
-                    start, size = places[name]
-                    return os.pread(file.fileno(), size, start)
-
-                return self._item(read, places)
+            return self._item(lambda name: read_place(shard, places[name]), places)
         except UNREADABLE as error:
             raise ValueError(f"{shard}, window {stored}: cannot be read ({error})") from error
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from train.data.filters.sketches import xdog
 from train.data.windows.canvas import Colour
-from train.data.xdog import xdog
 
 Pair = tuple[float, float]
 Shape = tuple[int, int]  # height and width

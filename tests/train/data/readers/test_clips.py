@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from pieces import open_clip
 from PIL import Image
 
 from train.data.readers import media
-from train.data.readers.clips import open_clip, open_segments
+from train.data.readers.clips import open_segments
 from train.data.readers.texts import prompt_from_name
 
 COUNT = 20
@@ -77,7 +78,7 @@ def test_sequence_reads_its_prompt_and_rate(tmp_path):
     (tmp_path / "prompt.txt").write_text("a red square\n")
     (tmp_path / "fps.txt").write_text("12")
     clip = open_clip(tmp_path, size=64)
-    assert clip.prompt == "a red square" and clip.fps == 12 and len(clip.frames) == COUNT
+    assert clip.caption == "a red square" and clip.fps == 12 and len(clip.frames) == COUNT
     assert np.array_equal(clip.frames[3], np.asarray(squares()[3]))
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pieces import open_clip
 from PIL import Image
 
-from train.data.readers.clips import open_clip, open_segments
+from train.data.readers.clips import open_segments
 from train.data.readers.lottie import part_length
 from train.data.readers.texts import own_text
 from train.data.store import FolderStore

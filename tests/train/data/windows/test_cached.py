@@ -5,7 +5,8 @@ import json
 import pytest
 from caches import SHAPE
 
-from train.data.windows.cache_format import shard_name, spans, write_shard
+from train.data.shards import shard_name
+from train.data.windows.cache_format import spans, write_shard
 from train.data.windows.cached import CachedWindows
 from train.engine.checkpoint import RunHistory
 from train.recipes.rectify import RectifyConfig

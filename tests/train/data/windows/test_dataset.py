@@ -1,6 +1,7 @@
 """Windows: reproducible draws, value ranges, backgrounds, composition, sketches, test sets."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from train.data.filters.base import FilterConfig
+from train.data.filters.sketches import xdog
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
 from train.data.prepare.splits import SplitConfig
@@ -15,7 +17,6 @@ from train.data.shards import stable_hash
 from train.data.store import Store
 from train.data.windows.dataset import ClipWindows, WindowConfig
 from train.data.windows.sampler import SamplerConfig
-from train.data.xdog import xdog
 from train.eval.testset import HeldoutConfig, write_heldout
 
 
@@ -28,8 +29,14 @@ def store(tmp_path_factory, lottie_folder) -> Store:
     return prepare(PrepareConfig(**options, split=split, filters=filters))
 
 
-def windows_of(store, split="train", size=64, **options) -> ClipWindows:
-    return ClipWindows(store, split, height=size, width=size, **options)
+def windows_of(
+    store, split="train", sketch="", seed=0, frames=16, config=None, items=100
+) -> ClipWindows:
+    given = {"frames": frames, "seed": seed, "windows": config or WindowConfig()}
+    options = SimpleNamespace(data=store.root, height=64, width=64, **given)
+    windows = ClipWindows(options, split, items, sketch)
+    windows.store = store
+    return windows
 
 
 def test_item_has_the_agreed_form(store):
