@@ -67,6 +67,7 @@ class Parts:
         ]
         self.runs: dict[str, Callable[[Count], object]] = {
             **{f"unet_{n}": partial(self.unet_pass, n) for n in (1, 2, 3)},
+            "unet_2_shallow": partial(self.unet_pass, 2, reuse=2),
             "sketch": self.sketch_pass,
             "encode": self.encode,
             "decode": partial(self.decode, twice=False),
@@ -74,18 +75,20 @@ class Parts:
             "decode_streamed": partial(self.decode, twice=False, at_once=1),
         }
 
-    def denoiser(self, branches: int, unet: Any, control: Any = None) -> Denoiser:
+    def denoiser(self, branches: int, unet: Any, control: Any = None, reuse: int = 1) -> Denoiser:
         concat = torch.randn(1, 4, FRAMES, *self.size, device="cuda", dtype=self.dtype)
         guidance = Guidance(
             cfg_scale=7.5 if branches > 1 else 1.0, cfg_image=3.0 if branches > 2 else None
         )
         tokens = Branches(*self.tokens[:branches])
         fs = torch.full((1,), 10.0, device="cuda")
-        return Denoiser(unet, concat, tokens, fs, guidance, control=control, steps=STEPS)
+        options = {"control": control, "steps": STEPS, "reuse": reuse}
+        return Denoiser(unet, concat, tokens, fs, guidance, **options)
 
-    def unet_pass(self, branches: int, count: Count) -> None:
-        """The network's call alone, as a step makes it."""
-        self._second_call(self.unet, count, lambda unet: self.denoiser(branches, unet))
+    def unet_pass(self, branches: int, count: Count, reuse: int = 1) -> None:
+        """The network's call alone, as a step makes it; with reuse it is a shallow one."""
+        made = partial(self.denoiser, branches, reuse=reuse)
+        self._second_call(self.unet, count, made)
 
     def sketch_pass(self, count: Count) -> None:
         sketches = torch.zeros(1, 1, FRAMES, HEIGHT, WIDTH, device="cuda", dtype=self.dtype)

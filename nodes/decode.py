@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..toon_core import pipeline
+from ..toon_core.presets import turbo
 from . import finite, host, memory, recipe, tensors
 from .schema import BETWEEN, schema
 from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
@@ -37,7 +38,8 @@ class ToonDecode(io.ComfyNode):
                     options=recipe.SWITCH,
                     default=recipe.OWN,
                     tooltip="The release takes the two middle frames from a second decode. off "
-                    "takes half the time and changes only those two frames.",
+                    "takes half the time and changes only those two frames; the model's own is off "
+                    "for a clip sampled with turbo.",
                 ),
                 io.Combo.Input(
                     "low_memory",
@@ -69,7 +71,9 @@ class ToonDecode(io.ComfyNode):
     ) -> io.NodeOutput:
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
-        r = recipe.settled(toon_vae.config.recipe, replace_middle_frames=replace_middle_frames)
+        own = toon_vae.config.recipe
+        own = turbo(own) if clip.turbo else own
+        r = recipe.settled(own, replace_middle_frames=replace_middle_frames)
         frames = finite.made_again(
             toon_vae,
             finite.DECODER,

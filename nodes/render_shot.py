@@ -7,7 +7,6 @@ import logging
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ from ..toon_core.shots.sheet import Sheet
 from ..toon_core.shots.shot import Shot
 from ..toon_core.shots.takes import Takes
 from . import host, recipe, sheets
-from .model import native
 from .model_identity import identity_of
-from .model_sampling import sampling_of
 from .schema import BETWEEN, CARTOON, schema
 from .shot_maker import ComfyMaker
 from .shot_progress import ShotProgress
@@ -86,6 +83,7 @@ class ToonRenderShot(io.ComfyNode):
         clip: Any = None,
         clip_vision: Any = None,
         audio: Any = None,
+        turbo: bool = False,
     ) -> io.NodeOutput:
         if sketches_of(model.model_options["transformer_options"]):
             raise ValueError(
@@ -93,8 +91,7 @@ class ToonRenderShot(io.ComfyNode):
                 "them into the sheet, and connect the sketch encoder here."
             )
         loaded = sheets.given(sheet, images, sketches)
-        own = replace(native(model).toon.recipe, temperature=sampling_of(model).temperature)
-        r = recipe.settled(own, steps=steps, cfg_scale=cfg_scale)
+        r = recipe.settled(recipe.of_model(model, turbo), steps=steps, cfg_scale=cfg_scale)
         place = folder_of(name)
         takes = Takes(place / "takes")
         notes = _root() / "models.json"  # one for all shots: a digest of 10 GB takes a minute
@@ -219,6 +216,7 @@ def _inputs() -> list[Any]:
             tooltip="Of several takes of a segment, none of them locked, show the one whose "
             "largest step is smallest; otherwise the first.",
         ),
+        recipe.turbo_input("Takes made so are kept beside the others."),
         io.Image.Input(
             "images", optional=True, tooltip="Key drawings by number, if the sheet names no files."
         ),

@@ -13,10 +13,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..toon_core import pipeline
 from ..toon_core.denoiser import Denoiser
 from ..toon_core.devices import moved
-from ..toon_core.guidance import Branches, Guidance
+from ..toon_core.guidance import Branches
 from ..toon_core.presets import RELEASED
+from ..toon_core.recipe import Recipe
 from ..toon_core.samplers.ddim import Progress, ddim
 from . import compiled, finite, host, notices, plan, recipe
 from .model import check_tokens, frame_rate, native
@@ -25,7 +27,7 @@ from .noise import sampling_draws
 from .plan import Plan
 from .schema import BETWEEN, CARTOON, schema
 from .sketch_patch import Sketches, sketches_of
-from .types import TOKENS_KEY, clip_of
+from .types import CLIP_KEY, TOKENS_KEY, clip_of
 
 log = logging.getLogger("toon.nodes")
 
@@ -69,11 +71,11 @@ class ToonSample(io.ComfyNode):
         cfg_image: float = -1.0,
         image_only: Any = None,
         temperature: float = -1.0,
+        turbo: bool = False,
     ) -> io.NodeOutput:
-        inner, sampling = native(model), sampling_of(model)
-        own = replace(inner.toon.recipe, temperature=sampling.temperature)
+        inner = native(model)
         r = recipe.settled(
-            own,
+            recipe.of_model(model, turbo),
             steps=steps,
             eta=eta,
             spacing=spacing,
@@ -87,20 +89,18 @@ class ToonSample(io.ComfyNode):
                 f"cfg_image = {r.cfg_image:g} needs the image_only output of Toon Encode Keys "
                 "connected; 0 turns it off."
             )
-        guidance = Guidance(
-            cfg_scale=r.cfg_scale, cfg_image=r.cfg_image or None, rescale=r.guidance_rescale
-        )
-        table = sampling.schedule.ddim(r.steps, r.spacing, r.eta)
-        run = Sampling(model, inner, latent, (positive, negative, image_only), guidance)
-        samples = run.sample(table, seed, r.temperature)
-        return io.NodeOutput({**latent, "samples": samples})
+        run = Sampling(model, inner, latent, (positive, negative, image_only), r)
+        samples, clip = run.sample(seed), replace(clip_of(latent), turbo=turbo)
+        return io.NodeOutput({**latent, "samples": samples, CLIP_KEY: clip})
 
 
 class Sampling:
     """One clip: loads the model, and makes a denoiser of it while it stays."""
 
-    def __init__(self, patcher, inner, latent, conditionings, guidance: Guidance) -> None:
-        self.patcher, self.inner, self.guidance = patcher, inner, guidance
+    def __init__(self, patcher, inner, latent, conditionings, r: Recipe) -> None:
+        self.patcher, self.inner, self.recipe = patcher, inner, r
+        self.guidance = pipeline.guidance_of(replace(r, cfg_image=r.cfg_image or None))
+        self.table = sampling_of(patcher).schedule.ddim(r.steps, r.spacing, r.eta)
         self.shape = clip_of(latent).shape
         names = ("positive", "negative", "image_only")
         pairs = zip(conditionings, names, strict=True)
@@ -115,7 +115,7 @@ class Sampling:
         if told := notices.ignored(carried):
             log.warning(told)
 
-    def sample(self, table, seed: int, temperature: float, after: Progress | None = None) -> Tensor:
+    def sample(self, seed: int, after: Progress | None = None) -> Tensor:
         """Unscaled latents (b z f h w). after(i, total, x0, x): what follows each step in place of
         a preview and a bar on the node."""
         device = self.patcher.load_device
@@ -133,18 +133,17 @@ class Sampling:
         )
         if not on_cpu(device):
             host.say(chosen.words, level=logging.WARNING if chosen.streamed else logging.INFO)
-        draw, shape = sampling_draws(seed, self.shape), self.shape
-        after = after or _bar(self.patcher, len(table))
+        draw = sampling_draws(seed, self.shape)
+        after = after or _bar(self.patcher, len(self.table))
         self.patcher.pre_run()
         try:
-            denoiser = self._denoiser(device, chosen, table.timesteps)
             samples = ddim(
-                denoiser,
-                moved(draw(shape), device),
-                table,
-                lambda: moved(draw(shape), device),
+                self._denoiser(device, chosen),
+                moved(draw(self.shape), device),
+                self.table,
+                lambda: moved(draw(self.shape), device),
                 self._after_step(after),
-                temperature,
+                self.recipe.temperature,
             )
         finally:
             self.patcher.cleanup()
@@ -180,7 +179,7 @@ class Sampling:
     def _sketches(self) -> Sketches | None:
         return sketches_of(self.patcher.model_options["transformer_options"])
 
-    def _denoiser(self, device: torch.device, chosen: Plan, steps: list[int]) -> Denoiser:
+    def _denoiser(self, device: torch.device, chosen: Plan) -> Denoiser:
         dtype, clips = self.inner.compute_dtype, self.shape[0]
         noise = torch.empty(self.shape, device=device)
         concat = self.inner.concat_cond(noise=noise, **self.values).to(dtype)
@@ -199,7 +198,8 @@ class Sampling:
             control=control,
             batched=chosen.batched,
             packed=chosen.packed,
-            steps=steps,
+            steps=self.table.timesteps,
+            reuse=self.recipe.reuse,
         )
 
 
@@ -261,5 +261,8 @@ def _inputs() -> list:
         recipe.temperature_input(
             "Factor of the noise: 1 as the release; lower values give calmer and surer pictures "
             "and less variety between seeds. Small models like nano need about 0.5."
+        ),
+        recipe.turbo_input(
+            "Toon Decode then decodes once where its widget leaves that to the model."
         ),
     ]

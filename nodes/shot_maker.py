@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..toon_core.conditioning.encode import Keys
-from ..toon_core.guidance import Guidance
 from ..toon_core.images import Fit
 from ..toon_core.recipe import Recipe
 from ..toon_core.shots.making import FRAMES, Job, Maker, Picture, Recent, Step
@@ -18,7 +17,6 @@ from ..toon_core.vae.autoencoder import Posterior, stack_references
 from . import clips, finite, host, keys, memory
 from .decode import Decoding
 from .model import native
-from .model_sampling import sampling_of
 from .noise import posterior_noise
 from .sampling import Sampling
 from .sketch import check_family, with_sketches
@@ -60,18 +58,12 @@ class ComfyMaker(Maker):
         shape = tuple(encoded.concat.shape)
         carried = Clip(references=encoded.references, fit=Fit(size, size), shape=shape)
         latent = {"samples": torch.zeros(shape), CLIP_KEY: carried}
-        guidance = Guidance(
-            cfg_scale=r.cfg_scale, cfg_image=r.cfg_image or None, rescale=r.guidance_rescale
-        )
-        run = Sampling(
-            self._sketched(job), inner, latent, self._conditionings(job, encoded), guidance
-        )
-        table = sampling_of(self.model).schedule.ddim(r.steps, r.spacing, r.eta)
+        run = Sampling(self._sketched(job), inner, latent, self._conditionings(job, encoded), r)
 
         def after(i: int, total: int, x0: Tensor, x: Tensor) -> None:
             step(SAMPLED * (i + 1) / total, x0)
 
-        z = run.sample(table, job.seed, r.temperature, after)
+        z = run.sample(job.seed, after)
 
         def decoded() -> Tensor:
             twice = r.replace_middle_frames

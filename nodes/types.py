@@ -60,12 +60,14 @@ class Clip:
     """What a LATENT carries from the keys to the decoder and to the sketches.
 
     references: five maps (b c_i 2 h_i w_i) of both keys; fit: where the pictures are in the frame;
-    shape: the LATENT's, (b z f h w), since the references belong to its first and last frame.
+    shape: the LATENT's, (b z f h w), since the references belong to its first and last frame;
+    turbo: it was sampled with that, and is decoded so where nothing else is said.
     """
 
     references: list[Tensor]
     fit: Fit
     shape: tuple[int, ...]
+    turbo: bool = False
 
 
 def clip_of(latent: dict[str, Any]) -> Clip:

@@ -10,11 +10,25 @@ from torch import Tensor
 @dataclass(frozen=True, kw_only=True)
 class Guidance:
     """cfg_scale 1 runs the conditional branch alone; cfg_image adds the image-only branch, and then
-    every one runs, whatever cfg_scale."""
+    every one runs, whatever cfg_scale. start and end: parts of the run, 0 first step to 1 last,
+    between which it acts; before and after the conditional branch runs alone (Kynkäänniemi et al.
+    2024)."""
 
     cfg_scale: float = 7.5
     cfg_image: float | None = None
     rescale: float = 0.7
+    start: float = 0.0
+    end: float = 1.0
+    total: int = 1000
+
+    @property
+    def always(self) -> bool:
+        return (self.start, self.end) == (0, 1)
+
+    def active(self, t: int) -> bool:
+        """Whether it acts at step t, 0..999."""
+        last = self.total - 1
+        return (1 - self.end) * last <= t <= (1 - self.start) * last
 
 
 @dataclass(frozen=True)

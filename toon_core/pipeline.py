@@ -98,7 +98,6 @@ def interpolate_any_size(
 
 def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batched, callback):
     """Noise to latents (b z f h w), in the keys' precision, by DDIM with guidance; fs (b,)."""
-    guidance = Guidance(cfg_scale=r.cfg_scale, cfg_image=r.cfg_image, rescale=r.guidance_rescale)
     concat = keys.concat.to(model.dtype)
     shape = tuple(keys.concat.shape)
     table = model.schedule.ddim(r.steps, r.spacing, r.eta)
@@ -107,14 +106,26 @@ def sample(model, keys: Keys, branches, fs, r: Recipe, control, draw: Draw, batc
         concat,
         branches,
         fs,
-        guidance,
+        guidance_of(r),
         control=control,
         batched=batched,
         steps=table.timesteps,
         packed=batched,
+        reuse=r.reuse,
     )
     latents = ddim(denoiser, draw(shape), table, lambda: draw(shape), callback, r.temperature)
     return latents.to(keys.concat.dtype)
+
+
+def guidance_of(r: Recipe) -> Guidance:
+    """What a recipe says of guidance."""
+    return Guidance(
+        cfg_scale=r.cfg_scale,
+        cfg_image=r.cfg_image,
+        rescale=r.guidance_rescale,
+        start=r.cfg_start,
+        end=r.cfg_end,
+    )
 
 
 def seeded(seed: int, device: torch.device) -> Draw:

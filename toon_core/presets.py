@@ -14,6 +14,18 @@ RELEASED = Recipe()
 SMALL = replace(RELEASED, steps=6, cfg_scale=1.0, temperature=0.5)
 
 
+def turbo(recipe: Recipe) -> Recipe:
+    """A recipe with shortcuts that change its frames little (docs/performance.md): measured on
+    nano, not on the released model."""
+    return replace(
+        recipe,
+        cfg_start=0.2,
+        cfg_end=0.8,
+        reuse=2,
+        replace_middle_frames=False,
+    )
+
+
 def full_size(config: ToonConfig) -> bool:
     """Whether a denoiser has the released width; narrower ones want defaults of their own."""
     return config.unet.model_channels >= UNetConfig().model_channels

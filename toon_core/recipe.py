@@ -9,6 +9,8 @@ from . import ranges
 
 Spacing = Literal["uniform", "uniform_trailing"]
 
+SHORTCUTS = ("cfg_start", "cfg_end", "reuse")  # fields, off by default
+
 # Lowest and highest value of each number, both allowed.
 LIMITS: dict[str, tuple[float, float]] = {
     "height": (64, 8192),
@@ -23,6 +25,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "guidance_rescale": (0, 1),
     "seed": (0, 2**64 - 1),
     "sketch_scale": (0, 2),
+    "cfg_start": (0, 1),
+    "cfg_end": (0, 1),
+    "reuse": (1, 8),
 }
 
 
@@ -45,6 +50,12 @@ class Recipe:
     sketch_scale: float = 0.6
     replace_middle_frames: bool = True  # a second decode for two frames (8.6)
     grey_uncond_image: bool = True  # the unconditional image is mid grey, fully encoded (8.4)
+    # Approximations, which are no part of the release (8.7).
+    cfg_start: float = 0.0  # parts of the run between which guidance acts, as of a sketch:
+    cfg_end: float = 1.0  # 0 is the first step, 1 the last
+    reuse: int = 1  # steps that share the UNet's deep features
 
     def __post_init__(self) -> None:
         ranges.check(self, LIMITS)
+        if self.cfg_start > self.cfg_end:
+            raise ValueError(f"cfg_start = {self.cfg_start:g} is after cfg_end = {self.cfg_end:g}")

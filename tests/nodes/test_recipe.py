@@ -10,7 +10,7 @@ import torch
 from graphs import deviation, encode, node, picture, sample
 
 from toon_core.presets import RELEASED, nano
-from toon_core.recipe import LIMITS
+from toon_core.recipe import LIMITS, SHORTCUTS
 
 if TYPE_CHECKING:
     from inprocess import Comfy
@@ -72,6 +72,7 @@ OF_SHOTS = {"ToonRenderShot", "ToonExposeFrames"}  # their own tests; the latter
 def test_no_widget_of_a_recipes_field_is_left_out(comfy: Comfy) -> None:
     names = {"fps": "fs", "frames": "length", "sketch_scale": "strength"}
     fields = {names.get(f, f) for f in vars(RELEASED)} - {"seed", "grey_uncond_image"}
+    fields -= set(SHORTCUTS)  # turbo sets them together
     found = {
         (kind, widget.id)
         for kind, cls in comfy.nodes.NODE_CLASS_MAPPINGS.items()

@@ -112,6 +112,15 @@ def test_only_what_changed_is_sampled(shot: Any) -> None:
     assert shot.report(cfg_scale=2.0)["sampled"] == ["one", "two"]
 
 
+def test_takes_made_with_turbo_are_kept_apart(shot: Any) -> None:
+    plain = shot.report()
+    kept = shot.takes()
+    assert shot.report(turbo=True)["sampled"] == ["one", "two"]
+    assert kept.items() < shot.takes().items()
+    again = shot.report(turbo=False)
+    assert again["sampled"] == [] and again["segments"] == plain["segments"]
+
+
 def test_takes_outlive_a_restart(shot: Any) -> None:
     shot.one_segment()
     shot.report()

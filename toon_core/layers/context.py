@@ -27,7 +27,8 @@ class Context:
     `cache=True` keeps every layer's keys and values for as long as this object lives; use it only
     where the weights do not change meanwhile. The same holds for `packed`, joined weights of some
     layers for all contexts of a run, and for `shifts`, what res blocks add at the step
-    that runs.
+    that runs. `deep` is what a pass keeps for later ones where `keeps` is set, which `shallow` ones
+    take in place of their own (see `VideoUNet.forward`).
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Context:
         self.packed = packed or {}
         self.shifts: Shifts | None = None
         self.copies = 1  # see `grown`
+        self.keeps = self.shallow = False
+        self.deep: Tensor | None = None
         self._cache: dict[int, list[KeyValue]] | None = {} if cache else None
 
     @classmethod

@@ -1,6 +1,6 @@
 """Render a shot: many keys, each exact on its frame, timed by an exposure sheet.
 
-    python -m toon_core.shots SHEET.json --out DIR [--model FILE] [--device D] [--draft]
+    python -m toon_core.shots SHEET.json --out DIR [--model FILE] [--device D] [--draft] [--turbo]
 
 Writes frame_0000.png ..., shot.mp4, report.json and takes/ into DIR. Called again, it makes only
 what has changed. docs/shots.md tells of the sheet; docs/sheet.schema.json is its schema.
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import load
+from ..presets import turbo
 from ..recipe import Recipe
 from ..weights.errors import WeightsError
 from .drawings import Drawings
@@ -54,6 +55,9 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of the weights"
     )
     parser.add_argument("--draft", action="store_true", help="a quick pass: fewer steps, smaller")
+    parser.add_argument(
+        "--turbo", action="store_true", help="several times as fast, near the same frames"
+    )
     parser.add_argument(
         "--best", action="store_true", help="of several takes show the one that jumps least"
     )
@@ -94,7 +98,8 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
             raise ValueError("the sheet has sketches: give the model's --sketch-encoder")
         encoder = load(file, dtype=dtype, expect="sketch").to(options.device).eval()
         encoder_identity = file_digest(file, notes)
-    recipe = draft(model.config.recipe) if options.draft else model.config.recipe
+    recipe = turbo(model.config.recipe) if options.turbo else model.config.recipe
+    recipe = draft(recipe) if options.draft else recipe
     return PipelineMaker(model, recipe, identity, encoder, encoder_identity)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..images import Fit, Size, within
+from ..recipe import SHORTCUTS, Recipe
 from ..sketch.control import bright_lines
 from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
@@ -158,11 +159,19 @@ class Shot:
             },
             "model": maker.identity,
             "sketch_encoder": maker.sketch_identity if segment.sketches else "",
-            "recipe": {k: v for k, v in asdict(r).items() if k not in ("fps", "frames", "seed")},
+            "recipe": _told(r),
             "fit": self.fit.mode,
         }
         named = [{**shared, "seed": seed} for seed in segment.seeds]
         return {take_name(segment.key.id, made): made for made in named}
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """Of a recipe what a take hangs on. Shortcuts that are off are left out: takes of before there
+    were any keep their names."""
+    off = {k: getattr(Recipe(), k) for k in SHORTCUTS}
+    said = {k: v for k, v in asdict(recipe).items() if k not in ("fps", "frames", "seed")}
+    return {k: v for k, v in said.items() if k not in off or v != off[k]}
 
 
 def _key_picture(key: Key, drawings: Drawings, size: Size, sheet: Sheet) -> KeyPicture:

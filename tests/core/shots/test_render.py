@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from shot_pictures import drawing, pixels
 
+from toon_core.recipe import SHORTCUTS
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.making import Job, Recent
 from toon_core.shots.pipelined import PipelineMaker
@@ -120,6 +122,25 @@ def test_only_what_makes_a_take_makes_it_anew(
 ) -> None:
     rendered(document)
     assert rendered(document | change)["sampled"] == sampled
+
+
+def test_shortcuts_name_their_takes_alone(
+    folder: Path, document: Document, maker: PipelineMaker
+) -> None:
+    """Takes of before there were any keep their names."""
+
+    def made() -> dict[str, Any]:
+        return dict(Shot.of(read_sheet(document), Drawings([folder]), maker).made)
+
+    plain = made()
+    assert not any(set(SHORTCUTS) & set(of["recipe"]) for of in plain.values())
+    kept, names = maker.recipe, set(plain)
+    for shortcut in ({"reuse": 2}, {"cfg_start": 0.1}, {"cfg_end": 0.9}):
+        maker.recipe = replace(kept, **shortcut)
+        found = made()
+        assert all(shortcut.items() <= of["recipe"].items() for of in found.values())
+        assert len(found) == 2 and not names & set(found)
+        names |= set(found)
 
 
 def test_a_key_that_moves_in_time_makes_nothing_anew(rendered: Any, document: Document) -> None:
