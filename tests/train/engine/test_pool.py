@@ -74,11 +74,16 @@ def test_without_workers_jobs_run_here():
 
 WAITING = """
 import signal, time
+from pathlib import Path
 from train.engine.pool import run_jobs
+
+def work(name):
+    Path(name).touch()
+    time.sleep(600)
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
-    print("begun", flush=True)
-    list(run_jobs(time.sleep, {"a": (600,), "b": (600,)}, 2))
+    list(run_jobs(work, {"a": ("a",), "b": ("b",)}, 2))
 """
 
 
@@ -86,13 +91,11 @@ if __name__ == "__main__":
 def test_workers_end_with_the_one_that_started_them(tmp_path, way):
     """Ctrl-C reaches them, too, in a terminal; a kill nobody but the one that is killed."""
     (tmp_path / "main.py").write_text(WAITING)
-    root = str(Path(__file__).parents[3])
-    command, environment = (
-        [sys.executable, tmp_path / "main.py"],
-        {**os.environ, "PYTHONPATH": root},
-    )
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as main:
-        workers = _children(main.pid, 3)  # one is multiprocessing's own
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    options = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "main.py"], **options) as main:
+        _until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists(), main)
+        workers = psutil.Process(main.pid).children(recursive=True)  # one multiprocessing's own
         if way == "kill":
             main.kill()
         else:
@@ -105,13 +108,10 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, way):
     assert main.returncode != 0
 
 
-def _children(pid: int, count: int) -> list[psutil.Process]:
+def _until(ready, process):
     end = time.monotonic() + 60
-    while time.monotonic() < end:
-        found = psutil.Process(pid).children(recursive=True)
-        busy = [process for process in found if sum(process.cpu_times()[:2]) > 0.02]
-        if len(found) >= count and len(busy) >= count - 1:
-            time.sleep(1)  # a worker is ready shortly after
-            return found
+    while not ready():
+        if time.monotonic() > end:
+            process.kill()  # else leaving it would wait for it
+            raise AssertionError("no workers were started")
         time.sleep(0.05)
-    raise AssertionError("no workers were started")
