@@ -85,10 +85,10 @@ class Denoiser:
     def _predict(self, x: Tensor, t: int, copies: int, one: Pass) -> Tensor:
         steps = torch.full((x.shape[0],), t, device=x.device)
         context, control = one.context, None
-        drawn = self.control is not None and self.control.active(t)
-        if self.control is not None and one.sketch is not None and drawn:
+        if self.control is not None and one.sketch is not None and self.control.active(t):
             noisy, times = _repeat(x, copies), _repeat(steps, copies)
             control = self.control.features(noisy, times, one.sketch)
+        drawn = control is not None
         if context.deep is None or one.since + 1 >= self.reuse or one.drawn is not drawn:
             context.shallow, one.since, one.drawn = False, 0, drawn
         else:

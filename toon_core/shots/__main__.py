@@ -56,7 +56,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--draft", action="store_true", help="a quick pass: fewer steps, smaller")
     parser.add_argument(
-        "--turbo", action="store_true", help="several times as fast, near the same frames"
+        "--turbo", action="store_true", help="shortcuts that make near the same frames faster"
     )
     parser.add_argument(
         "--best", action="store_true", help="of several takes show the one that jumps least"

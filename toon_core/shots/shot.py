@@ -159,14 +159,14 @@ class Shot:
             },
             "model": maker.identity,
             "sketch_encoder": maker.sketch_identity if segment.sketches else "",
-            "recipe": _told(r),
+            "recipe": _identity(r),
             "fit": self.fit.mode,
         }
         named = [{**shared, "seed": seed} for seed in segment.seeds]
         return {take_name(segment.key.id, made): made for made in named}
 
 
-def _told(recipe: Recipe) -> dict[str, Any]:
+def _identity(recipe: Recipe) -> dict[str, Any]:
     """Of a recipe what a take hangs on. Shortcuts that are off are left out: takes of before there
     were any keep their names."""
     off = {k: getattr(Recipe(), k) for k in SHORTCUTS}
