@@ -7,6 +7,7 @@ the browser lives in a thread of its own.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ RENDERER = "Comfy.VueNodes.Enabled"
 OFFERED = f"""() => !['hidden', undefined].includes(
     app.ui.settings.settingsLookup['{RENDERER}']?.type)"""
 SIZES = "() => app.graph.nodes.flatMap(node => [...node.pos, ...node.size]).join()"
+PACKS = "/extensions/"  # in the address of a pack's scripts; the page's own lie elsewhere
+EMPTY_GRAPH = {"nodes": [], "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4}
+EMPTY_GRAPH |= {"last_node_id": 0, "last_link_id": 0}
 SETTLE, AGAIN = 700, 300  # ms after loading, in which a toast or an error of the page would show
 
 
@@ -142,8 +146,12 @@ class Browser:
         return self._on_thread(lambda: work(self._any_page()))
 
     def errors(self) -> list[str]:
-        """Of the open page's scripts, since a workflow was opened."""
-        return list(self._errors)
+        """Errors since a workflow was opened in which a script of a pack takes part, each with its
+        stack. Those of the page alone, of which a busy machine meets some, are warnings."""
+        for error in self._errors:
+            if PACKS not in error:
+                warnings.warn(f"the page itself: {error}", stacklevel=2)
+        return [error for error in self._errors if PACKS in error]
 
     def _on_thread(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()
@@ -175,7 +183,8 @@ class Browser:
             self._page.close()
         self._errors: list[str] = []
         page = self._page = self._context.new_page()
-        page.on("pageerror", lambda error: self._errors.append(str(error)))
+        page.add_init_script("Error.stackTraceLimit = 100")
+        page.on("pageerror", lambda error: self._errors.append(error.stack or str(error)))
         page.goto(self._url, wait_until="domcontentloaded", timeout=120_000)
         page.wait_for_function(READY, timeout=120_000)
         return page

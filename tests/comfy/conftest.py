@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from timeline_hand import Hand
 
 WAYS = ("LiteGraph", "Nodes 2.0")
-EMPTY_GRAPH = {"nodes": [], "links": [], "groups": [], "config": {}, "extra": {}, "version": 0.4}
-EMPTY_GRAPH |= {"last_node_id": 0, "last_link_id": 0}
 
 
 @pytest.fixture(scope="module", params=WAYS)
 def opened(request: Any, server: Headless, browser: Browser) -> Iterator[Hand]:
+    from browser import EMPTY_GRAPH
     from timeline_hand import FILES, KEYS, Hand
 
     for file in FILES:

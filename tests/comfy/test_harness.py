@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from browser import Browser
     from headless import Event, Headless
     from inprocess import Comfy
+    from playwright.sync_api import Page
 
 
 def picture(color: int = 0xFF8000) -> dict[str, Any]:
@@ -176,3 +177,21 @@ def strip(prompt: dict[str, Any]) -> dict[str, Any]:
         key: {"class_type": node["class_type"], "inputs": node["inputs"]}
         for key, node in prompt.items()
     }
+
+
+def test_errors_of_a_packs_scripts_are_told_from_the_pages(browser: Browser) -> None:
+    from browser import EMPTY_GRAPH
+
+    browser.open(EMPTY_GRAPH)
+    fails = "setTimeout(() => { throw new Error('as asked') })"
+
+    def work(page: Page) -> None:
+        page.route("**/extensions/pack/fails.js", lambda route: route.fulfill(body=fails))
+        page.add_script_tag(url="/extensions/pack/fails.js")
+        page.evaluate("() => setTimeout(() => { throw new Error('of the page') })")
+        page.wait_for_timeout(300)
+
+    browser.do(work)
+    with pytest.warns(UserWarning, match="of the page"):
+        [error] = browser.errors()
+    assert "as asked" in error
