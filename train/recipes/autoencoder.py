@@ -9,7 +9,7 @@ its errors (as in Yang et al. 2025, l-DeTok), `halved` ties latents shrunk to th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from toon_core.config import ToonConfig
 from toon_core.devices import moved
 from toon_core.presets import plain
 from toon_core.vae.autoencoder import Autoencoder
-from toon_core.weights.checkpoint import read
+from toon_core.weights.infer import decoder_kind
 from train.data.source import open_windows
 from train.engine.batches import Batch, SampleRNG
 from train.engine.export import load_part, part_of, save_part
@@ -104,9 +104,9 @@ class AutoencoderRecipe(ReconstructionRecipe):
 
     def __init__(self, config: AutoencoderConfig, device: torch.device) -> None:
         check_crop(config)
-        self.scale_factor = base_shape(config).scale_factor
         measure = perceptual_loss(config.perceptual)
-        self.vae = initial_autoencoder(config).to(device)
+        vae, self.scale_factor = initial_autoencoder(config)
+        self.vae = vae.to(device)
         self.vae.post_quant_conv.requires_grad_(False)  # the dual-reference path does not run it
         dataset = open_windows(config, config.steps * config.batch)
         super().__init__(config, device, dataset, measure)
@@ -120,28 +120,32 @@ class AutoencoderRecipe(ReconstructionRecipe):
         save_part(self.vae, out / RESULT, "vae", self.config, {**facts, **self.manifest_facts()})
 
 
-def base_shape(config: AutoencoderConfig) -> ToonConfig:
-    """That of a base that is a whole model, else by `preset` and `shape`."""
+def initial_autoencoder(config: AutoencoderConfig) -> tuple[Autoencoder, float]:
+    """From nothing, or the base's, and the factor that scales its latents; ValueError where the
+    base has another shape or decoder."""
     if config.base and part_of(config.base) is None:
-        return read(config.base, expect="toon").config
-    return config.model_shape()
-
-
-def initial_autoencoder(config: AutoencoderConfig) -> Autoencoder:
-    """From nothing, or the base's; ValueError where the base has another shape or decoder."""
-    if config.base and part_of(config.base) is None:
-        vae = toon_core.load(config.base, dtype=torch.float32, expect="toon").vae
-        if not vae.config.plain:
+        model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
+        if not model.vae.config.plain:
             raise ValueError(f"base={config.base}: its decoder is not plain; see train.decoder")
-        return vae.train().requires_grad_(True)
-    torch.manual_seed(config.seed)
-    vae = Autoencoder(plain(config.model_shape()).vae)
-    start_as_resize(vae)
+        return model.vae.train().requires_grad_(True), model.config.scale_factor
+    shape = plain(config.model_shape())
     if config.base:
-        try:
-            vae.load_state_dict(load_part(config.base, "vae"))
-        except RuntimeError as error:
-            raise ValueError(f"base={config.base}: another shape than preset or shape") from error
+        return load_autoencoder(config.base, shape, "base"), shape.scale_factor
+    torch.manual_seed(config.seed)
+    vae = Autoencoder(shape.vae)
+    start_as_resize(vae)
+    return vae, shape.scale_factor
+
+
+def load_autoencoder(path: str, shape: ToonConfig, given: str = "autoencoder") -> Autoencoder:
+    """A result of `train.autoencoder` by the option `given`; the decoder's kind shows in the file.
+    ValueError where it has another shape."""
+    state = load_part(path, "vae")
+    vae = Autoencoder(replace(shape.vae, **decoder_kind(state)))
+    try:
+        vae.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{given}={path}: another shape than preset or shape") from error
     return vae
 
 

@@ -31,9 +31,9 @@ from train.engine.batches import loaded
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import device_of
 from train.engine.options import check, option
+from train.recipes.autoencoder import load_autoencoder
 from train.recipes.conditioning import clip_moments
 from train.recipes.defaults import ShapeConfig
-from train.recipes.pretrain import load_autoencoder
 
 OPTIONS = ("count", "held_out", "height", "width", "frames", "seed", "sketch", "precision")
 

@@ -14,19 +14,17 @@ from torch import Tensor, nn
 
 import toon_core
 from toon_core import presets
-from toon_core.config import ToonConfig
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
-from toon_core.weights.infer import decoder_kind
 from train.data.windows.cache_format import is_cache
 from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
 from train.engine.batches import SampleRNG
-from train.engine.export import is_finished, load_part
+from train.engine.export import is_finished
 from train.engine.options import option
 from train.losses.diffusion import moving
 from train.recipes import autoencoder
-from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
+from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe, load_autoencoder
 from train.recipes.defaults import ShapeConfig
 from train.recipes.denoiser import (
     FIRST,
@@ -97,18 +95,6 @@ def new_model(config: PretrainConfig) -> ToonModel:
     model = ToonModel(replace(shape, vae=vae.config))
     model.vae = vae
     return model
-
-
-def load_autoencoder(path: str, shape: ToonConfig) -> Autoencoder:
-    """A result of `train.autoencoder`; the decoder's kind shows in the file. ValueError where it
-    has another shape."""
-    state = load_part(path, "vae")
-    vae = Autoencoder(replace(shape.vae, **decoder_kind(state)))
-    try:
-        vae.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"autoencoder={path}: another shape than preset or shape") from error
-    return vae
 
 
 def load_denoiser(model: ToonModel, path: str) -> None:

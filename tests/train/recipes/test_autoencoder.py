@@ -96,7 +96,7 @@ def test_it_goes_on_from_a_part_and_from_a_model(first, run, tmp_path):
     save(model, tmp_path / "model.safetensors")
     for name in (first / "autoencoder.safetensors", tmp_path / "model.safetensors"):
         config = AutoencoderConfig(data="", out="", base=str(name))
-        state = autoencoder.initial_autoencoder(config).state_dict()
+        state = autoencoder.initial_autoencoder(config)[0].state_dict()
         assert all(torch.equal(state[k], part[k]) for k in part)
 
 

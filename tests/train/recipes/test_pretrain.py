@@ -9,8 +9,8 @@ from toon_core import presets
 from toon_core.vae.autoencoder import Autoencoder
 from train.engine.config import RunConfig
 from train.engine.export import save_part
+from train.recipes.autoencoder import load_autoencoder
 from train.recipes.decoder_init import start_decoder
-from train.recipes.pretrain import load_autoencoder
 
 NANO = presets.nano()
 
