@@ -34,7 +34,7 @@ from toon_core.pipeline import interpolate
 from toon_core.presets import official_512
 from toon_core.sketch.control import SketchControl
 from train.engine.config import parse
-from train.engine.options import check, option, with_values
+from train.engine.options import option, with_values
 from train.engine.state import blocks, set_checkpointing
 from train.engine.stop import exit_on_user_error
 from train.recipes import decoder, sketch
@@ -258,7 +258,6 @@ def table(config: MemoryConfig) -> Iterator[str]:
 
 def main(arguments: list[str]) -> None:
     config = parse(MemoryConfig, arguments, __doc__)
-    check(config)
     for line in table(config):
         print(line, flush=True)
 

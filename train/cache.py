@@ -29,8 +29,8 @@ from train.recipes.cache import CacheConfig, build_cache
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    config = parse(CacheConfig, arguments, __doc__)
     with exit_on_user_error(GO_ON):
+        config = parse(CacheConfig, arguments, __doc__)
         facts = build_cache(config)
     print(f"{config.out}: {facts['count']} windows with {', '.join(facts['parts'])}")
 

@@ -18,8 +18,8 @@ from train.eval.testset import HeldoutConfig, write_heldout
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    config = parse(HeldoutConfig, arguments, __doc__)
     with exit_on_user_error():
+        config = parse(HeldoutConfig, arguments, __doc__)
         write_heldout(config)
 
 

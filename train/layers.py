@@ -18,8 +18,8 @@ from train.engine.stop import GO_ON, exit_on_user_error
 
 
 def main(arguments: list[str]) -> None:
-    config = parse(LayersConfig, arguments, __doc__)
     with exit_on_user_error(GO_ON):
+        config = parse(LayersConfig, arguments, __doc__)
         out = write_layers(config)
     print(f"{out}: {config.count} clips")
 

@@ -19,9 +19,9 @@ from train.recipes.nano import NanoConfig, train_nano
 
 
 def main(arguments: list[str]) -> None:
-    config = parse(NanoConfig, arguments, __doc__)
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     with exit_on_user_error(GO_ON):
+        config = parse(NanoConfig, arguments, __doc__)
         made = train_nano(config)
     print(made or "not done yet: the same command goes on")
 

@@ -21,8 +21,8 @@ from train.engine.stop import GO_ON, exit_on_user_error
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    config = parse(PrepareConfig, arguments, __doc__)
     with exit_on_user_error(GO_ON):
+        config = parse(PrepareConfig, arguments, __doc__)
         prepare(config)
 
 

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from train.data.readers.frames import open_image
 from train.engine.config import parse
 from train.engine.files import locked_folder, write_text
-from train.engine.options import check, option
+from train.engine.options import option
 from train.engine.stop import GO_ON, exit_on_user_error
 from train.eval.testset import write_frames
 
@@ -95,7 +95,6 @@ class RenderConfig:
 
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
-    check(config)
     out = Path(config.out)
     with locked_folder(out):
         _check_options(config, out / "photographs.json")

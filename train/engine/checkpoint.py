@@ -103,7 +103,10 @@ class RunHistory:
     def check_resume(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint. ValueError naming what it was begun with, where that is not an
         option that may change, or the data or a file it starts from are others."""
-        before = flat(renamed(state["options"], self.config))
+        # A run from before an option was there had what is its default now.
+        known = options_of(type(self.config))
+        defaults = json.dumps({own.name: own.default for own in known if own.default is not None})
+        before = json.loads(defaults) | flat(renamed(state["options"], self.config))
         changed = {
             name: [value, self.options[name]]
             for name, value in before.items()

@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from train.engine.files import printable, write_text
-from train.engine.options import help_text, option, unknown
+from train.engine.options import check, help_text, option, unknown
 from train.engine.renamed import renamed
 
 if TYPE_CHECKING:
@@ -96,13 +96,15 @@ class RunConfig:
     dry_run: bool = option(False, free=True)
 
     def resolved(self) -> Self:
-        """The same with every default filled in that depends on other options."""
+        """The same with every default filled in that depends on other options; ValueError for one
+        out of range."""
+        check(self)
         return self
 
 
 def parse(schema: type[T], arguments: list[str], description: str) -> T:
     """`[--config FILE] [--dry-run] key=value ...` read into `schema`; exits with the reason on
-    bad input, and with all options by --help."""
+    bad input, and with all options by --help. ValueError for an option out of its range."""
     parser = argparse.ArgumentParser(add_help=False, usage="%(prog)s [--help] [--config FILE] ...")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--config")
@@ -115,9 +117,11 @@ def parse(schema: type[T], arguments: list[str], description: str) -> T:
         raise SystemExit(0)
     flags = ["dry_run=true"] if getattr(given, "dry_run", False) else []
     try:
-        return read(schema, given.config, given.overrides + flags)
+        config = read(schema, given.config, given.overrides + flags)
     except ValueError as error:
         parser.error(str(error))
+    check(config)
+    return config
 
 
 def read(schema: type[T], file: str | None, overrides: list[str]) -> T:

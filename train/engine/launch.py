@@ -16,7 +16,6 @@ from accelerate.utils import (
 )
 
 from train.engine.config import RunConfig
-from train.engine.options import check
 
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
@@ -25,7 +24,6 @@ PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a 
 def start(config: RunConfig) -> Accelerator:
     """Logging, threads, device and processes; ValueError on options that do not go together."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    check(config)
     if config.run.fsdp and config.optim.name != "adamw":
         raise ValueError(f"run.fsdp=true goes with optim.name=adamw, not {config.optim.name}")
     if device_of(config.run.device, "run.device").type == "cpu" and config.dtype == "fp16":

@@ -47,7 +47,7 @@ def clip_errors(out: Tensor, v: Tensor) -> Tensor:
 
 
 def weighted_errors(out: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-    """Of each clip, by a weight that is broadcast: (b,)."""
+    """Of each clip, by a weight of places (b 1 1 h w), the same for all its frames: (b,)."""
     error = weight * (out.float() - v.float()).square().mean(dim=(1, 2), keepdim=True)
     return error.mean(dim=(1, 2, 3, 4)) / weight.mean(dim=(1, 2, 3, 4))
 

@@ -25,7 +25,7 @@ from toon_core.vae.autoencoder import Autoencoder
 from toon_core.weights.save import save
 from train.engine.config import merge
 from train.engine.export import RUN_KEY, manifest_of, write_manifest
-from train.engine.options import check, option
+from train.engine.options import option
 
 KEYS = Path(__file__).resolve().parents[2] / "cast" / "keys"
 SIDE = 128  # pixels: enough places for fifteen numbers, at a size that every model takes
@@ -48,7 +48,6 @@ class AssembleConfig:
 
 def assemble(config: AssembleConfig) -> Path:
     """Write the file and the manifest beside it."""
-    check(config)
     model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
     runs = {"base": manifest_of(config.base)}
     if config.decoder:

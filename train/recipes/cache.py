@@ -30,7 +30,7 @@ from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
 from train.engine.batches import loaded
 from train.engine.files import check_out, locked_folder
 from train.engine.launch import device_of
-from train.engine.options import check, option
+from train.engine.options import option
 from train.recipes.autoencoder import load_autoencoder
 from train.recipes.conditioning import clip_moments
 from train.recipes.defaults import ShapeConfig
@@ -138,7 +138,6 @@ def build_cache(config: CacheConfig) -> dict[str, Any]:
 def _check(config: CacheConfig) -> None:
     if bool(config.base) == bool(config.autoencoder):
         raise ValueError("give base=MODEL.safetensors, or autoencoder= a train.autoencoder result")
-    check(config)
     for name in ("height", "width"):
         if getattr(config, name) % 8:  # pixels of a latent
             raise ValueError(f"{name}={getattr(config, name)}: expected a multiple of 8")

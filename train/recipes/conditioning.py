@@ -65,7 +65,7 @@ def rates(batch: Batch, device: torch.device) -> Tensor:
 
 def dropped(rng: SampleRNG, p: float) -> tuple[list[bool], list[bool]]:
     """Which samples lose their prompt and which their image: one u per sample, no prompt for
-    u < 2p, a grey image for p <= u < 3p (architecture.md 11.2)."""
+    u < 2p, a grey image for p <= u < 3p, so that a share p loses each, and p both."""
     u = np.float32(rng.uniform().tolist())  # a list, which fake tensors have, too
     one, two, three = np.float32([p, 2 * p, 3 * p])
     return (u < two).tolist(), ((u >= one) & (u < three)).tolist()

@@ -53,11 +53,11 @@ class ScaledConfig(TrainingConfig):
         raise NotImplementedError
 
     def resolved(self) -> Self:
-        missing = [name for name in self.SMALL if attrgetter(name)(self) is None]
-        if not missing:
-            return self
-        chosen = self.FULL if presets.full_size(self.model_shape()) else self.SMALL
-        return with_values(self, {name: chosen[name] for name in missing})
+        filled, missing = self, [name for name in self.SMALL if attrgetter(name)(self) is None]
+        if missing:
+            chosen = self.FULL if presets.full_size(self.model_shape()) else self.SMALL
+            filled = with_values(self, {name: chosen[name] for name in missing})
+        return super(ScaledConfig, filled).resolved()
 
 
 @dataclass(kw_only=True)

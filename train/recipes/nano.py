@@ -24,7 +24,7 @@ from train.engine.config import OptimConfig, RunConfig, RuntimeConfig
 from train.engine.export import is_finished
 from train.engine.files import write_text
 from train.engine.launch import device_of, start
-from train.engine.options import check, option
+from train.engine.options import option
 from train.engine.state import TrainState
 from train.losses.perceptual import PerceptualConfig, perceptual
 from train.recipes.assemble import AssembleConfig, assemble
@@ -63,7 +63,6 @@ class NanoConfig:
     perceptual: str = option("auto", choices=("auto", "vgg", "alex", "hed", "none"))
 
     def resolved(self) -> NanoConfig:
-        check(self)
         if (self.side or 0) % 64:
             raise ValueError(f"side={self.side}: expected a multiple of 64")
         on_gpu = device_of(self.device).type == "cuda"

@@ -82,6 +82,17 @@ def test_options_that_decide_what_is_learned_are_refused_on_resuming(whole, opti
         train(out=str(whole.out), **config)
 
 
+def test_an_option_that_is_newer_than_the_run_had_its_default(tmp_path):
+    job = train(out=str(tmp_path), steps=1)
+    [file] = checkpoint.checkpoints_in(job.checkpoints)
+    state = torch.load(file, weights_only=True)
+    del state["options"]["dropout"]
+    torch.save(state, file)
+    with pytest.raises(ValueError, match=r"was begun with dropout=0\.0"):
+        train(out=str(tmp_path), steps=2, dropout=0.3)
+    assert train(out=str(tmp_path), steps=2).step == 2
+
+
 def test_other_clips_are_refused_on_resuming(whole, monkeypatch):
     monkeypatch.setattr(Items, "stamp", lambda _: "others")
     with pytest.raises(ValueError, match="begun on other clips.*toys, now others"):

@@ -28,7 +28,6 @@ from train.data.readers.texts import licence_of
 from train.data.shards import INDEX, Record, find_shards, read_index
 from train.data.store import Store
 from train.engine.files import file_digest, locked_folder, printable, write_text
-from train.engine.options import check
 from train.engine.pool import Lost, run_jobs
 
 log = logging.getLogger("toon.prepare")
@@ -41,7 +40,6 @@ def prepare(config: PrepareConfig) -> Store:
     from train.engine.launch import device_of  # here, since every worker imports this module
 
     out, data = Path(config.out), Path(config.data)
-    check(config)
     device_of(config.filters.device, "filters.device")
     _check_out(data, out)
     with locked_folder(out, data):
