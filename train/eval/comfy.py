@@ -12,27 +12,21 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
+import requests
 import torch
 from PIL import Image
 from torch import Tensor
 
-from train.data.readers.frames import open_image
-
 from .cache import read_json
-from .testset import Clip, pixels
+from .testset import Clip, pixels, read_image
 
 Json = dict[str, Any]
 NEEDED, OTHERS = ("first", "last", "frames"), ("prompt", "length", "intervals")  # titles
@@ -144,47 +138,36 @@ class ComfySystem:
         return made
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would contact another address."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 class Server:
     """A running ComfyUI at a URL; OSError where it does not answer, or answers with an error."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        # Nor would a proxy be this address.
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy would be another address
 
     def check(self) -> None:
         """OSError where no ComfyUI answers."""
-        if "system" not in (answer := self._json("/system_stats")):
+        if "system" not in (answer := self._json("GET", "/system_stats")):
             raise OSError(f"{self.url} is no ComfyUI: it answers {str(answer)[:80]}")
 
     def upload(self, key: Tensor) -> str:
         """A key (3 h w) in [0, 1] into the server's temporary folder -> its name for Load Image."""
         file = io.BytesIO()
         Image.fromarray(pixels(key[None])[0]).save(file, "PNG")
-        name, edge = f"{sha256(file.getvalue()).hexdigest()[:24]}.png", uuid.uuid4().hex
-        fields = "".join(
-            f'--{edge}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
-            for field, value in (("type", "temp"), ("overwrite", "true"))
+        name = f"{sha256(file.getvalue()).hexdigest()[:24]}.png"
+        answer = self._json(
+            "POST",
+            "/upload/image",
+            files={"image": (name, file.getvalue(), "image/png")},
+            data={"type": "temp", "overwrite": "true"},
         )
-        head = (
-            f'{fields}--{edge}\r\nContent-Disposition: form-data; name="image"; '
-            f'filename="{name}"\r\nContent-Type: image/png\r\n\r\n'
-        )
-        body = head.encode() + file.getvalue() + f"\r\n--{edge}--\r\n".encode()
-        kind = f"multipart/form-data; boundary={edge}"
-        return f"{self._json('/upload/image', body, kind)['name']} [temp]"
+        return f"{answer['name']} [temp]"
 
     def run(self, nodes: Json, file: Path) -> Json:
         """Queue the nodes and wait for what they show: {node: outputs}. ValueError where the server
         refuses them or a node fails; what still runs when this is stopped is cancelled."""
-        id_ = self._json("/prompt", json.dumps({"prompt": nodes}).encode())["prompt_id"]
+        id_ = self._json("POST", "/prompt", json={"prompt": nodes})["prompt_id"]
         try:
             return _outputs(self._finished(id_, file), file)
         except (KeyboardInterrupt, SystemExit):
@@ -195,10 +178,10 @@ class Server:
         """The record of a run, once it has ended."""
         pause = 0.05
         while True:
-            if record := self._json(f"/history/{id_}").get(id_):
+            if record := self._json("GET", f"/history/{id_}").get(id_):
                 return record
             queued = self._in_queue(id_, "queue_running", "queue_pending")
-            if not queued and id_ not in self._json(f"/history/{id_}"):
+            if not queued and id_ not in self._json("GET", f"/history/{id_}"):
                 raise OSError(f"{self.url} has lost the run of {file}; was it restarted?")
             time.sleep(pause)
             pause = min(1.0, pause * 1.3)
@@ -206,53 +189,47 @@ class Server:
     def picture(self, item: Json) -> Tensor:
         """One of a run's pictures, (3 h w) in [0, 1]."""
         words = {key: str(item.get(key, "")) for key in ("filename", "subfolder", "type")}
-        data = self._fetch("/view?" + urllib.parse.urlencode(words))
-        with open_image(io.BytesIO(data)) as image:
-            levels = np.array(image.convert("RGB"))
-        return torch.from_numpy(levels).permute(2, 0, 1).float() / 255
+        return read_image(self._ask("GET", "/view", params=words))
 
     def _in_queue(self, id_: str, *names: str) -> bool:
-        queue = self._json("/queue")
+        queue = self._json("GET", "/queue")
         return any(item[1] == id_ for name in names for item in queue.get(name, ()))
 
     def _cancel(self, id_: str) -> None:
         """Ours alone: older servers interrupt whatever runs."""
         with suppress(OSError, ValueError):  # there may be nobody left to tell
-            self._fetch("/queue", json.dumps({"delete": [id_]}).encode())
+            self._ask("POST", "/queue", json={"delete": [id_]})
             if self._in_queue(id_, "queue_running"):
-                self._fetch("/interrupt", json.dumps({"prompt_id": id_}).encode())
+                self._ask("POST", "/interrupt", json={"prompt_id": id_})
 
-    def _json(self, path: str, body: bytes | None = None, kind: str = "application/json") -> Json:
-        try:
-            answer = json.loads(self._fetch(path, body, kind))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise OSError(f"{self.url}{path} gives no JSON; is it a ComfyUI?") from error
-        if not isinstance(answer, dict):
-            raise OSError(f"{self.url}{path} answers {str(answer)[:80]}; is it a ComfyUI?")
-        return answer
+    def _json(self, method: str, path: str, **sent: Any) -> Json:
+        data = self._ask(method, path, **sent)
+        with suppress(ValueError, RecursionError):
+            if isinstance(answer := json.loads(data), dict):
+                return answer
+        raise OSError(f"{self.url}{path} answers {data[:80]!r}; is it a ComfyUI?")
 
-    def _fetch(self, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": kind})
+    def _ask(self, method: str, path: str, **sent: Any) -> bytes:
+        """What the server answers, read no further than to MOST_BYTES. A redirect is an error: it
+        would contact another address."""
+        more = {"timeout": WAIT, "stream": True, "allow_redirects": False}
+        data, address = bytearray(), self.url + path
         try:
-            with self._open(request, timeout=WAIT) as reply:
-                return _read(reply, self.url + path)
-        except urllib.error.HTTPError as refusal:
-            said = _read(refusal, self.url + path).decode(errors="replace")
-            message = f"{self.url}{path} refuses ({refusal.code}): {_reason(said)}"
-            raise (ValueError if refusal.code == 400 else OSError)(message) from refusal
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-            reason = getattr(error, "reason", error)
+            with self._session.request(method, address, **more, **sent) as reply:
+                for part in reply.iter_content(2**16):
+                    data += part
+                    if len(data) > MOST_BYTES:
+                        raise OSError(f"{address} answers with more than {MOST_BYTES / 2**20:g} MB")
+        except requests.RequestException as error:
+            reason = getattr(error.__context__, "reason", error)
             raise OSError(f"{self.url} does not answer ({reason}); is ComfyUI running?") from error
+        if reply.status_code // 100 == 2:
+            return bytes(data)
+        message = f"{address} refuses ({reply.status_code}): {_reason(data)}"
+        raise (ValueError if reply.status_code == 400 else OSError)(message)
 
 
-def _read(reply: IO[bytes], address: str) -> bytes:
-    data = reply.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise OSError(f"{address} answers with more than {MOST_BYTES // 2**20} MB")
-    return data
-
-
-def _reason(said: str) -> str:
+def _reason(said: bytearray) -> str:
     """What ComfyUI says of nodes that it refuses, in a line."""
     try:
         answer = json.loads(said)
@@ -263,7 +240,7 @@ def _reason(said: str) -> str:
             ]
         return "; ".join(part for part in parts if part)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return said[:200]
+        return said[:200].decode(errors="replace")
 
 
 def _outputs(record: Json, file: Path) -> Json:

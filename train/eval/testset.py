@@ -19,7 +19,7 @@ from toon_core.metrics.plain.sketch_agreement import sketch_lines
 from train.data.filters.sketches import xdog
 from train.data.motion import WindowRules
 from train.data.prepare.splits import SplitConfig, large_windows
-from train.data.readers.frames import open_image
+from train.data.readers.frames import decode_frame, open_image, over_white
 from train.data.readers.media import one_size
 from train.data.readers.texts import fps_of, own_text
 from train.data.shards import Record, stable_hash
@@ -152,7 +152,16 @@ def read_frames(paths: Sequence[Path], size: Size) -> Tensor:
 
     ValueError for what is no image, or has another aspect ratio.
     """
-    return torch.stack([_read_image(path, size) for path in paths])
+    return torch.stack([read_image(path, size) for path in paths])
+
+
+def read_image(source: Path | bytes, size: Size | None = None) -> Tensor:
+    """(3 h w) in [0, 1], at its own size where none is given; otherwise as `read_frames`."""
+    image = over_white(decode_frame(source))
+    if size and image.shape[:2] != size:
+        check_aspect(source, image.shape[:2], size)
+        image = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
 def write_frames(frames: Tensor, folder: Path) -> None:
@@ -184,18 +193,6 @@ def check_aspect(path: Path, size: Size, expected: Size) -> None:
         )
 
 
-def _read_image(path: Path, size: Size | None = None) -> Tensor:
-    """(3 h w) in [0, 1], at its own size where none is given."""
-    with open_image(path) as file:
-        image = file.convert("RGBA")
-    ground = Image.new("RGBA", image.size, "white")
-    flat = Image.alpha_composite(ground, image).convert("RGB")
-    if size and flat.size != size[::-1]:
-        check_aspect(path, flat.size[::-1], size)
-        flat = flat.resize(size[::-1], Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(flat)).permute(2, 0, 1).float() / 255
-
-
 def _fps(folder: Path) -> int | None:
     fps = fps_of(folder)
     return None if fps is None else max(1, round(fps))
@@ -207,7 +204,7 @@ def _sketches(folder: Path, frames: Sequence[Path]) -> dict[int, Tensor]:
     for number, path in numbered(folder, "sketch").items():
         if number >= count:
             raise ValueError(f"{path} names no frame; the clip has frames 000 to {count - 1:03d}")
-        sketch = _read_image(path)
+        sketch = read_image(path)
         check_aspect(path, tuple(sketch.shape[-2:]), size)
         if not sketch_lines(sketch, sketch.shape[-2:]).any():
             raise ValueError(f"{path} holds no line; draw dark lines on white or light on black")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from train.eval import comfy
 from train.eval.comfy import Server, read_workflow
 from train.eval.options import read_spec
 
@@ -139,3 +140,29 @@ def test_what_is_no_comfyui_is_said(body: bytes) -> None:
 def test_a_server_that_does_not_run_is_said() -> None:
     with pytest.raises(OSError, match="does not answer .*is ComfyUI running"):
         Server("http://127.0.0.1:9").check()
+
+
+def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comfy, "MOST_BYTES", 2**16)
+    endless = {"Content-Length": str(2**40)}
+    with (
+        answering(200, b" " * 2**17, **endless) as (url, _),
+        pytest.raises(OSError, match="/view answers with more than 0.0625 MB"),
+    ):
+        Server(url).picture({})
+
+
+def test_a_refusal_says_comfyuis_reason() -> None:
+    refused = [{"message": "Value not in list", "details": "ckpt: 'a' not in []"}]
+    said = {
+        "error": {"message": "Prompt has no outputs", "details": ""},
+        "node_errors": {"4": {"class_type": "Loader", "errors": refused}},
+    }
+    reason = "Prompt has no outputs; Loader: Value not in list ckpt: 'a' not in \\[\\]$"
+    for status, kind in ((400, ValueError), (500, OSError)):
+        words = rf"/system_stats refuses \({status}\): {reason}"
+        with (
+            answering(status, json.dumps(said).encode()) as (url, _),
+            pytest.raises(kind, match=words),
+        ):
+            Server(url).check()

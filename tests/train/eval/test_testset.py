@@ -81,3 +81,10 @@ def test_frames_are_scaled_but_never_stretched(tmp_path: Path) -> None:
     assert read_frames(paths, (256, 455)).shape == (4, 3, 256, 455)
     with pytest.raises(ValueError, match=r"frame_000\.png is 128x72 .*\(64x64\).*stretched"):
         read_frames(paths, (64, 64))
+
+
+def test_frames_of_16_bits_are_refused_and_not_clipped(tmp_path: Path) -> None:
+    file = tmp_path / "frame_000.png"
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(file)
+    with pytest.raises(ValueError, match=r"frame_000\.png: .*expected 8 bits"):
+        read_frames([file], (8, 8))
