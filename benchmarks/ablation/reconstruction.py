@@ -15,7 +15,7 @@ from benchmarks.ablation.tables import Values, column, write_csv, write_table
 from toon_core.metrics.metric import NO_MODEL
 from toon_core.metrics.networks.network import Loaded
 from train.eval.cache import write_json
-from train.eval.output import draw_sheet, stack
+from train.eval.output import draw_sheet
 from train.eval.scores import Reconstructor, reconstruct
 from train.eval.systems import load_autoencoder
 from train.eval.tables import frame_means
@@ -114,9 +114,9 @@ def figure(config: AblationConfig, folders: Folders, runs: list[Run]) -> Image.I
     first = {run.variant: folders.result(run) for run in runs if run.seed == 0}
     files = {v: first[v] for v in DECODERS if v in first}
     vaes = {v: load_autoencoder(f, config.device) for v, f in files.items()}
-    sheets = []
+    rows = []
     for folder in read_testset(folders.testset, config.figure_clips):
         clip = read_clip(folder, config.size)
-        rows = {"truth": clip.frames, **{v: reconstruct(vae, clip) for v, vae in vaes.items()}}
-        sheets.append(draw_sheet(clip.name, rows))
-    return stack(sheets)
+        rows.append((f"truth: {clip.name}", clip.frames))
+        rows += [(variant, reconstruct(vae, clip)) for variant, vae in vaes.items()]
+    return draw_sheet(rows)

@@ -13,7 +13,7 @@ from benchmarks.ablation.tables import Values, column, write_table
 from toon_core.metrics.registry import columns
 from train.eval.cache import Cache
 from train.eval.options import Settings, read_sampling
-from train.eval.output import draw_sheet, stack
+from train.eval.output import draw_sheet
 from train.eval.run import evaluate
 from train.eval.systems import Sampling
 from train.eval.testset import read_clip, read_testset
@@ -106,16 +106,15 @@ def by_variant(summary: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Values
 
 def figure(config: AblationConfig, out: Path, clips: list[Path], names: list[str]) -> Image.Image:
     """The truth and one row a variant, of the first seed."""
-    cache, sheets = Cache(out, sampling(config)), []
+    cache, rows = Cache(out, sampling(config)), []
     for folder in clips:
         clip = read_clip(folder, config.size)
-        rows = {"truth": clip.frames}
+        rows.append((f'truth: {clip.name} "{clip.prompt}"', clip.frames))
         for name in names:
             variant, seed = name.rsplit("_", 1)
             if seed == "0":
-                rows[variant] = cache.frames(clip, name)
-        sheets.append(draw_sheet(f'{clip.name} "{clip.prompt}"', rows))
-    return stack(sheets)
+                rows.append((variant, cache.frames(clip, name)))
+    return draw_sheet(rows)
 
 
 def _pictures(numbers: str) -> str:

@@ -20,7 +20,7 @@ from toon_core.metrics.plain.sketch_agreement import sketch_agreement
 from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from train.data.filters.sketches import xdog
-from train.eval.output import draw_sheet, stack
+from train.eval.output import draw_sheet
 from train.eval.scores import Reconstructor
 from train.eval.systems import sample
 from train.eval.testset import Clip, read_clip, read_frames, read_testset, write_frames
@@ -157,11 +157,11 @@ def _jump(frames: Tensor, middle: int) -> float:
 
 def _draw(config: AblationConfig, folders: Folders, runs: list[Run]) -> None:
     """The truth, its sketch where one was given, and every system."""
-    sheets = []
+    rows: list[tuple[str, Tensor]] = []
     for clip, systems in sample_clips(config, folders, runs, config.figure_clips):
         given = torch.ones_like(clip.frames)
         middle = len(given) // 2
         given[middle] = 1 - lines(clip)[middle]
-        rows = {"truth": clip.frames, "sketch": given, **systems}
-        sheets.append(draw_sheet(f'{clip.name} "{clip.prompt}"', rows))
-    stack(sheets).save(folders.out / "figure_9.png", optimize=True)
+        truth = f'truth: {clip.name} "{clip.prompt}"'
+        rows += [(truth, clip.frames), ("sketch", given), *systems.items()]
+    draw_sheet(rows).save(folders.out / "figure_9.png", optimize=True)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from einops import rearrange
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
-from torch.nn.functional import pad
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from train.engine.files import atomic_write, printable
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 log = logging.getLogger("toon.train")
 
-LABEL = 14  # pixels of a line of text
+# Of sheets, in pixels.
+GAP = 2  # around each frame
+LABEL, FONT = 17, 13  # a line of text, its letters
+KEY = (214, 60, 40)
 
 
 class RunLogger:
@@ -28,6 +33,9 @@ class RunLogger:
     the eye something, but not the run."""
 
     def __init__(self, out: Path, step: int, steps: int) -> None:
+        # Here, because those who only draw sheets need no TensorBoard.
+        from torch.utils.tensorboard import SummaryWriter
+
         self.out = out
         self.writer: SummaryWriter | None = None
         first = step + 1 if step else 0  # the point of the step that is gone on from stays
@@ -79,30 +87,43 @@ def caption(what: str, item: dict) -> str:
     return f'{what}: {item.get("name", "")}{place}{stride} "{item.get("prompt", "")}"'
 
 
-def labelled_rows(rows: Sequence[tuple[str, Tensor]], every: int = 1, gap: int = 2) -> np.ndarray:
-    """Clips (3 f h w) in [-1, 1], one below the other, each under its label and its frames under
-    their numbers, of which `every` says how far they are apart -> (H W 3) uint8."""
-    pictures = []
+def labelled_rows(
+    rows: Iterable[tuple[str, Tensor]], every: int = 1, height: int = 0, keys: bool = False
+) -> np.ndarray:
+    """Clips (3 f h w) in [-1, 1], one below the other, each under its label and its frames over
+    their numbers, of which `every` says how far they are apart -> (H W 3) uint8.
+
+    Frames become `height` pixels high where it is given; `keys` marks the first and the last one.
+    """
+    parts = []
     for label, clip in rows:
-        frames = pad(clip.float().cpu(), (gap, gap, gap, gap), value=1.0)
-        joined = rearrange(frames, "c f h w -> h (f w) c").clamp(-1, 1)
-        picture = ((joined + 1) * 127.5).round().byte().numpy()
-        pictures.append(with_heading(picture, label))
-        numbers = [(str(every * i), i * frames.shape[-1] + gap) for i in range(frames.shape[1])]
-        pictures.append(_strip(picture.shape[1], numbers))
-    return np.concatenate(pictures)
+        levels = ((clip.float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte()
+        framed, numbers, x = [], [], GAP
+        for i, frame in enumerate(rearrange(levels, "c f h w -> f h w c").numpy()):
+            image, key = Image.fromarray(frame), keys and i in (0, len(levels[0]) - 1)
+            if height:
+                image = ImageOps.scale(image, height / image.height, Image.Resampling.LANCZOS)
+            framed.append(np.asarray(ImageOps.expand(image, GAP, KEY if key else "white")))
+            numbers.append((f"{every * i}{' key' if key else ''}", x))
+            x += image.width + 2 * GAP
+        picture = np.concatenate(framed, axis=1)
+        parts += [with_heading(picture, label), _strip(picture.shape[1], numbers)]
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
+    )
 
 
 def with_heading(picture: np.ndarray, label: str) -> np.ndarray:
-    """A picture (h w 3) under a line of text, cut where it is too long."""
-    return np.concatenate([_strip(picture.shape[1], [(label, 2)]), picture])
+    """A picture (h w 3) under a line of text on grey, cut where it is too long."""
+    return np.concatenate([_strip(picture.shape[1], [(label, GAP)], "#dddddd"), picture])
 
 
-def _strip(width: int, words: Sequence[tuple[str, int]]) -> np.ndarray:
-    """White, with words at places from the left."""
-    image = Image.new("RGB", (width, LABEL), "white")
-    draw = ImageDraw.Draw(image)
+def _strip(width: int, words: Sequence[tuple[str, int]], ground: str = "white") -> np.ndarray:
+    """A line with words at places from the left."""
+    image = Image.new("RGB", (width, LABEL), ground)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(FONT)
     for word, x in words:
         shown = printable(word, 300).encode("ascii", "replace").decode()  # what every font has
-        draw.text((x, 1), shown, fill="black")
+        draw.text((x, 0), shown, "black", font)
     return np.asarray(image)

@@ -5,15 +5,16 @@ import base64
 import io
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from train.engine.files import write_text
+from train.engine.logger import labelled_rows
 
 from .cache import write_json
 from .manifest import manifest
@@ -23,15 +24,9 @@ from .testset import pixels
 
 PAGE_CLIPS = 80  # that the page plays: it holds their frames
 TEMPLATES = Path(__file__).with_name("templates")
+CELL = 128  # height of a sheet's frames in pixels
 FPS = 8  # of clips that do not say theirs
 COLUMNS = 4  # frames of a strip side by side: WebP ends at 16383 pixels
-
-# Of contact sheets, in pixels.
-CELL = 128
-GAP = 4
-LABEL = 132
-HEADER = 22
-INK, PAPER, KEY = (30, 30, 30), (255, 255, 255), (214, 60, 40)
 
 
 def write(report: Report, *, started: float, processes: int) -> dict[str, object]:
@@ -67,20 +62,21 @@ def _write_tables(report: Report) -> None:
 def _write_sheets(report: Report) -> None:
     """Best, median and worst clips by the perceptual distance of the first system."""
     for group, names in pick(report.ranked).items():
-        place = f"({group} of {report.specs[0].name})"
-        sheets = [_sheet(report, name, place) for name in names]
-        stack(sheets).save(report.settings.out / f"sheet_{group}.png", optimize=True)
+        sheet = draw_sheet(_sheet_rows(report, names, f"{group} of {report.specs[0].name}"))
+        sheet.save(report.settings.out / f"sheet_{group}.png", optimize=True)
 
 
-def _sheet(report: Report, name: str, place: str) -> Image.Image:
-    clip = report.clips[name]
+def _sheet_rows(report: Report, names: Iterable[str], place: str) -> Iterator[tuple[str, Tensor]]:
+    """Of each clip a row of the truth, and one of each system with what it scored."""
     shown = [m for m in report.columns if m.key in (report.perceptual, "psnr")]
-    rows = {}
-    for system, frames in report.rows(name).items():
-        values = clip.systems[system].values if system in clip.systems else {}
-        found = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in shown if m.key in values]
-        rows["\n".join([system, *found])] = frames
-    return draw_sheet(" ".join([name, *([f'"{clip.prompt}"'] if clip.prompt else []), place]), rows)
+    for clip in (report.clips[name] for name in names):
+        for name, frames in report.rows(clip.name).items():
+            about = [f'"{clip.prompt}"', place] if clip.prompt else [place]
+            if name in clip.systems:
+                values = clip.systems[name].values
+                found = [m for m in shown if m.key in values]
+                about = [f"{m.title} {values[m.key]:.{m.digits}f}" for m in found]
+            yield ", ".join([f"{name}: {clip.name}", *about]), frames
 
 
 def pick(ranked: Sequence[str], count: int = 3) -> dict[str, Sequence[str]]:
@@ -96,48 +92,11 @@ def pick(ranked: Sequence[str], count: int = 3) -> dict[str, Sequence[str]]:
     }
 
 
-def draw_sheet(title: str, rows: dict[str, Tensor]) -> Image.Image:
-    """One clip: rows {label: frames (f 3 h w) in [0, 1]}; labels may have several lines.
-
-    The first and last column are the keys and are framed.
-    """
-    frames = next(iter(rows.values()))
-    count, height = len(frames), CELL
-    width = round(frames.shape[-1] * CELL / frames.shape[-2])
-    sheet = Image.new(
-        "RGB",
-        (LABEL + count * (width + GAP), 2 * HEADER + len(rows) * (height + GAP)),
-        PAPER,
-    )
-    draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, 3), title, INK, font=ImageFont.load_default(15))
-    for column in range(count):
-        is_key = column in (0, count - 1)
-        text, colour = (f"{column} key", KEY) if is_key else (str(column), INK)
-        x = LABEL + column * (width + GAP)
-        draw.text((x + 2, HEADER + 4), text, colour, font=ImageFont.load_default(13))
-    for row, (label, images) in enumerate(rows.items()):
-        y = 2 * HEADER + row * (height + GAP)
-        draw.multiline_text((GAP, y + GAP), label, INK, font=ImageFont.load_default(13))
-        for column, image in enumerate(pixels(images)):
-            x, picture = LABEL + column * (width + GAP), Image.fromarray(image)
-            if picture.size != (width, height):
-                picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-            sheet.paste(picture, (x, y))
-            if column in (0, count - 1):
-                draw.rectangle((x, y, x + width - 1, y + height - 1), outline=KEY, width=2)
-    return sheet
-
-
-def stack(sheets: list[Image.Image]) -> Image.Image:
-    """Sheets of several clips one below the other."""
-    width = max(sheet.width for sheet in sheets)
-    tall = Image.new("RGB", (width, sum(s.height + 3 * GAP for s in sheets)), PAPER)
-    y = 0
-    for sheet in sheets:
-        tall.paste(sheet, (0, y))
-        y += sheet.height + 3 * GAP
-    return tall
+def draw_sheet(rows: Iterable[tuple[str, Tensor]]) -> Image.Image:
+    """Clips (f 3 h w) in [0, 1] under their labels; the first and the last frame are the keys and
+    are framed."""
+    turned = ((label, 2 * frames.transpose(0, 1) - 1) for label, frames in rows)
+    return Image.fromarray(labelled_rows(turned, height=CELL, keys=True))
 
 
 def _write_report_page(file: Path, report: Report) -> None:

@@ -27,3 +27,11 @@ def test_a_label_may_be_longer_than_its_picture_and_in_any_script():
 def test_a_caption_tells_clip_window_and_prompt():
     item = {"name": "walk", "start": 12, "stride": 2, "prompt": "a fox walks"}
     assert caption("truth", item) == 'truth: walk from frame 12, every 2 "a fox walks"'
+
+
+def test_rows_may_be_of_different_sizes_and_are_drawn_as_high_as_asked():
+    clips = [("wide", torch.zeros(3, 5, 32, 64)), ("small", torch.ones(3, 2, 8, 8))]
+    found = labelled_rows(clips, height=16)
+    row = LABEL + 16 + 4 + LABEL
+    assert found.shape == (2 * row, 5 * (32 + 4), 3)
+    assert (found[row:, 2 * (16 + 4) :] == 255).all(), "white right of the narrower row"

@@ -9,7 +9,8 @@ import torch
 
 from toon_core.metrics.metric import LOWER, NO_MODEL
 from toon_core.metrics.registry import columns
-from train.eval.output import KEY, draw_sheet, pick, script_json
+from train.engine.logger import KEY
+from train.eval.output import draw_sheet, pick, script_json
 from train.eval.scores import Scored
 from train.eval.tables import Table, interval, table_markdown, tabulate
 
@@ -94,11 +95,11 @@ def test_sheet_groups_and_marked_keys() -> None:
         "worst": ["c6", "c7", "c8"],
     }
     assert pick(["b", "a"])["worst"] == ["b", "a"]
-    sheet = np.array(draw_sheet("t", {"truth": torch.zeros(4, 3, 128, 128)}))
-    row = (sheet[100] == KEY).all(axis=-1)
-    starts = np.flatnonzero(row)
-    assert len(starts) == 8  # two pixels left and right of the first and of the last frame
-    assert starts[3] - starts[0] == starts[7] - starts[4] == 127
+    for side in (128, 512):
+        sheet = np.array(draw_sheet([("truth", torch.zeros(4, 3, side, side))]))
+        found = np.flatnonzero((sheet[100] == KEY).all(axis=-1))
+        first, last = ([x, x + 1, x + 130, x + 131] for x in (0, 3 * 132))
+        assert found.tolist() == first + last, "around the first and the last frame"
 
 
 def test_names_are_text_in_markdown_and_in_scripts() -> None:
