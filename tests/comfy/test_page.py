@@ -1,12 +1,13 @@
 """The evaluation's page in a real browser."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from toon_core.metrics.metric import HIGHER, LOWER, TRUTH, Metric
-from train.eval.output import Media, write_page
+from train.eval.output import write_page
 from train.eval.tables import Curve, Table
 
 
@@ -64,24 +65,26 @@ def page(chrome, tmp_path_factory):
     leaving = replace(table, title="1 of these clips: something leaves", truth={"motion": 0.0})
     coded = {"nano": {"psnr": entry(33.0)}}
     rows = {"truth": level(0.0), "nano": level(0.4), "fade": level(0.7)}
-    fps = {"one": 24}
-    write_page(
-        file,
-        title="Report of <!--<script> </script> clips",
-        notes=["Two clips."],
-        table=table,
-        paper=[Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=3)],
-        groups=[leaving],
-        curves=[
-            Curve(
-                title="PSNR over the frames",
-                metric=METRICS[0],
-                systems={"nano": [30.0, 20.0, 30.0], "fade": [31.0, 25.0, 31.0]},
-            )
-        ],
-        values=CLIPS,
-        media=(Media(name=n, prompt="a cat", fps=fps.get(n), rows=rows) for n in NAMES),
+    curve = Curve(
+        title="PSNR over the frames",
+        metric=METRICS[0],
+        systems={"nano": [30.0, 20.0, 30.0], "fade": [31.0, 25.0, 31.0]},
     )
+    four = Table(title="Table 4", note="Coded.", metrics=METRICS[:1], summary=coded, clips=3)
+    clip = SimpleNamespace(prompt="a cat", fps=None, frames=8, size=(24, 32))
+    report = SimpleNamespace(
+        testset="<!--<script> </script> clips",
+        caption=lambda: "Two clips.",
+        ranked=NAMES,
+        clips=dict.fromkeys(NAMES, clip) | {"one": SimpleNamespace(**vars(clip) | {"fps": 24})},
+        table=table,
+        paper={"table_4": four},
+        groups={"leaves": leaving},
+        curves={"frame_index": [curve]},
+        values=CLIPS,
+        rows=lambda name: rows,
+    )
+    write_page(file, report)
     tab = chrome.new_page()
     tab.faults, tab.asked = [], []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
@@ -97,7 +100,7 @@ def rows_of(page):
 
 
 def test_the_table_marks_the_best_and_sorts(page):
-    assert page.title() == "Report of <!--<script> </script> clips"
+    assert page.title() == "42 clips of <!--<script> </script> clips"
     assert page.locator("#table .best").all_inner_texts() == ["0.95", "30.0"]
     assert "no model" in page.locator("#table").inner_text()
     assert rows_of(page) == ["nano", "fade"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from case import Case
 
 from toon_core.metrics.metric import HIGHER, Metric
-from train.eval.options import read_spec
-from train.eval.output import TEMPLATES, Media, write_page
+from train.eval.options import Settings, Spec, read_spec
+from train.eval.output import TEMPLATES, write_page
+from train.eval.report import Report
+from train.eval.scores import ClipScores, Scored
 from train.eval.study import Study, make, tally
 from train.eval.tables import Curve, Table, interval, write_curves, write_table
 from train.eval.testset import write_frames
@@ -109,26 +112,44 @@ def good(folder: Path) -> None:
     tables("nano", folder)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BlackClips(Report):
+    """A report of clips that are on no disk."""
+
+    def rows(self, name: str) -> dict[str, torch.Tensor]:
+        frames = torch.zeros(4, 3, *self.clips[name].size)
+        return dict.fromkeys(["truth", *self.clips[name].systems], frames)
+
+
 def report(text: str, folder: Path) -> None:
     """The text everywhere in the page of an evaluation; RuntimeError where its script would not
     find it there again."""
-    table = _table(text)
-    clip = torch.zeros(4, 3, 8, 8)
-    write_page(
-        folder / "report.html",
-        title=text,
-        notes=[text],
-        table=table,
-        paper=[table],
-        groups=[table],
-        curves=[Curve(title=text, metric=METRIC, systems={text: [1.0, 2.0]})],
-        values={text: {text: {"psnr": 1.0}}},
-        media=[Media(name=text, prompt=text, fps=None, rows={"truth": clip, text: clip})],
+    over_time = dict.fromkeys(("psnr", "ssim", "colour_drift"), [1.0, 2.0])
+    scored = Scored(values={"psnr": 1.0, "ssim": 1.0}, over_time=over_time)
+    clip = ClipScores(
+        name=text,
+        folder=folder,
+        digest="",
+        frames=4,
+        size=(8, 8),
+        prompt=text,
+        fps=None,
+        passing=False,
+        truth=scored,
+        systems={text: scored},
+        decoded={text: scored},
     )
+    given = BlackClips(
+        testset=text,
+        settings=Settings(out=folder, only=()),
+        specs=[Spec(name=text, what="nearest")],
+        clips={text: clip},
+    )
+    write_page(folder / "report.html", given)
     facts = _facts(folder / "report.html", TEMPLATES / "report.html")
     prompts = {name: clip["prompt"] for name, clip in facts["media"].items()}
     shown = facts["title"], facts["notes"], prompts, list(facts["clips"])
-    if shown != (text, [text], {text: text}, [text]):
+    if shown != (f"1 clips of {text}", [given.caption()], {text: text}, [text]):
         raise RuntimeError(f"the page shows {shown}")
 
 

@@ -5,8 +5,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from train.engine.logger import labelled_rows
 from .cache import write_json
 from .manifest import manifest
 from .report import Report
-from .tables import Curve, Table, table_markdown, write_curves, write_table
+from .tables import Table, table_markdown, write_curves, write_table
 from .testset import pixels
 
 PAGE_CLIPS = 80  # that the page plays: it holds their frames
@@ -45,7 +44,7 @@ def write(report: Report, *, started: float, processes: int) -> dict[str, object
     for name, curves in report.curves.items():
         write_curves(out / name, curves)
     _write_sheets(report)
-    _write_report_page(out / "report.html", report)
+    write_page(out / "report.html", report)
     write_json(out / "manifest.json", manifest(report, time.monotonic() - started, processes))
     return results
 
@@ -99,74 +98,35 @@ def draw_sheet(rows: Iterable[tuple[str, Tensor]]) -> Image.Image:
     return Image.fromarray(labelled_rows(turned, height=CELL, keys=True))
 
 
-def _write_report_page(file: Path, report: Report) -> None:
-    names = played(report.ranked)
-    notes = [report.caption()]
+def write_page(file: Path, report: Report) -> None:
+    """One self-contained file: tables, plots, and the clips that it plays."""
+    names, notes = played(report.ranked), [report.caption()]
     if len(names) < len(report.clips):
         notes.append(
             f"Of {len(report.clips)} clips {len(names)} play here: the best and the worst by the "
             f"perceptual distance of {report.specs[0].name}."
         )
-    write_page(
-        file,
-        title=f"{len(report.clips)} clips of {report.testset}",
-        notes=notes,
-        table=report.table,
-        paper=report.paper.values(),
-        groups=report.groups.values(),
-        curves=chain(*report.curves.values()),
-        values=report.values,
-        media=(
-            Media(name=clip.name, prompt=clip.prompt, fps=clip.fps, rows=report.rows(clip.name))
-            for clip in (report.clips[name] for name in names)
-        ),
-    )
+    facts = {
+        "title": f"{len(report.clips)} clips of {report.testset}",
+        "notes": notes,
+        "table": _page_table(report.table),
+        "paper": [_page_table(table) for table in report.paper.values()],
+        "groups": [_page_table(table) for table in report.groups.values()],
+        "curves": [
+            {"title": curve.title, "systems": curve.systems}
+            for curve in chain(*report.curves.values())
+        ],
+        "clips": report.values,
+        "stripColumns": COLUMNS,
+        "media": {name: _media(report, name) for name in names},
+    }
+    write_text(file, filled("report.html", facts))
 
 
 def played(ranked: Sequence[str], most: int = PAGE_CLIPS) -> Sequence[str]:
     """The clips that the page plays: all, or the best and the worst of them."""
     half = most // 2
     return ranked if len(ranked) <= most else [*ranked[:half], *ranked[half - most :]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Media:
-    """A clip as the page plays it; fps None where it is not known. rows: {name: frames (f 3 h w)
-    in [0, 1]}, the truth among them."""
-
-    name: str
-    prompt: str
-    fps: int | None
-    rows: Mapping[str, Tensor]
-
-
-def write_page(
-    file: Path,
-    *,
-    title: str,
-    notes: Sequence[str],
-    table: Table,
-    paper: Iterable[Table],
-    groups: Iterable[Table],
-    curves: Iterable[Curve],
-    values: Mapping[str, Mapping[str, Mapping[str, float]]],
-    media: Iterable[Media],
-) -> None:
-    """One self-contained file. table: all metrics, of which the bars and the order of the clips
-    are, too. values: {system: {clip: {metric: value}}}; a clip without media is in the tables
-    alone."""
-    facts = {
-        "title": title,
-        "notes": notes,
-        "table": _page_table(table),
-        "paper": [_page_table(table) for table in paper],
-        "groups": [_page_table(table) for table in groups],
-        "curves": [{"title": c.title, "systems": c.systems} for c in curves],
-        "clips": values,
-        "stripColumns": COLUMNS,
-        "media": {clip.name: _media(clip) for clip in media},
-    }
-    write_text(file, filled("report.html", facts))
 
 
 def _page_table(table: Table) -> dict[str, object]:
@@ -183,15 +143,17 @@ def _page_table(table: Table) -> dict[str, object]:
     return shown | {"metrics": metrics, "summary": table.summary}
 
 
-def _media(clip: Media) -> dict[str, object]:
-    frames = next(iter(clip.rows.values()))
+def _media(report: Report, name: str) -> dict[str, object]:
+    """A clip as the page plays it."""
+    clip, rows = report.clips[name], report.rows(name)
+    height, width = clip.size
     return {
         "prompt": clip.prompt,
         "fps": clip.fps or FPS,
-        "frames": len(frames),
-        "height": frames.shape[-2],
-        "width": frames.shape[-1],
-        "rows": {name: embedded(frames) for name, frames in clip.rows.items()},
+        "frames": clip.frames,
+        "height": height,
+        "width": width,
+        "rows": {name: embedded(frames) for name, frames in rows.items()},
     }
 
 
