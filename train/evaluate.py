@@ -17,15 +17,10 @@ from train.eval.run import evaluate
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
     with exit_on_user_error(GO_ON):
+        kept = ("out", "size", "device", "models", "kernel", "every_frame", "fresh")
         settings = Settings(
-            out=given.out,
             sampling=read_sampling(given.recipe, given.seed),
-            size=given.size,
-            device=given.device,
-            models=given.models,
-            kernel=given.kvd_kernel,
-            every_frame=given.every_frame,
-            fresh=given.fresh,
+            **{name: getattr(given, name) for name in kept},
         )
         more = {"limit": given.limit, "workers": given.workers}
         if evaluate(given.system, given.testset, settings, **more):

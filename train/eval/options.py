@@ -225,6 +225,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--models", type=Path, default=Path("models"), help="folder of networks that measure")
     add(
         "--kvd-kernel",
+        dest="kernel",
         choices=tuple(KERNELS),
         default="polynomial",
         help="kernel of KVD (default: %(default)s, as published)",
