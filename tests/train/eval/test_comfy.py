@@ -99,17 +99,20 @@ def test_where_a_workflow_runs(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(status: int, body: bytes, **head: str) -> Iterator[tuple[str, list[str]]]:
-    """A server's address, and the paths that it was asked for."""
+    """A server's address, and what it was asked: method, path and JSON."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            sent = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            asked.append(f"{self.command} {self.path} {sent}".strip())
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **head}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             pass
@@ -166,3 +169,22 @@ def test_a_refusal_says_comfyuis_reason() -> None:
             pytest.raises(kind, match=words),
         ):
             Server(url).check()
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_who_stops_cancels_the_own_run_alone(
+    running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = [1, "ours"], [0, "theirs"]
+    queue = {"queue_running": [ours if running else theirs], "queue_pending": [ours]}
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comfy.time, "sleep", stop)
+    answer = json.dumps({"prompt_id": "ours", **queue}).encode()
+    with answering(200, answer) as (url, asked), pytest.raises(KeyboardInterrupt):
+        Server(url).run(nodes(), Path("w.json"))
+    posted = [words.removeprefix("POST ") for words in asked if words.startswith("POST ")]
+    assert posted[0].startswith("/prompt ") and posted[1] == '/queue {"delete": ["ours"]}'
+    assert posted[2:] == (['/interrupt {"prompt_id": "ours"}'] if running else [])
