@@ -57,7 +57,7 @@ def test_a_late_job_costs_no_other_process():
 def test_what_a_job_raises_is_raised():
     with pytest.raises(TypeError, match="bad operand") as caught:
         dict(run_jobs(operator.neg, {"a": ("text",), "b": (1,)}, 2))
-    assert "Traceback" in caught.value.__notes__[0], "where it was, in the other process"
+    assert "Traceback" in str(caught.value.__cause__), "where it was, in the other process"
 
 
 @pytest.mark.parametrize("job", [(lambda: 1,), (os.scandir, ".")])
