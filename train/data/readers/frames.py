@@ -36,7 +36,7 @@ def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
 def decode_frame(source: Path | bytes) -> np.ndarray:
     """Any image to (h w 4) uint8 RGBA with premultiplied alpha; ValueError where it is none."""
     with open_image(source if isinstance(source, Path) else io.BytesIO(source)) as image:
-        return premultiply(np.asarray(as_rgba(image)))
+        return np.asarray(as_rgba(image).convert("RGBa"))
 
 
 def decode_grey(data: bytes) -> np.ndarray:
@@ -52,22 +52,14 @@ def as_rgba(image: Image.Image) -> Image.Image:
     return image.convert("RGBA")
 
 
-def premultiply(pixels: np.ndarray) -> np.ndarray:
-    """Ordinary RGBA (... 4) uint8 to premultiplied."""
-    alpha = pixels[..., 3:]
-    if alpha.min() == 255:
-        return pixels
-    colour = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
-    return np.concatenate([colour.astype(np.uint8), alpha], -1)
-
-
 def over_white(pixels: np.ndarray) -> np.ndarray:
     """Premultiplied RGBA (... 4) uint8 over white, as RGB."""
     return pixels[..., :3] + (255 - pixels[..., 3:])
 
 
 def straight(pixels: np.ndarray) -> np.ndarray:
-    """Premultiplied RGBA (... 4) uint8 to ordinary; `premultiply` gives exactly it again."""
+    """Premultiplied RGBA (... 4) uint8 to ordinary, of which Pillow's mode RGBa is exactly
+    it again."""
     alpha = pixels[..., 3:].astype(np.uint16)
     safe = np.maximum(alpha, 1)
     colour = np.minimum((pixels[..., :3].astype(np.uint16) * 255 + safe // 2) // safe, 255)

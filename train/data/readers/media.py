@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from train.data.readers.frames import as_rgba, open_image, premultiply
+from train.data.readers.frames import as_rgba, open_image
 from train.data.readers.lottie import check_shape, frame_step, part_length
 from train.data.readers.texts import DEFAULT_FPS, fps_of
 
@@ -31,7 +31,7 @@ def to_frame(image: Image.Image, size: int) -> np.ndarray:
     if scale != 1:
         target = tuple(max(size, round(side * scale)) for side in image.size)
         image = image.resize(target, Image.Resampling.HAMMING)
-    return premultiply(np.asarray(image))
+    return np.asarray(image.convert("RGBa"))
 
 
 def read_video(path: Path, size: int, max_fps: float, max_frames: int) -> Iterator[Segment]:
