@@ -49,7 +49,8 @@ class CachedWindows(Dataset):
 
     def __init__(self, root: str | Path, split: str, items: int, parts: Iterable[str]) -> None:
         self.root, self.split, self.items, self.parts = Path(root), split, items, tuple(parts)
-        self.facts: dict[str, Any] = read_facts(self.root)
+        self.facts: dict[str, Any] = {"batch": 0} | read_facts(self.root)
+        self.facts["buckets"] = bool(self.facts["batch"])  # windows that share a shape
         if not self.facts["complete"]:
             raise ValueError(f"data={root}: not finished; run the same train.cache again")
         windows = self.facts["count" if split == "train" else "held_out"]
@@ -59,6 +60,7 @@ class CachedWindows(Dataset):
             for number in range(len(self._spans))
             for places in read_places(self.root, shard_name(split, number))
         ]
+        self._encoders = sorted({ENCODERS[part] for part in self.parts if part in ENCODERS})
         self._warned: set[str] = set()  # what was warned of
 
     @classmethod
@@ -74,9 +76,22 @@ class CachedWindows(Dataset):
         """Windows of training, checked against the options of a run, the extractor `sketch` and the
         model it trains, which the option `made_by` names."""
         cache = cls(options.data, "train", items, parts)
-        cache._check_size(options)
-        cache._check_buckets(options)
-        cache._check_parts(sketch)
+        for name in (*SIZE, "buckets"):
+            cache._check_same(name, getattr(options, name))
+        together = cache.facts["batch"]
+        if together and together % options.batch:
+            raise ValueError(
+                f"batch={options.batch}, but of data={options.data} {together} windows share a "
+                f"bucket: give batch={together} or a part of it, or make another cache"
+            )
+        for part in parts:
+            if part in MADE_BY and part not in cache.facts["parts"]:
+                raise ValueError(
+                    f"data={options.data} was made without {part}: make another cache with "
+                    f"`python -m train.cache` {MADE_BY[part]}"
+                )
+        if "sketches" in parts and sketch != "stored":
+            cache._check_same("sketch", sketch)
         if model is not None:
             cache._check_encoders(model, f"{made_by}={getattr(options, made_by, '')}")
         if items > cache.facts["count"]:
@@ -90,7 +105,8 @@ class CachedWindows(Dataset):
     ) -> CachedWindows:
         """Held-out windows, which have `video`, and `sketches` where those of training do."""
         cache = cls(options.data, "test", items, parts)
-        cache._check_size(options)
+        for name in SIZE:
+            cache._check_same(name, getattr(options, name))
         if items > cache.facts["held_out"]:
             raise ValueError(
                 f"data={options.data} has {cache.facts['held_out']} held-out windows, {items} are "
@@ -99,43 +115,15 @@ class CachedWindows(Dataset):
             )
         return cache
 
-    def _check_size(self, options: TrainingConfig) -> None:
-        for name in SIZE:
-            if self.facts[name] != getattr(options, name):
-                raise ValueError(
-                    f"{name}={getattr(options, name)}, but data={self.root} was made with "
-                    f"{name}={self.facts[name]}: give the same, or make another cache"
-                )
-
-    def _check_buckets(self, options: TrainingConfig) -> None:
-        together = self.facts.get("batch", 0)  # windows that share a shape
-        if options.buckets != bool(together):
+    def _check_same(self, name: str, given: Any) -> None:
+        if given != (made := self.facts[name]):
             raise ValueError(
-                f"buckets={str(options.buckets).lower()}, but data={self.root} was made with "
-                f"buckets={str(bool(together)).lower()}: give the same, or make another cache"
-            )
-        if together and together % options.batch:
-            raise ValueError(
-                f"batch={options.batch}, but of data={self.root} {together} windows share a "
-                f"bucket: give batch={together} or a part of it, or make another cache"
-            )
-
-    def _check_parts(self, sketch: str) -> None:
-        for part in self.parts:
-            if part in MADE_BY and part not in self.facts["parts"]:
-                raise ValueError(
-                    f"data={self.root} was made without {part}: make another cache with "
-                    f"`python -m train.cache` {MADE_BY[part]}"
-                )
-        if "sketches" in self.parts and sketch not in ("stored", self.facts["sketch"]):
-            raise ValueError(
-                f"sketch={sketch}, but data={self.root} was made with "
-                f"sketch={self.facts['sketch']}: leave it out, or make another cache"
+                f"{name}={str(given).lower()}, but data={self.root} was made with "
+                f"{name}={str(made).lower()}: give the same, or make another cache"
             )
 
     def _check_encoders(self, model: nn.Module, given: str) -> None:
-        used = {ENCODERS[part] for part in self.parts if part in ENCODERS}
-        for name, value in encoder_hashes(model, used).items():
+        for name, value in encoder_hashes(model, self._encoders).items():
             stored = self.facts["encoders"][name]
             if value != stored:
                 raise ValueError(
@@ -148,10 +136,9 @@ class CachedWindows(Dataset):
         """That of the clips, and after it one of all else that decides the items."""
         decisive = [*SIZE, "count", "seed", "precision"]
         decisive += ["sketch"] if "sketches" in self.parts else []
-        decisive += ["batch"] if self.facts.get("batch") else []
-        used = sorted({ENCODERS[part] for part in self.parts if part in ENCODERS})
-        encoders = [self.facts["encoders"].get(name) for name in used]
-        text = json.dumps([[self.facts[name] for name in decisive], used, encoders])
+        decisive += ["batch"] if self.facts["batch"] else []
+        encoders = [self.facts["encoders"].get(name) for name in self._encoders]
+        text = json.dumps([[self.facts[name] for name in decisive], self._encoders, encoders])
         return f"{self.facts['clips']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def licences(self) -> list[str]:
@@ -190,7 +177,7 @@ class CachedWindows(Dataset):
 
     def _shape_of(self, stored: int) -> list[int] | None:
         """Height and width of a window in buckets; None where all have the same."""
-        together = self.facts.get("batch", 0) if self.split == "train" else 0
+        together = self.facts["batch"] if self.split == "train" else 0
         return self.facts["shapes"][stored // together] if together else None
 
     def _window(self, stored: int) -> dict:
