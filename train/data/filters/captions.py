@@ -111,11 +111,9 @@ class Agreement:
             return Verdict()
         pictures, words = self._embed(piece.sample(SAMPLES), piece.caption)
         cosine = functional.cosine_similarity(pictures.float(), words.float()).mean()
-        scores = {"agreement": round(float(cosine), 4)}
-        if cosine >= self.limit:
-            return Verdict(scores=scores)
-        reason = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
-        return Verdict(reason=reason, scores=scores)
+        unlike = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
+        reason = "" if cosine >= self.limit else unlike
+        return Verdict(reason=reason, scores={"agreement": round(float(cosine), 4)})
 
     @cached_property
     def _embed(self) -> Embedder:

@@ -57,9 +57,8 @@ class Static:
         window = np.ones(min(WINDOW - 1, len(steps)))
         most = float(np.convolve(steps, window, "valid").max()) if len(steps) else 0.0
         scores = {"motion": round(float(steps.mean()) * piece.fps, 2) if len(steps) else 0.0}
-        if most >= self.limit:
-            return Verdict(scores=scores)
-        return Verdict(reason=f"still: changes by {most:.1f} in 16 frames", scores=scores)
+        still = "" if most >= self.limit else f"still: changes by {most:.1f} in 16 frames"
+        return Verdict(reason=still, scores=scores)
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,8 @@ class Blurred:
     def __call__(self, piece: Piece) -> Verdict:
         luma = piece.sample(SAMPLES) @ LUMA
         value = float(np.median([_sharpness(picture) for picture in luma]))
-        scores = {"sharpness": round(value, 3)}
-        if value >= self.limit:
-            return Verdict(scores=scores)
-        return Verdict(reason=f"blurred: sharpness {value:.2f}", scores=scores)
+        blurred = "" if value >= self.limit else f"blurred: sharpness {value:.2f}"
+        return Verdict(reason=blurred, scores={"sharpness": round(value, 3)})
 
 
 def _sharpness(luma: np.ndarray) -> float:
@@ -98,10 +95,8 @@ class Flicker:
         step, over = piece.motion.change[:-1, 1], piece.motion.change[:-2, 2]
         least = np.minimum(step[:-1], step[1:])
         share = float(((least > STEADY) & (over < 0.4 * least)).mean())
-        scores = {"flicker": round(share, 3)}
-        if share <= self.limit:
-            return Verdict(scores=scores)
-        return Verdict(reason=f"flickers in {share:.0%} of its frames", scores=scores)
+        flickers = "" if share <= self.limit else f"flickers in {share:.0%} of its frames"
+        return Verdict(reason=flickers, scores={"flicker": round(share, 3)})
 
 
 @dataclass
@@ -124,10 +119,8 @@ class Text:
     def __call__(self, piece: Piece) -> Verdict:
         shares = [text_share(self._reader, picture, self.sure) for picture in piece.sample(READ)]
         share = float(np.median(shares))
-        scores = {"text": round(share, 4)}
-        if share <= self.limit:
-            return Verdict(scores=scores)
-        return Verdict(reason=f"text covers {share:.0%} of the picture", scores=scores)
+        covered = "" if share <= self.limit else f"text covers {share:.0%} of the picture"
+        return Verdict(reason=covered, scores={"text": round(share, 4)})
 
     @cached_property
     def _reader(self) -> Any:
