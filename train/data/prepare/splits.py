@@ -8,6 +8,7 @@ names a family of the data (flags, squared words, balls). Groups are held out by
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -22,8 +23,6 @@ GRID = 16
 MOMENTS = 8
 CELLS = 8
 ALIKE = 0.65  # correlation; unrelated clips of the Noto set stay below 0.6, copies are above 0.65
-WHOLE = 4096  # clips up to which all pairs are compared
-NEAREST = 3  # pivots that a clip is filed under, where there are more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,75 +82,30 @@ def find_groups(
 
     `families` are regular expressions; clips whose prompts in small letters have one are alike.
     """
-    pairs = alike_pairs(signatures)
+    pairs = [alike_pairs(signatures)]
     for family in families:
         members = [i for i, prompt in enumerate(prompts) if re.search(family, prompt.lower())]
-        pairs += [(members[0], member) for member in members[1:]]
-    i, j = np.array(pairs, np.int64).reshape(-1, 2).T
+        pairs.append(np.array([(members[0], i) for i in members], np.int64).reshape(-1, 2))
+    i, j = np.concatenate(pairs).T
     links = coo_array((np.ones(len(i)), (i, j)), shape=(len(prompts), len(prompts)))
     _, groups = connected_components(links, directed=False)
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     return first[inverse].tolist()
 
 
-def alike_pairs(
-    signatures: np.ndarray, chunk: int = 1024, whole: int = WHOLE
-) -> list[tuple[int, int]]:
-    """Pairs (i < j) of signatures (n PHASES GRID GRID) that correlate, also mirrored or turned.
-
-    Up to `whole` clips all pairs are compared; of more only those that share one of the pivots
-    (every k-th clip, about sqrt(n)) that they are nearest to, which may miss pairs near the limit.
-    """
-    pairs: set[tuple[int, int]] = set()
-    everyone = [np.arange(len(signatures))]
-    for members in _by_pivot(signatures) if len(signatures) > whole else everyone:
-        found = _alike_within(signatures[members], chunk)
-        pairs.update((int(members[i]), int(members[j])) for i, j in found)
-    return sorted(pairs)
-
-
-def _alike_within(signatures: np.ndarray, chunk: int) -> np.ndarray:
-    """All alike pairs (k 2), i < j, in chunks: memory grows with the clips, not their pairs."""
-    count = len(signatures)
-    flat = signatures.reshape(count, -1)
-    turned = [np.rot90(signatures, k, (2, 3)) for k in range(4)] + [signatures[..., ::-1]]
-    views = [np.ascontiguousarray(view).reshape(count, -1) for view in turned]
+def alike_pairs(signatures: np.ndarray, chunk: int = 512) -> np.ndarray:
+    """Pairs (k 2), i < j, of signatures (n PHASES GRID GRID) that correlate, also mirrored or
+    turned. So many rows at a time: memory grows with the clips, not their pairs; 10,000 clips take
+    a minute of one core."""
+    flat = signatures.reshape(len(signatures), -1)
     pairs = [np.zeros((0, 2), np.int64)]
-    for start in range(0, count, chunk):
-        best = np.max([flat[start : start + chunk] @ view.T for view in views], axis=0)
-        pairs.append(np.argwhere(best > ALIKE) + (start, 0))
-    found = np.sort(np.concatenate(pairs), axis=1)
+    for start in range(0, len(flat), chunk):
+        rows = signatures[start : start + chunk]
+        views = (*(np.rot90(rows, k, (2, 3)) for k in range(4)), rows[..., ::-1])
+        cosines = (view.reshape(len(rows), -1) @ flat[start:].T for view in views)
+        pairs.append(np.argwhere(reduce(np.maximum, cosines) > ALIKE) + start)
+    found = np.concatenate(pairs)
     return found[found[:, 0] < found[:, 1]]
-
-
-def _by_pivot(signatures: np.ndarray) -> list[np.ndarray]:
-    """Members of every pivot, ascending: a clip is filed under the `NEAREST` ones.
-
-    Distances are those of the signatures' means over all mirrorings and turns, so that a mirrored
-    copy lies where its original does.
-    """
-    facts = _turned_mean(signatures)
-    count = len(facts)
-    pivots = facts[:: max(1, round(count**0.5))]
-    near = np.empty((count, min(NEAREST, len(pivots))), np.int64)
-    for start in range(0, count, 1024):
-        close = facts[start : start + 1024] @ pivots.T
-        near[start : start + 1024] = np.argsort(-close, axis=1, kind="stable")[:, : near.shape[1]]
-    return [np.flatnonzero((near == pivot).any(1)) for pivot in range(len(pivots))]
-
-
-def _turned_mean(signatures: np.ndarray) -> np.ndarray:
-    """(n PHASES*GRID*GRID/4) of unit length: a quarter of the mean over the eight turns holds all
-    of it."""
-    rows = []
-    for start in range(0, len(signatures), 1024):
-        maps = signatures[start : start + 1024]
-        maps = maps + maps[..., ::-1]
-        maps = maps + maps[..., ::-1, :]
-        maps = (maps + maps.swapaxes(2, 3))[..., : GRID // 2, : GRID // 2]
-        flat = maps.reshape(len(maps), -1)
-        rows.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
-    return np.concatenate(rows)
 
 
 def assign_splits(records: Sequence[Record], config: SplitConfig) -> list[Record]:
