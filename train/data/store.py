@@ -112,7 +112,7 @@ class Store(ClipStore):
         places = getattr(record.places, kind)
         images = []
         for index in range(record.frames) if indices is None else indices:
-            with self._naming(record, f"{kind[:-1]} {index}"):
+            with self._naming(record, f"{kind}[{index}]"):
                 images.append(decode(read_place(self.root / record.shard, places[index])))
         with self._naming(record, kind):
             return np.stack(images)
