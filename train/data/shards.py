@@ -104,14 +104,9 @@ class Record:
     places: Places = field(default_factory=Places)
 
 
-def to_line(record: Record) -> str:
-    """A record as one line of JSON."""
-    return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
-
-
-def stamp_of(record: Record) -> str:
-    """What decides the windows of a clip, as a line."""
-    facts = {name: value for name, value in asdict(record).items() if name != "licence"}
+def to_line(record: Record, without: str = "") -> str:
+    """A record as one line of JSON, but for the field `without`."""
+    facts = {name: value for name, value in asdict(record).items() if name != without}
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -26,7 +26,7 @@ from train.data.shards import (
     read_index,
     read_place,
     stable_hash,
-    stamp_of,
+    to_line,
 )
 
 log = logging.getLogger("toon.data")
@@ -48,8 +48,8 @@ class ClipStore:
         return [record for record in self.records if record.split in (name, "both")]
 
     def stamp(self) -> list[str]:
-        """A line for each clip; other clips have other lines."""
-        return [stamp_of(record) for record in self.records]
+        """A line for each clip: what decides its windows."""
+        return [to_line(record, without="licence") for record in self.records]
 
     def frames(self, record: Record, indices: Sequence[int] | None = None) -> np.ndarray:
         """Frames (n h w 4) of a clip, uint8 premultiplied RGBA; by default all of them."""
