@@ -131,3 +131,19 @@ def is_good(stats: WindowStats, rules: WindowRules) -> np.ndarray:
     uncut = stats.largest <= rules.largest_step * stats.path
     shown = (stats.fade >= rules.fade_residual) & (stats.fade <= rules.unseen)
     return moves & uncut & shown
+
+
+def large_windows(
+    motion: Motion, length: int, change: float, rules: WindowRules, stride: int = 1
+) -> list[int]:
+    """Starts of disjoint good windows of `length` frames whose keys differ by `change` or more.
+
+    The one with the largest change is taken first, then the next that does not overlap.
+    """
+    stats = window_stats(motion, length, stride)
+    large = is_good(stats, rules) & (stats.ends >= change)
+    chosen: list[int] = []
+    for start in np.argsort(-stats.ends, kind="stable"):
+        if large[start] and all(abs(start - other) >= length * stride for other in chosen):
+            chosen.append(int(start))
+    return chosen

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from toon_core.metrics.plain.sketch_agreement import sketch_lines
 from train.data.filters.sketches import xdog
-from train.data.motion import WindowRules
-from train.data.prepare.splits import SplitConfig, large_windows
+from train.data.motion import WindowRules, large_windows
+from train.data.prepare.splits import SplitConfig
 from train.data.readers.frames import decode_frame, open_image, over_white
 from train.data.readers.media import one_size
 from train.data.readers.texts import fps_of, own_text
@@ -247,7 +247,8 @@ def choose_windows(store: Store, config: HeldoutConfig) -> list[HeldoutWindow]:
     """At most `count` windows: rank by rank, each rank in the order of a hash."""
     windows = []
     for record, motion in with_motion(store, config.split):
-        starts = large_windows(motion, config.windows, config.rules, config.stride)
+        large = config.windows.length, config.windows.large_change
+        starts = large_windows(motion, *large, config.rules, config.stride)
         windows += [
             HeldoutWindow(record=record, start=start, rank=rank)
             for rank, start in enumerate(starts[: config.per_clip])

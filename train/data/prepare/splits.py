@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from train.data.motion import Motion, WindowRules, cells, is_good, window_stats
+from train.data.motion import cells
 from train.data.shards import Record, stable_hash
 from train.engine.options import option
 
@@ -39,22 +39,6 @@ class SplitConfig:
     large_change: float = 15.0
     length: int = option(16, least=1)  # frames of these windows
     seed: int = 0  # another number is another split
-
-
-def large_windows(
-    motion: Motion, config: SplitConfig, rules: WindowRules, stride: int = 1
-) -> list[int]:
-    """Starts of disjoint good windows whose keys differ by `large_change`.
-
-    The one with the largest change is taken first, then the next that does not overlap.
-    """
-    stats = window_stats(motion, config.length, stride)
-    large = is_good(stats, rules) & (stats.ends >= config.large_change)
-    chosen: list[int] = []
-    for start in np.argsort(-stats.ends, kind="stable"):
-        if large[start] and all(abs(start - other) >= config.length * stride for other in chosen):
-            chosen.append(int(start))
-    return chosen
 
 
 def motion_signature(frames: np.ndarray) -> np.ndarray:

@@ -17,13 +17,12 @@ from PIL import Image
 
 from train.data.filters import chain
 from train.data.filters.base import Piece
-from train.data.motion import Motion
+from train.data.motion import Motion, large_windows
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.outcome import Outcome, Previews, work_file, write_outcome
 from train.data.prepare.splits import (
     CELLS,
     MOMENTS,
-    large_windows,
     motion_signature,
     thumbnails,
 )
@@ -160,7 +159,8 @@ class _Source:
         self.strips.append(_draw_strip(piece))
 
     def _count_large(self, motion: Motion) -> int:
-        return len(large_windows(motion, self.config.split, self.config.rules))
+        split = self.config.split
+        return len(large_windows(motion, split.length, split.large_change, self.config.rules))
 
     def _write(self, name: str, piece: Piece) -> Places:
         """Append a piece's members to the source's tar."""
