@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.data.readers.frames import over_white
+from train.engine.options import option
 
 MAX_SPAN = 96
 GRID = 64
@@ -19,10 +20,12 @@ CHUNK = 64  # frames reduced at once
 class WindowRules:
     """Which windows are worth training on (units of 255; shares of the whole change)."""
 
-    least_change: float = 3.0  # sum of the steps; below it the window holds still
-    largest_step: float = 0.5  # share of one step; above it there is a cut
-    fade_residual: float = 0.12  # rms distance to the best blend of the keys; below it a fade
-    unseen: float = 2.0  # the same distance; above it the keys tell nothing of what is between
+    least_change: float = option(3.0, least=0)  # sum of the steps; below it the window holds still
+    largest_step: float = option(0.5, least=0, most=1)  # share of one step; above it there is a cut
+    # Rms distance to the best blend of the keys; below it a fade.
+    fade_residual: float = option(0.12, least=0)
+    # The same distance; above it the keys tell nothing of what is between.
+    unseen: float = option(2.0, least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

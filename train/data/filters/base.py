@@ -35,22 +35,25 @@ class FilterConfig:
     # there.
     shots: str = option("auto", choices=("auto", "transnet", "content", "none"))
     shot_model: str = ""  # a file of TransNetV2's weights; else those in its package
-    shot_threshold: float = 0.5  # TransNetV2's probability of a cut
-    content_threshold: float = 27.0  # PySceneDetect's change of colour and brightness
+    shot_threshold: float = option(0.5, least=0, most=1)  # TransNetV2's probability of a cut
+    content_threshold: float = option(27.0, least=0)  # PySceneDetect's change of colour, brightness
     # Frames darker than this on average, of 255, are cut out; not those of clips with alpha.
-    black: float = 12.0
-    static: float = 3.0  # clips of which no 16 frames change by more, of 255, are dropped
+    black: float = option(12.0, least=0)
+    # Clips of which no 16 frames change by more, of 255, are dropped.
+    static: float = option(3.0, least=0)
     # Clips whose steepest edges are softer, as a share of the contrast a pixel, are dropped.
-    sharpness: float = 0.1
+    sharpness: float = option(0.1, least=0)
     # Clips with a larger share of frames unlike both neighbours, which are like each other, are
     # dropped; 1: none.
-    flicker: float = 0.25
-    text: float = 0.02  # clips of which text covers a larger share are dropped (PP-OCR)
-    text_sure: float = 0.7  # score from which PP-OCR has read a text; 0: every box it finds is one
+    flicker: float = option(0.25, least=0, most=1)
+    # Clips of which text covers a larger share are dropped (PP-OCR).
+    text: float = option(0.02, least=0, most=1)
+    # Score from which PP-OCR has read a text; 0: every box it finds is one.
+    text_sure: float = option(0.7, least=0, most=1)
     text_model: str = ""  # an .onnx detector; else the one of rapidocr-onnxruntime
     # A clip whose thumbnails differ nowhere by more, of 255, from those of an earlier one that was
     # kept is dropped.
-    duplicate: float = 12.0
+    duplicate: float = option(12.0, least=0)
     # A model describes clips that came without a caption. Without it, or without a model, the words
     # of the file's name stand in.
     captions: bool = True
@@ -58,7 +61,7 @@ class FilterConfig:
     clip_model: str = ""  # a folder of a CLIP of transformers or OpenCLIP
     # Clips whose picture and caption (given, or a model's; not the words of a file's name) have a
     # smaller cosine in CLIP are dropped.
-    agreement: float = 0.18
+    agreement: float = option(0.18, least=0, most=1)
     # A sketch of every frame; auto: by the first that is there.
     sketch: str = option("auto", choices=("auto", "anime2sketch", "hed", "xdog", "none"))
     sketch_model: str = ""  # a file of Anime2Sketch's weights; else models/netG.pth

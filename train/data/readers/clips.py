@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from train.data.readers.frames import over_white
-from train.data.readers.lottie import check_lottie, part_length, read_lottie
+from train.data.readers.limits import part_length
+from train.data.readers.lottie import check_lottie, read_lottie
 from train.data.readers.media import (
     IMAGE_SUFFIXES,
     Segment,

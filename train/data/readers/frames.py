@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from toon_core import pictures
-from train.data.readers.lottie import check_shape
+from train.data.readers.limits import check_shape
 
 
 def encode_frame(frame: np.ndarray) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from train.data.readers.frames import as_rgba, open_image
-from train.data.readers.lottie import check_shape, frame_step, part_length
+from train.data.readers.limits import check_shape, frame_step, part_length
 from train.data.readers.texts import DEFAULT_FPS, fps_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")

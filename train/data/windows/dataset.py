@@ -50,19 +50,22 @@ BUCKET = 1 << 20  # the third number of a batch's draw, which of an item's is an
 class WindowConfig:
     """Shares (0..1) of the random choices, and ranges in pixels of a 128 picture."""
 
-    reverse: float = 0.3  # share of windows with alpha that run backwards
-    flip: float = 0.5  # share that is mirrored
-    recolour: float = 0.25  # share whose red, green and blue change places
-    outline: float = 0.3  # share with an inked outline
-    inner_lines: float = 0.0  # of the outlined: share with ink between the character's colours, too
-    place: float = 0.6  # share that is scaled and moved
-    scale: tuple[float, float] = (0.7, 1.15)  # of the placed, least and most
-    shift: float = 20.0  # of the placed: pixels of a 128 picture at most
-    drift: float = 0.25  # share that also glides through the picture
-    drift_speed: float = 1.5  # pixels a frame at most
-    pan: float = 0.2  # share whose background moves, as under a camera
-    pan_speed: float = 1.5  # pixels a frame at most
-    second: float = 0.15  # share with another character, in front or behind
+    reverse: float = option(0.3, least=0, most=1)  # share of windows with alpha that run backwards
+    flip: float = option(0.5, least=0, most=1)  # share that is mirrored
+    # Share whose red, green and blue change places.
+    recolour: float = option(0.25, least=0, most=1)
+    outline: float = option(0.3, least=0, most=1)  # share with an inked outline
+    # Of the outlined: share with ink between the character's colours, too.
+    inner_lines: float = option(0.0, least=0, most=1)
+    place: float = option(0.6, least=0, most=1)  # share that is scaled and moved
+    scale: tuple[float, float] = option((0.7, 1.15), above=0)  # of the placed, least and most
+    shift: float = option(20.0, least=0)  # of the placed: pixels of a 128 picture at most
+    drift: float = option(0.25, least=0, most=1)  # share that also glides through the picture
+    drift_speed: float = option(1.5, least=0)  # pixels a frame at most
+    pan: float = option(0.2, least=0, most=1)  # share whose background moves, as under a camera
+    pan_speed: float = option(1.5, least=0)  # pixels a frame at most
+    # Share with another character, in front or behind.
+    second: float = option(0.15, least=0, most=1)
     pick: SamplerConfig = field(default_factory=SamplerConfig)
 
 

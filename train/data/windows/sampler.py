@@ -12,6 +12,7 @@ import numpy as np
 from train.data.motion import Motion, WindowRules, is_good, window_stats
 from train.data.shards import Record
 from train.data.store import ClipStore
+from train.engine.options import option
 
 log = logging.getLogger("toon.data")
 
@@ -20,9 +21,9 @@ log = logging.getLogger("toon.data")
 class SamplerConfig:
     """Which windows are good: frames per second after striding, and how they move."""
 
-    min_fps: float = 5.0  # frames per second of a window at least
-    max_fps: float = 30.0  # at most
-    max_stride: int = 6  # every so many-th frame of a clip at most
+    min_fps: float = option(5.0, least=0)  # frames per second of a window at least
+    max_fps: float = option(30.0, above=0)  # at most
+    max_stride: int = option(6, least=1)  # every so many-th frame of a clip at most
     rules: WindowRules = field(default_factory=WindowRules)
 
 

@@ -8,7 +8,7 @@ from pieces import open_clip
 from PIL import Image
 
 from train.data.readers.clips import open_segments
-from train.data.readers.lottie import part_length
+from train.data.readers.limits import part_length
 from train.data.readers.texts import own_text
 from train.data.store import FolderStore
 from train.data.windows.sampler import NoWindow, SamplerConfig, WindowSampler
