@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from omegaconf import ListConfig, OmegaConf
 
 from train.engine.config import RunConfig
 from train.engine.export import sources, without_folders
@@ -18,8 +18,6 @@ from train.engine.options import options_of
 from train.engine.renamed import renamed
 
 log = logging.getLogger("toon.train")
-
-Options = dict[str, Any]
 
 
 def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
@@ -88,7 +86,8 @@ class RunHistory:
 
     def __init__(self, config: RunConfig, stamp: str) -> None:
         self.config, self.stamp = config, stamp
-        self.options = flat(without_folders(json.loads(json.dumps(asdict(config)))))
+        own = {option.name: option.default for option in options_of(config)}
+        self.options = without_folders(json.loads(json.dumps(own)))
         self.sources = {name: file_digest(Path(path)) for name, path in sources(config).items()}
         self.changes: list[dict[str, Any]] = []  # {"step", "changed": {name: [before, then]}}
 
@@ -103,22 +102,18 @@ class RunHistory:
     def check_resume(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint. ValueError naming what it was begun with, where that is not an
         option that may change, or the data or a file it starts from are others."""
-        # A run from before an option was there had what is its default now.
-        known = options_of(type(self.config))
-        defaults = json.dumps({own.name: own.default for own in known if own.default is not None})
-        before = json.loads(defaults) | flat(renamed(state["options"], self.config))
-        changed = {
-            name: [value, self.options[name]]
-            for name, value in before.items()
-            if name in self.options and value != self.options[name]
-        }
-        free = {own.name for own in options_of(self.config) if own.free}
-        free -= set(getattr(self.config, "FIXED", ()))
-        for name, (value, _) in changed.items():
-            if name not in free:
+        changed, before = {}, OmegaConf.create(renamed(state["options"], self.config))
+        for own in options_of(type(self.config)):
+            # A run from before an option was there had what is its default now.
+            value = OmegaConf.select(before, own.name, default=own.default)
+            value = [*value] if isinstance(value, (tuple, ListConfig)) else value
+            if value == self.options[own.name]:
+                continue
+            changed[own.name] = [value, self.options[own.name]]
+            if not own.free or own.name in getattr(self.config, "FIXED", ()):
                 raise ValueError(
-                    f"{self.config.out} was begun with {name}={_word(value)}, which decides what "
-                    "it learns: give that again, or another out folder"
+                    f"{self.config.out} was begun with {own.name}={_word(value)}, which decides "
+                    "what it learns: give that again, or another out folder"
                 )
         self._check_sources(state["sources"])
         self._check_data(state["data_stamp"])
@@ -144,15 +139,6 @@ class RunHistory:
                 f"them (stamp {before}, now {self.stamp}): give those again (of a cache that has "
                 "grown, one made with its count of before), or another out folder"
             )
-
-
-def flat(values: Options, above: str = "") -> Options:
-    """Nested options by dotted names."""
-    found: Options = {}
-    for name, value in values.items():
-        inner = isinstance(value, dict)
-        found |= flat(value, f"{above}{name}.") if inner else {above + name: value}
-    return found
 
 
 def _word(value: Any) -> str:

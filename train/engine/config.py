@@ -117,7 +117,7 @@ def parse(schema: type[T], arguments: list[str], description: str) -> T:
         raise SystemExit(0)
     flags = ["dry_run=true"] if getattr(given, "dry_run", False) else []
     try:
-        config = read(schema, given.config, given.overrides + flags)
+        config = fill(schema, given.config, given.overrides + flags)
     except ValueError as error:
         parser.error(str(error))
     check(config)
@@ -125,6 +125,13 @@ def parse(schema: type[T], arguments: list[str], description: str) -> T:
 
 
 def read(schema: type[T], file: str | None, overrides: list[str]) -> T:
+    """`fill`, and ValueError also for an option out of its range."""
+    config = fill(schema, file, overrides)
+    check(config)
+    return config
+
+
+def fill(schema: type[T], file: str | None, overrides: list[str]) -> T:
     """ValueError naming the option that is unknown, missing, of the wrong type or not finite."""
     given = [load_yaml(Path(file))] if file is not None else []
     merged = merge(schema, *given, read_words(overrides))

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from train.engine.batches import MicroBatch, collate
 from train.engine.config import RunConfig
 from train.engine.state import TrainState, local
 from train.engine.stop import LESS_MEMORY
@@ -45,18 +43,20 @@ class Estimate:
 
 
 States = Mapping[str, TrainState]
+# So many samples -> what a step of them does, but for the update, of two parts with accumulate.
+DryRun = Callable[[int], Callable[[], None]]
 DrawSheet = Callable[[], object]
 
 
 def report(
-    states: States, dataset: Dataset, config: RunConfig, processes: int, draw_sheet: DrawSheet
+    states: States, dry_run: DryRun, config: RunConfig, processes: int, draw_sheet: DrawSheet
 ) -> Estimate:
     """Measure, log and return it; a warning where the memory will not do.
     ValueError with what is known where one sample is too much already."""
     device = _device(states)
     there = present(device) + free(device)
     try:
-        found = measure(states, dataset, config, processes, draw_sheet)
+        found = measure(states, dry_run, config, processes, draw_sheet)
     except torch.OutOfMemoryError as error:
         raise ValueError(_too_much(states, config, there)) from error
     log.info(
@@ -96,15 +96,14 @@ def _average(states: States) -> int:
 
 
 def measure(
-    states: States, dataset: Dataset, config: RunConfig, processes: int, draw_sheet: DrawSheet
+    states: States, dry_run: DryRun, config: RunConfig, processes: int, draw_sheet: DrawSheet
 ) -> Estimate:
     """Leaves weights, buffers and gradients as they were. All processes must call it together,
     since losses and sharded modules may hold what they do so."""
     device, average = _device(states), _average(states)
     before = present(device)
-    peak, seconds = _extrapolate(
-        states, dataset, config, config.batch // (processes * config.run.accumulate)
-    )
+    samples = config.batch // (processes * config.run.accumulate)
+    peak, seconds = _extrapolate(device, dry_run, samples)
     sheet = _measure_sheet(device, draw_sheet)
     return Estimate(
         trained=sum(p.numel() for t in states.values() for p in t.parameters),
@@ -113,36 +112,26 @@ def measure(
         average=average,
         step=peak - before,
         sheet=sheet - before,
-        seconds=seconds * config.run.accumulate,
+        seconds=seconds * config.run.accumulate / min(config.run.accumulate, 2),
     )
 
 
-def _extrapolate(
-    states: States, data: Dataset, config: RunConfig, samples: int
-) -> tuple[int, float]:
-    """Peak bytes and seconds of a micro-batch of so many samples, by a line through one and two."""
+def _extrapolate(device: torch.device, dry_run: DryRun, samples: int) -> tuple[int, float]:
+    """Peak bytes and seconds of so many samples, by a line through one and two."""
     few = min(samples, 2)
-    measured = [
-        _measure_step(states, config, [data[i] for i in range(n)]) for n in range(1, few + 1)
-    ]
-    peaks, seconds = zip(*measured, strict=True)
+    peaks, times = zip(*(_measure_step(device, dry_run(n)) for n in range(1, few + 1)), strict=True)
     growth = max(peaks[-1] - peaks[0], 0)
-    return peaks[-1] + growth * (samples - few), seconds[-1] * samples / few
+    return peaks[-1] + growth * (samples - few), times[-1] * samples / few
 
 
-def _measure_step(states: States, config: RunConfig, items: list[dict]) -> tuple[int, float]:
-    """Peak bytes and seconds of a micro-batch, of the second of two: the first one still loads, and
-    an allocator does not give back all that it leaves."""
-    count = min(config.run.accumulate, 2)  # the second one finds the gradients of the first
-    for _ in range(2):
-        batch = [MicroBatch(collate(items), range(len(items))) for _ in range(count)]
-        begin = time.monotonic()
-        with track_peak(_device(states)) as peak:
-            for state in states.values():
-                # As in the last step: all of a loss is switched on.
-                state.dry_step(batch, config.steps - 1)
-        seconds = (time.monotonic() - begin) / count
-    return peak.bytes, seconds
+def _measure_step(device: torch.device, steps: Callable[[], None]) -> tuple[int, float]:
+    """Peak bytes and seconds of the second of two: the first one still loads, and an allocator does
+    not give back all that it leaves."""
+    steps()
+    begin = time.monotonic()
+    with track_peak(device) as peak:
+        steps()
+    return peak.bytes, time.monotonic() - begin
 
 
 def _measure_sheet(device: torch.device, draw_sheet: DrawSheet) -> int:

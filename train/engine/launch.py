@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +19,7 @@ from accelerate.utils import (
 )
 
 from train.engine.config import RunConfig
+from train.engine.files import check_out, locked_folder
 
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
@@ -36,6 +40,19 @@ def start(config: RunConfig) -> Accelerator:
     _check_processes(config, accelerator)
     torch.manual_seed(config.seed)
     return accelerator
+
+
+@contextmanager
+def launched(config: RunConfig) -> Iterator[Accelerator]:
+    """`start`, and the run's folder, which the first process locks until the block ends unless
+    nothing is written."""
+    accelerator = start(config)
+    if accelerator.is_main_process and not config.dry_run:
+        with locked_folder(Path(config.out), config.data):
+            yield accelerator
+    else:
+        check_out(Path(config.out), config.data)
+        yield accelerator
 
 
 def device_of(name: str, option: str = "device") -> torch.device:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable
+from contextlib import closing
 from math import isnan
 from pathlib import Path
 
@@ -21,13 +22,12 @@ from torch import Tensor
 
 from train.engine import checkpoint, estimate
 from train.engine import config as options
-from train.engine.batches import MicroBatch, RankShard, batches
+from train.engine.batches import MicroBatch, RankShard, batches, collate
 from train.engine.checkpoint import RunHistory
 from train.engine.config import RunConfig
 from train.engine.estimate import SELDOM, PeakMemory, as_size, present, track_peak
 from train.engine.export import exported_step, refuse_own_source
-from train.engine.files import check_out, locked_folder
-from train.engine.launch import start
+from train.engine.launch import launched
 from train.engine.logger import RunLogger
 from train.engine.objective import AveragedRecipe, Build, Recipe
 from train.engine.state import TrainState, set_checkpointing
@@ -44,11 +44,8 @@ def run(build: Build, config: RunConfig) -> Run:
     SystemExit 128 + n after signal n: the state is saved, and the same command goes on.
     """
     config = config.resolved()
-    accelerator = start(config)
-    with _output_folder(config, accelerator):
+    with launched(config) as accelerator:
         recipe = build(config, accelerator.device)
-        networks = (*recipe.objectives.values(), *recipe.frozen.values())
-        set_checkpointing(networks, bool(config.run.checkpointing))
         job = Run(recipe, config, accelerator, build)
         if job.done:
             log.info("%s has its result of step %d: nothing to do", job.out, job.step)
@@ -61,25 +58,19 @@ def run(build: Build, config: RunConfig) -> Run:
         return job
 
 
-def _output_folder(config: RunConfig, accelerator: Accelerator) -> AbstractContextManager:
-    """Locked by the first process, unless nothing is written."""
-    out = Path(config.out)
-    if accelerator.is_main_process and not config.dry_run:
-        return locked_folder(out, config.data)
-    check_out(out, config.data)
-    return nullcontext()
-
-
 class Run:
     """One run of a recipe in the folder `config.out`."""
 
     def __init__(
         self, recipe: Recipe, config: RunConfig, accelerator: Accelerator, build: Build
     ) -> None:
-        self.recipe, self.config, self.accelerator = recipe, config, accelerator
+        self.config, self.accelerator, self.recipe = config, accelerator, recipe
         self.out = Path(config.out)
-        refuse_own_source(config, self.out / recipe.result)
         self.checkpoints = self.out / "checkpoints"
+        self.history = RunHistory(config, recipe.dataset.stamp())
+        refuse_own_source(config, self.out / recipe.result)
+        networks = (*recipe.objectives.values(), *recipe.frozen.values())
+        set_checkpointing(networks, bool(config.run.checkpointing))
         self.states = {
             name: TrainState(objective, config, accelerator)
             for name, objective in recipe.objectives.items()
@@ -88,29 +79,42 @@ class Run:
         self.logger: RunLogger | None = None  # the first process's
         self.expected: estimate.Estimate | None = None
         self.peak = PeakMemory()  # while it trained
-        self.history = RunHistory(config, recipe.dataset.stamp())
-        self.stopping = EarlyStopping(config.run.patience)
-        self.step, self.seconds, self._saved, self.done = 0, 0.0, -1, False
+        self.stopping, self.done = EarlyStopping(config.run.patience), False
+        self.step, self.seconds, self._saved = 0, 0.0, -1
         self._logged = (0, 0.0)  # step and seconds of the last line of the curves
         if not config.dry_run:
             self._resume()
 
     def estimate(self) -> None:
         """Try steps and a sheet, and say what the run will need."""
-        data, n = self.recipe.dataset, self.accelerator.num_processes
-        self.expected = estimate.report(self.states, data, self.config, n, self._evaluate)
+        n = self.accelerator.num_processes
+        self.expected = estimate.report(self.states, self._dry_run, self.config, n, self._evaluate)
+
+    def _dry_run(self, samples: int) -> Callable[[], None]:
+        """What a step of so many samples does, but for the update; the second part of a step finds
+        the gradients of the first."""
+        items = [self.recipe.dataset[i] for i in range(samples)]
+        parts = range(min(self.config.run.accumulate, 2))
+
+        def steps() -> None:
+            batch = [MicroBatch(collate(items), range(samples)) for _ in parts]
+            for state in self.states.values():
+                # As in the last step: all of a loss is switched on.
+                state.dry_step(batch, self.config.steps - 1)
+
+        return steps
 
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.checkpoints)
         if state is None:
             return
         self.history.check_resume(state)
+        exported = exported_step(self.out / self.recipe.result)
         self._load(state)
         self.stopping.load_state_dict(state.get("early_stopping", {}))
         at_end = self.step >= self.config.steps
         result = self.stopping.best_step if self.stopping.over else self.step
-        there = exported_step(self.out / self.recipe.result) == result
-        self.done = (at_end or self.stopping.over) and there
+        self.done = (at_end or self.stopping.over) and exported == result
 
     def _load(self, state: dict) -> None:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]

@@ -32,8 +32,7 @@ from toon_core.unet.model import VideoUNet
 from train.engine import config as options
 from train.engine.config import OptimConfig
 from train.engine.export import provenance, refuse_own_source, save_model, write_manifest
-from train.engine.files import locked_folder
-from train.engine.launch import start
+from train.engine.launch import launched
 from train.engine.options import option
 from train.recipes.defaults import BaseConfig, fine_tuning
 from train.recipes.denoiser import DenoiserConfig, DenoiserObjective, DenoiserRecipe, frozen_parts
@@ -101,10 +100,10 @@ class RectifyRecipe(DenoiserRecipe):
 def export_base(config: RectifyConfig) -> None:
     """Variant I trains nothing: its result is the base, with a manifest that says so."""
     config, out = config.resolved(), Path(config.out)
-    if not start(config).is_main_process or config.dry_run:
-        return
     path = out / RectifyRecipe.result
-    with locked_folder(out, config.data):
+    with launched(config) as accelerator:
+        if not accelerator.is_main_process or config.dry_run:
+            return
         refuse_own_source(config, path)
         model = toon_core.load(config.base, dtype=torch.float32, expect="toon")
         options.write(config, out / "config.yaml")

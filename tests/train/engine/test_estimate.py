@@ -12,6 +12,7 @@ from torch import nn
 from toy_recipe import ToyRecipe, train
 
 from train.engine import estimate
+from train.engine.loop import Run
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,10 +52,11 @@ def test_an_estimate_leaves_everything_as_it_was(tmp_path):
 def test_an_estimate_adds_up(tmp_path, monkeypatch):
     seen = []
 
-    def tried(states, config, items):
-        seen.append(len(items))
-        return 10_000_000 + 10 * len(items), 0.5 * len(items)
+    def tried(device, samples):
+        seen.append(samples)
+        return 10_000_000 + 10 * samples, 2 * 0.5 * samples  # of two parts
 
+    monkeypatch.setattr(Run, "_dry_run", lambda job, samples: samples)
     monkeypatch.setattr(estimate, "_measure_step", tried)
     monkeypatch.setattr(estimate, "_measure_sheet", lambda device, draw: 9_000_500)
     monkeypatch.setattr(estimate, "present", lambda device: 9_000_000)
