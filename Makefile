@@ -2,8 +2,7 @@
 .PHONY: help setup demo test test-fast fuzz soak gpu nano lint docs
 
 PYTHON := .venv/bin/python
-# Three on two cores: tests of the server and of the page often wait.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 3 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 # Measures of clips, hostile and full-size files, and nodes that sample whole clips: seconds each.
 NOT_FAST := $(addprefix --ignore=tests/, \
