@@ -40,9 +40,11 @@ MEDIA = """id => {
         }
     const drawn = LiteGraph.vueNodesMode ? [] : node?.imgs ?? []
     return seen.size + drawn.filter(i => i.complete && i.naturalWidth > 0).length }"""
-ANEW = """([seed, steps]) => app.graph.nodes.forEach(node => (node.widgets ?? []).forEach(w => {
+ANEW = """([seed, steps, nano]) => app.graph.nodes.forEach(node => node.widgets?.forEach(w => {
     if (/seed$/.test(w.name)) w.value = seed
-    if (w.name === 'steps' && steps) w.value = steps }))"""
+    if (w.name === 'steps' && steps) w.value = steps
+    if (node.type === 'ToonLoadModel' && w.value === 'nano (built in)' && nano) w.value = nano
+    }))"""
 PAUSE = "ms => new Promise(done => setTimeout(done, ms))"
 ROUNDING = 2  # pixels of the graph, where the page is zoomed
 
@@ -111,9 +113,10 @@ def media_appears(browser: Browser, node: int, tries: int = 50) -> bool:
     return False
 
 
-def anew(browser: Browser, seed: int, steps: int | None = None) -> None:
-    """For a run that the server has not in its cache: other seeds, and where given other steps."""
-    browser.evaluate(ANEW, [seed, steps])
+def anew(browser: Browser, seed: int, steps: int | None = None, nano: str | None = None) -> None:
+    """For a run that the server has not in its cache: other seeds, and where given other steps and
+    a file in the place of nano."""
+    browser.evaluate(ANEW, [seed, steps, nano])
 
 
 def crowding(nodes: Iterable[Box], groups: Iterable[Box]) -> list[str]:

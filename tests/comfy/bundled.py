@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 PROMPTS = Path(__file__).parent / "prompts"
 WORKFLOWS = ROOT / "workflows"
 SMALL, LARGE = (128, 128), (512, 320)
+SMALL_NANO = "nano_small.safetensors"  # runs in the place of nano
 FILES = {
+    f"checkpoints/{SMALL_NANO}": tiny_files.small_nano,
     "checkpoints/tooncrafter_512_interp.ckpt": tiny_files.official,
     "diffusion_models/tooncrafter_512_interp-fp16.safetensors": tiny_files.pruned,
     "text_encoders/sd2_clip_vit_h.safetensors": tiny_files.text_encoder,

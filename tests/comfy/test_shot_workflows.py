@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bundled import (
     SMALL,
+    SMALL_NANO,
     assert_same,
     check_opened,
     check_thumbnail,
@@ -72,6 +73,7 @@ def test_a_shot_runs_in_the_server(able: Headless, name: str) -> None:
     info = able.get("/object_info")
     prompt = prompt_from_graph(graph_of(name), info)
     assert_same(prompt, prompt_of(name), info)
+    prompt["1"]["inputs"]["file"] = SMALL_NANO
     prompt["4"]["inputs"]["steps"] = 1
     run = able.run(prompt)
     assert run.status == "success", demo.explain(run)
@@ -97,7 +99,7 @@ def test_opens_on_the_page(able: Headless, browser: Browser, name: str) -> None:
     for number, renderer in enumerate(browser.renderers()):
         check_opened(browser, name, renderer, info)
         if RUN.get(name) == number:
-            boxes.anew(browser, seed=number, steps=2)
+            boxes.anew(browser, seed=number, steps=2, nano=SMALL_NANO)
             never_shown, movies = run_and_look(browser)
             assert (never_shown, looks_wrong(browser)) == ([], []), renderer
             assert all(able.view(movie)[4:8] == b"ftyp" for movie in movies)

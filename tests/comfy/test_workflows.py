@@ -16,6 +16,7 @@ from bundled import (
     FILES,
     LARGE,
     SMALL,
+    SMALL_NANO,
     assert_same,
     check_opened,
     check_thumbnail,
@@ -99,11 +100,11 @@ def test_opens_on_the_page(stocked: Headless, browser: Browser, name: str) -> No
     for number, renderer in enumerate(browser.renderers()):
         check_opened(browser, name, renderer, info)
         if PAGES[name].runs and number == runs_in:
-            boxes.anew(browser, seed=number, steps=2)
+            boxes.anew(browser, seed=number, steps=2, nano=SMALL_NANO)
             never_shown, movies = run_and_look(browser)
             if looks_wrong(browser):
                 browser.open(graph_of(name), renderer)
-                boxes.anew(browser, seed=number + 2, steps=2)
+                boxes.anew(browser, seed=number + 2, steps=2, nano=SMALL_NANO)
                 never_shown, movies = run_and_look(browser)
             assert (never_shown, looks_wrong(browser)) == ([], []), renderer
             assert all(stocked.view(movie)[4:8] == b"ftyp" for movie in movies)

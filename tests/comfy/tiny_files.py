@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from place import comfyui_folder
+from place import ROOT, comfyui_folder
 
 PARITY = Path(__file__).resolve().parents[1] / "parity"
 sys.path.insert(0, str(PARITY))
 
 from philox import fill  # noqa: E402
 
+import toon_core  # noqa: E402
 from toon_core.config import ToonConfig  # noqa: E402
 from toon_core.model import ToonModel  # noqa: E402
 from toon_core.presets import nano  # noqa: E402
@@ -54,6 +55,14 @@ def official(path: Path) -> None:
     model = _filled(tiny_config())
     text = json.dumps(model.config.to_dict())
     torch.save({"state_dict": released_state(model), CONFIG_KEY: text}, path)
+
+
+def small_nano(path: Path, side: int = 64) -> None:
+    """nano with a recipe of a quarter of its pixels."""
+    model = toon_core.load(ROOT / "weights" / "nano.safetensors", dtype=torch.float32)
+    recipe = replace(model.config.recipe, height=side, width=side)
+    model.config = replace(model.config, recipe=recipe)
+    save(model, path)
 
 
 def pruned(path: Path) -> None:

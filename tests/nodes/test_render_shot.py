@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from graphs import node, picture
 from PIL import Image
+from tiny_files import small_nano
 
 import toon_core
 from toon_core.shots.drawings import Drawings
@@ -19,24 +21,33 @@ from toon_core.shots.pipelined import PipelineMaker
 from toon_core.shots.sheet import read_sheet
 from toon_core.shots.shot import Shot
 
-NANO = Path(__file__).parents[2] / "weights" / "nano.safetensors"
-STEPS = 1
+STEPS, SIDE = 1, 64
+
+
+@pytest.fixture(scope="module")
+def small(comfy: Any) -> Path:
+    """nano at a quarter of its pixels, among ComfyUI's checkpoints."""
+    path = comfy.base / "models" / "checkpoints" / "nano_small.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    small_nano(path, SIDE)
+    comfy.folder_paths.filename_list_cache.clear()
+    return path
 
 
 @pytest.fixture
-def shot(comfy: Any, tmp_path: Path) -> Any:
+def shot(comfy: Any, small: Path, tmp_path: Path) -> Any:
     """Three keys among ComfyUI's input pictures, each test in an output folder of its own."""
     folder = comfy.base / "input" / tmp_path.name
     folder.mkdir(parents=True)
     for n, name in enumerate("abc"):
-        pixels = (picture(n, (128, 128))[0] * 255).round().byte().numpy()
+        pixels = (picture(n, (SIDE, SIDE))[0] * 255).round().byte().numpy()
         Image.fromarray(pixels).save(folder / f"{name}.png")
-    return Shots(comfy, tmp_path.name)
+    return Shots(comfy, small, tmp_path.name)
 
 
 class Shots:
-    def __init__(self, comfy: Any, name: str) -> None:
-        self.comfy, self.name, self.executor = comfy, name, comfy.executor()
+    def __init__(self, comfy: Any, model: Path, name: str) -> None:
+        self.comfy, self.model, self.name, self.executor = comfy, model, name, comfy.executor()
         self.out = comfy.base / "output" / "toontween" / name
         keys = [("one", 0, "a"), ("two", 8, "b"), ("three", 14, "c")]
         self.document: dict[str, Any] = {
@@ -52,7 +63,7 @@ class Shots:
         self.document["keys"].pop()
 
     def prompt(self, **changes: Any) -> dict[str, Any]:
-        loader = node("ToonLoadModel", file="nano (built in)", weight_dtype="fp32")
+        loader = node("ToonLoadModel", file=self.model.name, weight_dtype="fp32")
         values = {
             "model": ["1", 0],
             "conditioner": ["1", 1],
@@ -85,21 +96,19 @@ def test_it_is_the_shot_of_the_core(shot: Any) -> None:
     run = shot.run()
     assert run.success, run.error
     images, report = run.value("3"), json.loads(run.value("3", 2))
-    assert images.shape == (16, 128, 128, 3) and report["sampled"] == ["one", "two"]
+    assert images.shape == (16, SIDE, SIDE, 3) and report["sampled"] == ["one", "two"]
     for name, frame in (("a", 0), ("b", 8), ("c", 15)):
         with Image.open(shot.comfy.base / "input" / shot.name / f"{name}.png") as key:
             assert np.array_equal((images[frame] * 255).round().byte().numpy(), np.array(key))
-    assert run.value("3", 1).get_dimensions() == (128, 128)
+    assert run.value("3", 1).get_dimensions() == (SIDE, SIDE)
 
-    model = toon_core.load(NANO, dtype=torch.float32).eval()
-    from dataclasses import replace
-
+    model = toon_core.load(shot.model, dtype=torch.float32).eval()
     maker = PipelineMaker(model, replace(model.config.recipe, steps=STEPS), "nano")
     core = Shot.of(read_sheet(shot.document), Drawings([shot.comfy.base / "input"]), maker)
     [made] = maker.make([core.job(core.plan.segments[0], 0)])
     take = next(p for p in (shot.out / "takes").glob("one_*.png"))
     with Image.open(take) as strip:
-        frames = torch.from_numpy(np.array(strip)).view(16, 128, 128, 3)
+        frames = torch.from_numpy(np.array(strip)).view(16, SIDE, SIDE, 3)
     assert (frames.int() - made.int()).abs().max() <= 1
 
 
@@ -273,7 +282,7 @@ def test_a_sheet_comes_as_text_object_or_link(shot: Any) -> None:
 
 
 def test_keys_by_number(shot: Any) -> None:
-    images = picture(5, (128, 128), 3)
+    images = picture(5, (SIDE, SIDE), 3)
     for n, key in enumerate(shot.document["keys"]):
         key["image"] = n
     prompt = shot.prompt()
@@ -289,7 +298,7 @@ def test_sketches_and_sound(shot: Any) -> None:
     plain = shot.run().value("3")
     shot.document["sketches"] = [{"frame": 4, "image": 0}]
     encoder = node("ToonLoadSketchEncoder", file="nano (built in)")
-    lines = torch.ones(1, 128, 128, 3)
+    lines = torch.ones(1, SIDE, SIDE, 3)
     lines[:, 40:44] = 0
     tone = {"waveform": torch.sin(torch.arange(8000) / 5).view(1, 1, -1), "sample_rate": 8000}
     prompt = shot.prompt(sketch_encoder=["7", 0], audio=["6", 0])
