@@ -35,7 +35,8 @@ from toon_core.presets import official_512
 from toon_core.sketch.control import SketchControl
 from train.engine.config import parse
 from train.engine.options import option, with_values
-from train.engine.state import blocks, set_checkpointing
+from train.engine.sharding import blocks
+from train.engine.state import set_checkpointing
 from train.engine.stop import exit_on_user_error
 from train.recipes import decoder, sketch
 from train.recipes.defaults import ScaledConfig

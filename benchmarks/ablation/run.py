@@ -15,8 +15,9 @@ from benchmarks.ablation import photographs, reconstruction, rectification, sket
 from benchmarks.ablation.plan import AblationConfig, Folders, Run, plan
 from train.data.prepare.splits import SplitConfig
 from train.engine import loop
+from train.engine.checkpoint import is_finished
 from train.engine.config import RunConfig, load_yaml, read
-from train.engine.export import is_finished, manifest_of
+from train.engine.export import manifest_of
 from train.engine.files import locked_folder, write_text
 from train.eval.testset import HeldoutConfig, write_heldout
 from train.recipes import autoencoder, decoder, pretrain, rectify, sketch

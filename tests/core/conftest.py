@@ -49,7 +49,7 @@ CLIP = CLIPConfig(
 )
 TINY = ToonConfig(
     unet=UNET,
-    vae=VAEConfig(ch=WIDTH, ch_mult=(1, 1, 2, 1), num_res_blocks=1),
+    vae=VAEConfig(ch=16, ch_mult=(1, 1, 2, 1), num_res_blocks=1, norm_groups=16),
     resampler=ResamplerConfig(
         dim=WIDTH, depth=1, dim_head=8, heads=2, embedding_dim=WIDTH, output_dim=WIDTH
     ),

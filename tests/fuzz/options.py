@@ -28,7 +28,7 @@ from train.recipes.defaults import NANO, shape_of
 from train.recipes.rectify import RectifyConfig, RectifyRecipe
 
 ENDLESS = Path(os.devnull).with_name("zero")
-GIVEN = ["data=clips", "out=run"]
+GIVEN = [f"data={Path(__file__).parent}", "out=run"]
 Attempt = Callable[[Path], object]
 
 

@@ -88,9 +88,9 @@ def test_pretraining_keeps_the_autoencoder_that_it_made(clip_folders, tmp_path):
         pretrain.main([*words, f"init={made}"])
 
 
-def test_size_and_batch_go_by_the_model():
+def test_size_and_batch_go_by_the_model(tmp_path):
     def resolved(schema, *words):
-        found = parse(schema, ["data=d", "out=o", *words], "").resolved()
+        found = parse(schema, [f"data={tmp_path}", "out=o", *words], "").resolved()
         return found.height, found.width, found.batch, found.run.checkpointing
 
     assert resolved(RectifyConfig) == (128, 128, 4, False)

@@ -30,7 +30,7 @@ from toon_core.config import UNetConfig
 from toon_core.unet.model import VideoUNet
 from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
-from train.engine.config import OptimConfig, RuntimeConfig, parse
+from train.engine.config import OptimConfig, RunConfig, RuntimeConfig, parse
 from train.engine.options import option, options_of, with_values
 from train.engine.renamed import MOVED
 
@@ -56,6 +56,10 @@ class ToyConfig(TrainingConfig):
     bad_step: int = option(-1, free=True)  # whose loss is not a number
     judge: bool = True
     base: str = ""  # a file that it says to start from
+
+    def resolved(self) -> ToyConfig:
+        """Its items come from no folder."""
+        return RunConfig.resolved(self)
 
 
 class Items(torch.utils.data.Dataset):

@@ -34,6 +34,12 @@ log = logging.getLogger("toon.data")
 TEST_SHARE = 8  # of a plain folder one clip in so many is held out, where there are as many
 
 
+def check_data(root: str | Path) -> None:
+    """ValueError where it is no folder."""
+    if not Path(root).is_dir():
+        raise ValueError(f"data={root}: no such folder; give a folder of clips or of shards")
+
+
 class ClipStore:
     """Clips that windows are drawn from, read by frame at random."""
 
@@ -145,8 +151,7 @@ class FolderStore(ClipStore):
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
-        if not self.root.is_dir():
-            raise ValueError(f"data={root}: no such folder; give a folder of clips or of shards")
+        check_data(root)
         folders = [self.root, *sorted(path for path in self.root.iterdir() if path.is_dir())]
         found = {folder: image_files(folder) for folder in folders}
         self._files = {folder.name: files for folder, files in found.items() if len(files) > 1}

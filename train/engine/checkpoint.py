@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
-from omegaconf import ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from train.engine.config import RunConfig
-from train.engine.export import sources, without_folders
 from train.engine.files import atomic_write, file_digest
-from train.engine.options import options_of
+from train.engine.options import Option, options_of
 from train.engine.renamed import renamed
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a run starts from
 
 log = logging.getLogger("toon.train")
 
@@ -84,10 +89,10 @@ def _os_error(error: BaseException) -> OSError | None:
 class RunHistory:
     """Options and data of a run now, and what of its options has changed on the way."""
 
-    def __init__(self, config: RunConfig, stamp: str) -> None:
-        self.config, self.stamp = config, stamp
-        own = {option.name: option.default for option in options_of(config)}
-        self.options = without_folders(json.loads(json.dumps(own)))
+    def __init__(self, config: RunConfig, stamp: str, result: Path) -> None:
+        refuse_own_source(config, result)
+        self.config, self.stamp, self.exported = config, stamp, exported_step(result)
+        self.options = without_folders(json.loads(json.dumps(asdict(config))))
         self.sources = {name: file_digest(Path(path)) for name, path in sources(config).items()}
         self.changes: list[dict[str, Any]] = []  # {"step", "changed": {name: [before, then]}}
 
@@ -99,17 +104,23 @@ class RunHistory:
             "history": self.changes,
         }
 
+    def resume(self, folder: Path) -> dict[str, Any] | None:
+        """The newest checkpoint, to go on from, or None; ValueError as `check_resume`."""
+        state = load_latest(folder)
+        if state is not None:
+            self.check_resume(state)
+        return state
+
     def check_resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint. ValueError naming what it was begun with, where that is not an
-        option that may change, or the data or a file it starts from are others."""
-        changed, before = {}, OmegaConf.create(renamed(state["options"], self.config))
+        """ValueError naming what a checkpoint was begun with, where that is not an option that may
+        change, or the data or a file it starts from are others."""
+        changed, before = {}, OmegaConf.create(renamed(state["options"], type(self.config)))
+        current = OmegaConf.create(self.options)
         for own in options_of(type(self.config)):
-            # A run from before an option was there had what is its default now.
-            value = OmegaConf.select(before, own.name, default=own.default)
-            value = [*value] if isinstance(value, (tuple, ListConfig)) else value
-            if value == self.options[own.name]:
+            value, now = _value(before, own), _value(current, own)
+            if value == now:
                 continue
-            changed[own.name] = [value, self.options[own.name]]
+            changed[own.name] = [value, now]
             if not own.free or own.name in getattr(self.config, "FIXED", ()):
                 raise ValueError(
                     f"{self.config.out} was begun with {own.name}={_word(value)}, which decides "
@@ -141,6 +152,52 @@ class RunHistory:
             )
 
 
+def _value(options: DictConfig, own: Option) -> Any:
+    """A run from before an option was there had what is its default now."""
+    value = OmegaConf.select(options, own.name, default=own.default)
+    return [*value] if isinstance(value, (tuple, ListConfig)) else value
+
+
 def _word(value: Any) -> str:
     """As it is given on a command line."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def sources(config: DataclassInstance) -> dict[str, str]:
+    """The files that a run starts from, by option."""
+    return {k: path for k in SOURCES if (path := getattr(config, k, ""))}
+
+
+def refuse_own_source(config: DataclassInstance, result: Path) -> None:
+    """ValueError where the result would replace a file that the run starts from."""
+    for name, path in sources(config).items():
+        if result.exists() and result.samefile(path):
+            raise ValueError(
+                f"{name}={path} is the file that the result would replace: choose another out "
+                "folder"
+            )
+
+
+def exported_step(result: Path) -> int | None:
+    """The step of a run's result; None where it is not there whole: the manifest beside it is
+    written last."""
+    try:
+        manifest = json.loads(result.with_suffix(".json").read_text())
+        return manifest["step"] if result.exists() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_finished(result: Path, steps: int) -> bool:
+    """Whether a run's result of so many steps is there."""
+    step = exported_step(result)
+    return step is not None and step >= steps
+
+
+def without_folders(value: Any) -> Any:
+    """A manifest names no place of the machine: of each path, the last two parts."""
+    if isinstance(value, dict):
+        return {key: without_folders(own) for key, own in value.items()}
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    return "/".join(Path(value).parts[-2:]) if Path(value).suffix else Path(value).name

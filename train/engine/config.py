@@ -188,14 +188,21 @@ def merge(schema: Any, *given: DictConfig) -> DictConfig:
 
 
 def _merge_one(merged: DictConfig, name: str, value: Any, schema: Any) -> DictConfig:
-    """By itself, since OmegaConf does not always say which option it cannot merge."""
+    """By itself, and of a group that cannot be merged each option by itself, since OmegaConf does
+    not always say which one it is."""
     try:
-        return OmegaConf.merge(merged, {name: value})
+        given = OmegaConf.create()
+        OmegaConf.update(given, name, value, force_add=True)
+        return OmegaConf.merge(merged, given)
     except ConfigKeyError as error:
         raise ValueError(unknown(error.full_key or name, schema)) from error
     except RAISED as error:
+        for key, own in value.items() if isinstance(value, dict) else ():
+            _merge_one(merged, f"{name}.{key}", own, schema)
         key = getattr(error, "full_key", None) or name
-        raise ValueError(f"{key}: {_reason(error)}") from error
+        # Of a tuple's items OmegaConf leaves these to be filled in.
+        reason = _reason(error).replace("$VALUE_TYPE", type(value).__name__)
+        raise ValueError(f"{key}: {reason.replace('$VALUE', printable(str(value), 80))}") from error
 
 
 def _reason(error: Exception) -> str:

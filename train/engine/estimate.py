@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from train.engine.config import RunConfig
-from train.engine.state import TrainState, local
+from train.engine.sharding import local
+from train.engine.state import TrainState
 from train.engine.stop import LESS_MEMORY
 
 log = logging.getLogger("toon.train")

@@ -1,4 +1,4 @@
-"""Results of runs: weights, with options and provenance beside them."""
+"""Results of runs: weights, with options and provenance in them and beside them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from toon_core.model import ToonModel
 from toon_core.sketch.encoder import SketchEncoder
 from toon_core.weights.configure import PART_KEY
 from toon_core.weights.save import save, write
+from train.engine.checkpoint import sources, without_folders
 from train.engine.files import file_digest, write_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 RUN_KEY = "toontween.run"  # the manifest, in a file's metadata
-SOURCES = ("base", "init", "autoencoder", "encoder")  # options that name what a run starts from
 
 
 def save_part(
@@ -56,21 +56,6 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1) + "\n")
 
 
-def sources(config: DataclassInstance) -> dict[str, str]:
-    """The files that a run starts from, by option."""
-    return {k: path for k in SOURCES if (path := getattr(config, k, ""))}
-
-
-def refuse_own_source(config: DataclassInstance, result: Path) -> None:
-    """ValueError where the result would replace a file that the run starts from."""
-    for name, path in sources(config).items():
-        if result.exists() and result.samefile(path):
-            raise ValueError(
-                f"{name}={path} is the file that the result would replace: choose another out "
-                "folder"
-            )
-
-
 def provenance(
     part: str, config: DataclassInstance | Mapping[str, Any], facts: dict[str, Any]
 ) -> dict[str, Any]:
@@ -100,22 +85,6 @@ def code_state() -> dict[str, Any]:
     }
 
 
-def exported_step(result: Path) -> int | None:
-    """The step of a run's result; None where it is not there whole: the manifest beside it is
-    written last."""
-    try:
-        manifest = json.loads(result.with_suffix(".json").read_text())
-        return manifest["step"] if result.exists() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def is_finished(result: Path, steps: int) -> bool:
-    """Whether a run's result of so many steps is there."""
-    step = exported_step(result)
-    return step is not None and step >= steps
-
-
 def manifest_of(path: str | Path) -> dict[str, Any]:
     """The manifest in a file, else beside it; empty for a file made elsewhere."""
     path = Path(path)
@@ -130,15 +99,6 @@ def manifest_of(path: str | Path) -> dict[str, Any]:
         return {}
     ours = isinstance(found, dict) and ("part" in found or "runs" in found)
     return found if ours else {}
-
-
-def without_folders(value: Any) -> Any:
-    """A manifest names no place of the machine: of each path, the last two parts."""
-    if isinstance(value, dict):
-        return {key: without_folders(own) for key, own in value.items()}
-    if not isinstance(value, str) or "/" not in value:
-        return value
-    return "/".join(Path(value).parts[-2:]) if Path(value).suffix else Path(value).name
 
 
 def load_part(path: str | Path, part: str) -> dict[str, Tensor]:

@@ -26,11 +26,10 @@ from train.engine.batches import MicroBatch, RankShard, batches, collate
 from train.engine.checkpoint import RunHistory
 from train.engine.config import RunConfig
 from train.engine.estimate import SELDOM, PeakMemory, as_size, present, track_peak
-from train.engine.export import exported_step, refuse_own_source
 from train.engine.launch import launched
 from train.engine.logger import RunLogger
-from train.engine.objective import AveragedRecipe, Build, Recipe
-from train.engine.state import TrainState, set_checkpointing
+from train.engine.objective import Build, Recipe
+from train.engine.state import AveragedRecipe, TrainState, set_checkpointing
 from train.engine.stop import EarlyStopping, Stop
 
 log = logging.getLogger("toon.train")
@@ -67,8 +66,8 @@ class Run:
         self.config, self.accelerator, self.recipe = config, accelerator, recipe
         self.out = Path(config.out)
         self.checkpoints = self.out / "checkpoints"
-        self.history = RunHistory(config, recipe.dataset.stamp())
-        refuse_own_source(config, self.out / recipe.result)
+        self.history = RunHistory(config, recipe.dataset.stamp(), self.out / recipe.result)
+        begun = None if config.dry_run else self.history.resume(self.checkpoints)
         networks = (*recipe.objectives.values(), *recipe.frozen.values())
         set_checkpointing(networks, bool(config.run.checkpointing))
         self.states = {
@@ -82,8 +81,8 @@ class Run:
         self.stopping, self.done = EarlyStopping(config.run.patience), False
         self.step, self.seconds, self._saved = 0, 0.0, -1
         self._logged = (0, 0.0)  # step and seconds of the last line of the curves
-        if not config.dry_run:
-            self._resume()
+        if begun is not None:
+            self._resume(begun)
 
     def estimate(self) -> None:
         """Try steps and a sheet, and say what the run will need."""
@@ -104,17 +103,12 @@ class Run:
 
         return steps
 
-    def _resume(self) -> None:
-        state = checkpoint.load_latest(self.checkpoints)
-        if state is None:
-            return
-        self.history.check_resume(state)
-        exported = exported_step(self.out / self.recipe.result)
+    def _resume(self, state: dict) -> None:
         self._load(state)
         self.stopping.load_state_dict(state.get("early_stopping", {}))
         at_end = self.step >= self.config.steps
         result = self.stopping.best_step if self.stopping.over else self.step
-        self.done = (at_end or self.stopping.over) and exported == result
+        self.done = (at_end or self.stopping.over) and self.history.exported == result
 
     def _load(self, state: dict) -> None:
         self.step, self.seconds, self._saved = state["step"], state["seconds"], state["step"]

@@ -1,16 +1,19 @@
-"""Optimizers by name, with Muon (Jordan et al. 2024), and the learning rate of a step."""
+"""How weights move: optimizers by name, with Muon (Jordan et al. 2024), the learning rate of a
+step, and the average of the weights on their way."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from train.engine.config import RunConfig
+from train.engine.sharding import fill, local
 
 # Of the quintic Newton-Schulz iteration: slope at zero, speed, little overshoot (Jordan 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -122,3 +125,50 @@ def orthogonal(matrix: Tensor) -> Tensor:
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x.mT if tall else x
+
+
+class EMA:
+    """Keeps averages of a module's trainable parameters; early on it forgets faster, so that
+    the start does not linger: decay = min(decay, (1 + n) / (10 + n)). With decay 0 it keeps
+    nothing, and the weights themselves stand for it."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay, self.updates = module, decay, 0
+        self.average = {k: p.detach().clone() for k, p in self._parameters()}
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        chosen = self.module.named_parameters() if self.decay else ()
+        return ((k, p) for k, p in chosen if p.requires_grad)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        pairs = [(local(self.average[k]), local(p)) for k, p in self._parameters()]
+        if pairs:  # all at once: a GPU is asked once
+            averages, parameters = map(list, zip(*pairs, strict=True))
+            torch._foreach_lerp_(averages, parameters, 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module with its averages, until the block ends."""
+        current = {k: p.detach().clone() for k, p in self._parameters()}
+        self._copy(self.average)
+        try:
+            yield
+        finally:
+            self._copy(current)
+
+    @torch.no_grad()
+    def _copy(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self._parameters():
+            parameter.copy_(values[name])
+
+    def state_dict(self) -> dict[str, object]:
+        return {"updates": self.updates, "average": self.average}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From whole tensors."""
+        self.updates = state["updates"]
+        for name, value in state["average"].items():
+            fill(self.average[name], value)

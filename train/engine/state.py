@@ -1,28 +1,22 @@
-"""An objective in training: its module, optimizer and average, and how they are sharded over
-processes (FSDP2).
-
-Sharded by torch's `fully_shard` itself: Accelerate's own path leaves out processes on CPUs, where
-this is tested.
-"""
+"""An objective in training: its module, optimizer and average; and the recipe with the averages in
+place, for sheets and the result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.utils._pytree import tree_map
+from torch.distributed.tensor import DTensor
 
-from toon_core.layers.stages import Stage
 from train.engine.batches import MicroBatch, SampleRNG
 from train.engine.config import RunConfig
-from train.engine.optimizers import learning_rate, make_optimizer
+from train.engine.objective import Build, Recipe
+from train.engine.optimizers import EMA, learning_rate, make_optimizer
+from train.engine.sharding import fill, local, place_like, shard, whole
 
 MOST = torch.finfo(torch.float16).max
 PATIENCE = 20  # updates that fp16's scaler may skip: each halves its scale, from 2**16
@@ -142,51 +136,55 @@ class TrainState:
         return {**state, "state": moments}
 
 
-class EMA:
-    """Keeps averages of a module's trainable parameters; early on it forgets faster, so that
-    the start does not linger: decay = min(decay, (1 + n) / (10 + n)). With decay 0 it keeps
-    nothing, and the weights themselves stand for it."""
+class AveragedRecipe:
+    """What the first process draws and exports. Where training shards its modules, it builds a
+    whole recipe beside them each time, since recipes call parts of their modules that no hook
+    would gather: for a sheet on its GPU, where it is one more copy of the model for as long, since
+    all would wait minutes for a CPU; for the export, which samples nothing, on the CPU."""
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module, self.decay, self.updates = module, decay, 0
-        self.average = {k: p.detach().clone() for k, p in self._parameters()}
-
-    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        chosen = self.module.named_parameters() if self.decay else ()
-        return ((k, p) for k, p in chosen if p.requires_grad)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.updates += 1
-        pairs = [(local(self.average[k]), local(p)) for k, p in self._parameters()]
-        if pairs:  # all at once: a GPU is asked once
-            averages, parameters = map(list, zip(*pairs, strict=True))
-            torch._foreach_lerp_(averages, parameters, 1 - decay)
+    def __init__(
+        self,
+        recipe: Recipe,
+        states: Mapping[str, TrainState],
+        config: RunConfig,
+        accelerator: Accelerator,
+        build: Build,
+    ) -> None:
+        self._recipe, self._states, self._config = recipe, states, config
+        self._accelerator, self._build = accelerator, build
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
-        """The module with its averages, until the block ends."""
-        current = {k: p.detach().clone() for k, p in self._parameters()}
-        self._copy(self.average)
-        try:
-            yield
-        finally:
-            self._copy(current)
+    def shown(self) -> Iterator[Recipe | None]:
+        """The recipe to draw sheets and held-out losses with, in the run's precision on a GPU;
+        None on other processes, which must enter too."""
+        on_gpu = self._accelerator.device.type != "cpu"  # where half precision saves time
+        precision = self._accelerator.autocast() if on_gpu else nullcontext()
+        with self.recipe() as recipe, torch.inference_mode(), precision:
+            yield recipe
 
-    @torch.no_grad()
-    def _copy(self, values: dict[str, Tensor]) -> None:
-        for name, parameter in self._parameters():
-            parameter.copy_(values[name])
+    @contextmanager
+    def recipe(self, export: bool = False) -> Iterator[Recipe | None]:
+        """The recipe with averages until the block ends; None on other processes, which must
+        enter too."""
+        if self._config.run.fsdp:
+            yield self._whole(torch.device("cpu") if export else self._accelerator.device)
+            return
+        with ExitStack() as stack:
+            for state in self._states.values():
+                stack.enter_context(state.ema.applied())
+            yield self._recipe if self._accelerator.is_main_process else None
 
-    def state_dict(self) -> dict[str, object]:
-        return {"updates": self.updates, "average": self.average}
-
-    def load_state_dict(self, state: dict) -> None:
-        """From whole tensors."""
-        self.updates = state["updates"]
-        for name, value in state["average"].items():
-            fill(self.average[name], value)
+    def _whole(self, device: torch.device) -> Recipe | None:
+        states = {name: t.averaged_state() for name, t in self._states.items()}
+        if not self._accelerator.is_main_process:
+            return None
+        torch.manual_seed(self._config.seed)
+        beside = self._build(self._config, device)
+        for name, objective in beside.objectives.items():
+            own = dict(objective.named_parameters()) | dict(objective.named_buffers())
+            for key, value in states[name].items():
+                fill(own[key], value)
+        return beside
 
 
 def mean_values(values: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -200,11 +198,6 @@ def _seed_dropout(seed: int, step: int, first: int) -> None:
     torch.manual_seed(((seed * 1_000_003 + step) * 1_000_003 + first) % 2**63)
 
 
-def blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The stages of the UNet and of the sketch encoder, in order."""
-    return (m for m in module.modules() if isinstance(m, Stage))
-
-
 def set_checkpointing(networks: Iterable[nn.Module], on: bool) -> None:
     """Let every block, and the decoder's, keep only its input and compute the rest again in the
     backward pass."""
@@ -212,51 +205,3 @@ def set_checkpointing(networks: Iterable[nn.Module], on: bool) -> None:
         for module in network.modules():
             if hasattr(module, "checkpointing"):
                 module.checkpointing = on
-
-
-def shard(module: nn.Module, device: torch.device) -> nn.Module:
-    """In place: each block for itself, then what is left. Weights are gathered as they are
-    stored, and autocast takes them to half precision as it does without sharding.
-
-    On the devices the run is on: by itself torch takes a GPU wherever there is one, and with the
-    processes of a run on CPUs its collectives then crash.
-    """
-    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    for block in blocks(module):
-        fully_shard(block, mesh=mesh)
-    fully_shard(module, mesh=mesh)
-    for name in getattr(module, "other_forwards", ()):
-        register_fsdp_forward_method(module, name)
-    return module
-
-
-def whole(state: Any, keep: bool) -> Any:
-    """A nested state with whole tensors on the CPU; None in their places on a process that does
-    not keep them. Where modules are sharded all must call it together."""
-    return tree_map(lambda x: _whole(x, keep) if isinstance(x, Tensor) else x, state)
-
-
-def _whole(x: Tensor, keep: bool) -> Tensor | None:
-    x = x.detach()
-    if isinstance(x, DTensor):
-        x = x.full_tensor()
-    return x.cpu() if keep else None
-
-
-def local(x: Tensor) -> Tensor:
-    """Of a tensor that is sharded, this process's part."""
-    return x.to_local() if isinstance(x, DTensor) else x
-
-
-def place_like(value: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor placed as `like`: its shard of it, on its device."""
-    value = value.to(like.device)
-    if not isinstance(like, DTensor):
-        return value
-    return distribute_tensor(value, like.device_mesh, like.placements)
-
-
-@torch.no_grad()
-def fill(target: Tensor, value: Tensor) -> None:
-    """Copy a whole tensor into one that may be sharded."""
-    target.copy_(place_like(value, target))

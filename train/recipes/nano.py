@@ -20,8 +20,8 @@ import torch
 from train.data.resident.folder import LayersConfig, write_layers
 from train.engine import loop
 from train.engine.batches import RankShard, batches
+from train.engine.checkpoint import is_finished
 from train.engine.config import OptimConfig, RunConfig, RuntimeConfig
-from train.engine.export import is_finished
 from train.engine.files import write_text
 from train.engine.launch import device_of, start
 from train.engine.options import option

@@ -20,7 +20,7 @@ from train.data.windows.cache_format import is_cache
 from train.data.windows.dataset import TrainingConfig
 from train.engine import loop
 from train.engine.batches import SampleRNG
-from train.engine.export import is_finished
+from train.engine.checkpoint import is_finished
 from train.engine.options import option
 from train.losses.diffusion import moving
 from train.recipes import autoencoder

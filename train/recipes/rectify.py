@@ -30,8 +30,9 @@ from toon_core.layers.transformers import TemporalTransformer
 from toon_core.model import ToonModel
 from toon_core.unet.model import VideoUNet
 from train.engine import config as options
+from train.engine.checkpoint import refuse_own_source
 from train.engine.config import OptimConfig
-from train.engine.export import provenance, refuse_own_source, save_model, write_manifest
+from train.engine.export import provenance, save_model, write_manifest
 from train.engine.launch import launched
 from train.engine.options import option
 from train.recipes.defaults import BaseConfig, fine_tuning

@@ -154,10 +154,10 @@ def test_a_checkpoint_with_names_of_before_goes_on(tmp_path):
     job = train(out=str(tmp_path), steps=2)
     path = checkpoint.checkpoints_in(job.checkpoints)[-1]
     state = torch.load(path)
-    before = {name.rpartition(".")[2]: v for name, v in state["options"].items()}
+    before = state["options"]
+    before |= before.pop("run") | before.pop("optim")
     before |= {"optimizer": before.pop("name"), "attention": "products", "weighting": "plain"}
-    windows = {k: v for k, v in state["options"].items() if k.startswith("windows.")}
-    before = {k: v for k, v in before.items() if f"windows.{k}" not in windows} | windows
+    before |= {f"windows.{k}": v for k, v in before.pop("windows").items()}
     torch.save({**state, "options": before}, path)
     with pytest.raises(ValueError, match="begun with optim.name=adamw"):
         train(out=str(tmp_path), steps=3, optimizer="muon")

@@ -94,6 +94,8 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, text, said):
         ("lr=[1", r"lr=\[1: line \d"),
         ("lr", "lr: expected key=value"),
         ("steps=x", "steps: Value 'x'"),
+        ("optim.betas=[0.9]", r"optim\.betas: .*length"),
+        ("optim={betas: [a, 1]}", r"optim\.betas: Value '\['a', 1\]'"),
     ],
 )
 def test_words_that_cannot_be_options_are_named(word, said):

@@ -107,8 +107,9 @@ def test_bad_options_are_refused_at_once(base_file, clip_folders, tmp_path, opti
         decoder.main([*words, *option.split()])
 
 
-def test_its_parts_of_a_batch_stay_since_each_has_a_weight_of_its_own():
+def test_its_parts_of_a_batch_stay_since_each_has_a_weight_of_its_own(tmp_path):
     config = DecoderConfig(data="", out="", batch=4)
     begun, now = (with_values(config, {"run.accumulate": n}) for n in (1, 2))
+    before, after = (RunHistory(config, "", tmp_path / "none") for config in (begun, now))
     with pytest.raises(ValueError, match="begun with run.accumulate=1"):
-        RunHistory(now, "").check_resume(RunHistory(begun, "").state_dict() | {"step": 1})
+        after.check_resume(before.state_dict() | {"step": 1})

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from toon_core.images import MULTIPLE
 from train.data.filters.sketches import WindowSketcher
 from train.data.shards import NO_LICENCE, bucket_shape
-from train.data.store import open_store
+from train.data.store import check_data, open_store
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.canvas import random_colour
 from train.data.windows.compose import (
@@ -37,6 +37,9 @@ from train.data.windows.compose import (
 from train.data.windows.sampler import SamplerConfig, Window, WindowSampler
 from train.engine.config import RunConfig
 from train.engine.options import option
+
+if TYPE_CHECKING:
+    from typing import Self
 
 log = logging.getLogger("toon.data")
 
@@ -82,6 +85,12 @@ class TrainingConfig(RunConfig):
     buckets: bool = False
     # How characters with alpha are staged; a cache has its own.
     windows: WindowConfig = field(default_factory=WindowConfig)
+
+    def resolved(self) -> Self:
+        """Also ValueError without a folder of data, before a model is loaded."""
+        config = super().resolved()
+        check_data(config.data)
+        return config
 
 
 class WindowOptions(Protocol):

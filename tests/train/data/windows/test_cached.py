@@ -64,7 +64,7 @@ def test_the_stamp_holds_what_decides_the_items(tmp_path):
 def test_a_run_is_not_gone_on_with_from_a_cache_that_has_grown(tmp_path):
     config = RectifyConfig(data=str(tmp_path), out="run", base="")
     before, grown = (stamps(tmp_path / f"{n}", count=n) for n in (5, 6))
-    state = RunHistory(config, before).state_dict() | {"step": 1}
-    RunHistory(config, before).check_resume(state)
+    state = RunHistory(config, before, tmp_path / "none").state_dict() | {"step": 1}
+    RunHistory(config, before, tmp_path / "none").check_resume(state)
     with pytest.raises(ValueError, match="another cache.*made with its count of before"):
-        RunHistory(config, grown).check_resume(state)
+        RunHistory(config, grown, tmp_path / "none").check_resume(state)
