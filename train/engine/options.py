@@ -12,17 +12,16 @@ The comment is the field's help; classes of other packages need no more than tha
 
 from __future__ import annotations
 
-import inspect
 import json
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import MISSING as NEEDED
+from simple_parsing.docstring import get_attribute_docstring
 
 from train.engine.files import printable
 
@@ -88,7 +87,6 @@ class Option:
 def options_of(schema: Any, above: str = "") -> Iterator[Option]:
     """Every option of a dataclass or an instance of one, groups by dotted names."""
     kind = schema if isinstance(schema, type) else type(schema)
-    texts = comments(kind)
     for own in fields(kind):
         default = default_of(schema, own)
         if is_dataclass(default):
@@ -98,7 +96,7 @@ def options_of(schema: Any, above: str = "") -> Iterator[Option]:
         yield Option(
             name=above + own.name,
             default=default,
-            text=texts.get(own.name, ""),
+            text=comment(kind, own.name),
             limits=dict(declared.get("limits", {})),
             choices=declared.get("choices", ()),
             free=declared.get("free", False),
@@ -149,39 +147,14 @@ def with_values(config: T, values: dict[str, Any]) -> T:
     return config
 
 
-@lru_cache
-def comments(kind: type) -> dict[str, str]:
-    """Field -> the comment on the lines above it and behind it, of a class and those it extends."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if is_dataclass(base):
-            for name, text in _own_comments(base).items():
-                if text or name not in found:
-                    found[name] = text
-    return found
-
-
-FIELD = re.compile(r"    (\w+): [^#]*?(?:#\s*(.*))?$")
-
-
-def _own_comments(kind: type) -> dict[str, str]:
-    found: dict[str, str] = {}
-    above: list[str] = []
-    open_field = ""
-    for line in inspect.getsource(kind).splitlines():
-        if line.startswith("    # "):
-            above.append(line[6:].strip())
-        elif (hit := FIELD.match(line)) and hit[1] in kind.__dict__.get("__annotations__", {}):
-            open_field = hit[1]
-            found[open_field] = " ".join([*above, hit[2] or ""]).strip()
-            above = []
-        elif open_field and line.startswith(("        ", "    )")) and "# " in line:
-            behind = line.split("# ", 1)[1].strip()  # of a field over several lines
-            found[open_field] = f"{found[open_field]} {behind}".strip()
-        else:
-            above = []
-            open_field = open_field if line.startswith("        ") else ""
-    return found
+def comment(kind: type, name: str) -> str:
+    """What stands on the lines above a field and behind it, in the class or the nearest one that it
+    extends where that is anything."""
+    for base in kind.__mro__[:-1]:
+        own = get_attribute_docstring(base, name, accumulate_from_bases=False)
+        if words := f"{own.comment_above} {own.comment_inline}".split():
+            return " ".join(words)
+    return ""
 
 
 def help_text(schema: Any, description: str) -> str:
