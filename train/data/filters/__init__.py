@@ -1,1 +1,1 @@
-"""What a clip goes through on its way into the store: one file a filter, one interface."""
+"""What a clip goes through on its way into the store: one file a kind of filter."""

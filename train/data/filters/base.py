@@ -1,11 +1,10 @@
-"""The interface of a filter: a piece of a clip goes in, a verdict comes out."""
+"""What a filter is: a piece of a clip goes in, a verdict comes out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -114,13 +113,13 @@ class Verdict:
     changes: dict[str, object] = field(default_factory=dict)
 
 
-class Filter(Protocol):
-    """One step. It is made in every worker; what it loads, it loads at its first call."""
+@dataclass(frozen=True)
+class Filter:
+    """One step. It is made in every worker; what it loads, it loads when it first judges. `model`
+    says what it runs with, for the index and to know when it was done with something else."""
 
     model: str
-    """What it runs with, for the index and to know when it was done with something else."""
-
-    def __call__(self, piece: Piece) -> Verdict: ...
+    judge: Callable[[Piece], Verdict]
 
 
 Builder = Callable[[FilterConfig], Filter | None]

@@ -5,8 +5,7 @@ also of open_clip (open_clip_config.json beside the weights).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.data.filters.base import (
+    Filter,
     FilterConfig,
     NoModel,
     Piece,
@@ -41,38 +41,36 @@ def _find_folder(option: str, value: str, models: str, name: str) -> Path:
     return folder
 
 
-@dataclass
-class Captions:
+def captions(config: FilterConfig) -> Filter | None:
+    if not config.captions:
+        return None
+    folder = _find_folder("caption_model", config.caption_model, config.models, CAPTION_FOLDER)
+    load = cache(partial(load_captioner, folder, config.device))
+    return Filter(describe_model(folder), partial(caption, load=load))
+
+
+def caption(piece: Piece, load: Callable[[], tuple[Any, Any]]) -> Verdict:
     """Describes the middle picture of what came without a caption. One that came with the clip is
     kept; the words of its file's name only where no model is."""
+    if piece.caption and piece.caption_by == "given":
+        return Verdict()
+    words = describe(*load(), piece.rgb[len(piece) // 2])
+    if not words:
+        return Verdict(reason="the model found no words for it")
+    return Verdict(changes={"caption": words, "caption_by": "model"})
 
-    folder: Path
-    device: str
 
-    @property
-    def model(self) -> str:
-        return describe_model(self.folder)
+def load_captioner(folder: Path, device: str) -> tuple[Any, Any]:
+    """(processor, model) from a folder; ModelError where it holds none."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    def __call__(self, piece: Piece) -> Verdict:
-        if piece.caption and piece.caption_by == "given":
-            return Verdict()
-        caption = describe(*self._captioner, piece.rgb[len(piece) // 2])
-        if not caption:
-            return Verdict(reason="the model found no words for it")
-        return Verdict(changes={"caption": caption, "caption_by": "model"})
-
-    @cached_property
-    def _captioner(self) -> tuple[Any, Any]:
-        """(processor, model) from the folder; ModelError where it holds none."""
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        dtype = torch.float32 if self.device == "cpu" else torch.float16
-        with loading(self.folder, "no image-to-text model of transformers"):
-            processor = AutoProcessor.from_pretrained(self.folder, local_files_only=True)
-            model = AutoModelForImageTextToText.from_pretrained(
-                self.folder, local_files_only=True, dtype=dtype
-            )
-        return processor, model.to(self.device).eval()
+    dtype = torch.float32 if device == "cpu" else torch.float16
+    with loading(folder, "no image-to-text model of transformers"):
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder, local_files_only=True, dtype=dtype
+        )
+    return processor, model.to(device).eval()
 
 
 @torch.inference_mode()
@@ -85,39 +83,25 @@ def describe(processor: Any, model: Any, picture: np.ndarray) -> str:
     return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()
 
 
-def captions(config: FilterConfig) -> Captions | None:
-    if not config.captions:
+def agreement(config: FilterConfig) -> Filter | None:
+    if not config.agreement:
         return None
-    folder = _find_folder("caption_model", config.caption_model, config.models, CAPTION_FOLDER)
-    return Captions(folder, config.device)
+    folder = _find_folder("clip_model", config.clip_model, config.models, CLIP_FOLDER)
+    load = cache(partial(load_clip, folder, config.device))
+    return Filter(describe_model(folder), partial(agree, load=load, limit=config.agreement))
 
 
-@dataclass
-class Agreement:
+def agree(piece: Piece, load: Callable[[], Embedder], limit: float) -> Verdict:
     """Drops clips whose caption, given or a model's, tells of something else, by the cosine of
     CLIP's two embeddings. The words of a file's name are no caption: nobody chose them to tell
     what is seen."""
-
-    folder: Path
-    limit: float
-    device: str
-
-    @property
-    def model(self) -> str:
-        return describe_model(self.folder)
-
-    def __call__(self, piece: Piece) -> Verdict:
-        if not piece.caption or piece.caption_by == "name":
-            return Verdict()
-        pictures, words = self._embed(piece.sample(SAMPLES), piece.caption)
-        cosine = functional.cosine_similarity(pictures.float(), words.float()).mean()
-        unlike = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
-        reason = "" if cosine >= self.limit else unlike
-        return Verdict(reason=reason, scores={"agreement": round(float(cosine), 4)})
-
-    @cached_property
-    def _embed(self) -> Embedder:
-        return load_clip(self.folder, self.device)
+    if not piece.caption or piece.caption_by == "name":
+        return Verdict()
+    pictures, words = load()(piece.sample(SAMPLES), piece.caption)
+    cosine = functional.cosine_similarity(pictures.float(), words.float()).mean()
+    unlike = f"its caption does not fit the picture: cosine {float(cosine):.2f}"
+    reason = "" if cosine >= limit else unlike
+    return Verdict(reason=reason, scores={"agreement": round(float(cosine), 4)})
 
 
 def load_clip(folder: Path, device: str) -> Embedder:
@@ -160,10 +144,3 @@ def _transformers(folder: Path, device: str) -> Embedder:
         return out.image_embeds, out.text_embeds
 
     return embed
-
-
-def agreement(config: FilterConfig) -> Agreement | None:
-    if not config.agreement:
-        return None
-    folder = _find_folder("clip_model", config.clip_model, config.models, CLIP_FOLDER)
-    return Agreement(folder, config.agreement, config.device)

@@ -4,17 +4,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from train.data.filters import captions, shots, sketches
 from train.data.filters.base import Builder, Filter, FilterConfig, NoModel, Piece
-from train.data.filters.pictures import Black, Blurred, Flicker, Static, find_text
+from train.data.filters.pictures import black, blurred, find_text, flicker, static
 
 STEPS: dict[str, Builder] = {
-    "black": lambda config: Black(config.black) if config.black else None,
+    "black": lambda c: Filter("brightness", partial(black, limit=c.black)) if c.black else None,
     "shots": shots.build,
-    "static": lambda config: Static(config.static),  # with limit 0 it only measures
-    "blurred": lambda config: Blurred(config.sharpness) if config.sharpness else None,
-    "flicker": lambda config: Flicker(config.flicker) if config.flicker < 1 else None,
+    "static": lambda c: Filter("change", partial(static, limit=c.static)),  # by 0 it only measures
+    "blurred": lambda c: (
+        Filter("edges", partial(blurred, limit=c.sharpness)) if c.sharpness else None
+    ),
+    "flicker": lambda c: (
+        Filter("change", partial(flicker, limit=c.flicker)) if c.flicker < 1 else None
+    ),
     "text": find_text,
     "captions": captions.captions,
     "agreement": captions.agreement,
@@ -52,7 +57,7 @@ class Chain:
                 continue
             name, step = steps[number]
             begin = time.perf_counter()
-            verdict = step(piece)
+            verdict = step.judge(piece)
             seconds[name] += time.perf_counter() - begin
             piece.scores.update(verdict.scores)
             vars(piece).update(verdict.changes)

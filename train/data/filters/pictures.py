@@ -1,7 +1,7 @@
 """Filters by the pictures alone: black, still, blurred and flickering clips, and text in them."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from train.data.filters.base import (
     INSTALL,
+    Filter,
     FilterConfig,
     NoModel,
     Piece,
@@ -28,51 +29,33 @@ READ = 3  # frames that text is looked for on
 SIDE = 320  # short side that the detector sees: below it letters are lost, above it costs time
 
 
-@dataclass(frozen=True)
-class Black:
+def black(piece: Piece, limit: float) -> Verdict:
     """Cuts black frames out; a clip of nothing else is dropped. Characters are never black."""
-
-    limit: float
-    model: str = "brightness"
-
-    def __call__(self, piece: Piece) -> Verdict:
-        if piece.alpha:
-            return Verdict()
-        dark = (piece.rgb[:, ::4, ::4] @ LUMA).mean((1, 2)) < self.limit  # every 16th pixel will do
-        if dark.all():
-            return Verdict(reason="black picture")
-        edges = np.flatnonzero(np.diff(dark)) + 1
-        return Verdict(cuts=tuple(int(i) for i in edges), again=True)
+    if piece.alpha:
+        return Verdict()
+    dark = (piece.rgb[:, ::4, ::4] @ LUMA).mean((1, 2)) < limit  # every 16th pixel will do
+    if dark.all():
+        return Verdict(reason="black picture")
+    edges = np.flatnonzero(np.diff(dark)) + 1
+    return Verdict(cuts=tuple(int(i) for i in edges), again=True)
 
 
-@dataclass(frozen=True)
-class Static:
+def static(piece: Piece, limit: float) -> Verdict:
     """Drops what holds still; measures how much moves, in units of 255 a second."""
-
-    limit: float
-    model: str = "change"
-
-    def __call__(self, piece: Piece) -> Verdict:
-        steps = piece.motion.change[:-1, 1]
-        window = np.ones(min(WINDOW - 1, len(steps)))
-        most = float(np.convolve(steps, window, "valid").max()) if len(steps) else 0.0
-        scores = {"motion": round(float(steps.mean()) * piece.fps, 2) if len(steps) else 0.0}
-        still = "" if most >= self.limit else f"still: changes by {most:.1f} in 16 frames"
-        return Verdict(reason=still, scores=scores)
+    steps = piece.motion.change[:-1, 1]
+    window = np.ones(min(WINDOW - 1, len(steps)))
+    most = float(np.convolve(steps, window, "valid").max()) if len(steps) else 0.0
+    scores = {"motion": round(float(steps.mean()) * piece.fps, 2) if len(steps) else 0.0}
+    still = "" if most >= limit else f"still: changes by {most:.1f} in 16 frames"
+    return Verdict(reason=still, scores=scores)
 
 
-@dataclass(frozen=True)
-class Blurred:
+def blurred(piece: Piece, limit: float) -> Verdict:
     """Drops what has no sharp edge: the steepest step of a thousand against the contrast."""
-
-    limit: float
-    model: str = "edges"
-
-    def __call__(self, piece: Piece) -> Verdict:
-        luma = piece.sample(SAMPLES) @ LUMA
-        value = float(np.median([_sharpness(picture) for picture in luma]))
-        blurred = "" if value >= self.limit else f"blurred: sharpness {value:.2f}"
-        return Verdict(reason=blurred, scores={"sharpness": round(value, 3)})
+    luma = piece.sample(SAMPLES) @ LUMA
+    value = float(np.median([_sharpness(picture) for picture in luma]))
+    reason = "" if value >= limit else f"blurred: sharpness {value:.2f}"
+    return Verdict(reason=reason, scores={"sharpness": round(value, 3)})
 
 
 def _sharpness(luma: np.ndarray) -> float:
@@ -82,55 +65,38 @@ def _sharpness(luma: np.ndarray) -> float:
     return steepest / max(contrast, 16.0)
 
 
-@dataclass(frozen=True)
-class Flicker:
+def flicker(piece: Piece, limit: float) -> Verdict:
     """Drops clips where many frames differ from both neighbours, which resemble each other."""
-
-    limit: float
-    model: str = "change"
-
-    def __call__(self, piece: Piece) -> Verdict:
-        if len(piece) < 3:
-            return Verdict()
-        step, over = piece.motion.change[:-1, 1], piece.motion.change[:-2, 2]
-        least = np.minimum(step[:-1], step[1:])
-        share = float(((least > STEADY) & (over < 0.4 * least)).mean())
-        flickers = "" if share <= self.limit else f"flickers in {share:.0%} of its frames"
-        return Verdict(reason=flickers, scores={"flicker": round(share, 3)})
+    if len(piece) < 3:
+        return Verdict()
+    step, over = piece.motion.change[:-1, 1], piece.motion.change[:-2, 2]
+    least = np.minimum(step[:-1], step[1:])
+    share = float(((least > STEADY) & (over < 0.4 * least)).mean())
+    flickers = "" if share <= limit else f"flickers in {share:.0%} of its frames"
+    return Verdict(reason=flickers, scores={"flicker": round(share, 3)})
 
 
-@dataclass
-class Text:
+def text(piece: Piece, load: Callable[[], Any], limit: float, sure: float) -> Verdict:
     """Drops clips where text covers more than a share of most pictures looked at, by the detector
     of PP-OCR (in the role that CRAFT has in the paper).
 
     On drawings the detector alone takes faces and clothes for text, so that a box counts only where
     PP-OCR's recogniser reads something in it.
     """
+    shares = [text_share(load(), picture, sure) for picture in piece.sample(READ)]
+    share = float(np.median(shares))
+    covered = "" if share <= limit else f"text covers {share:.0%} of the picture"
+    return Verdict(reason=covered, scores={"text": round(share, 4)})
 
-    weights: Path
-    limit: float
-    sure: float
 
-    @property
-    def model(self) -> str:
-        return f"PP-OCR {describe_model(self.weights)}"
+def load_reader(weights: Path) -> Any:
+    """PP-OCR on one thread; ModelError where the file is no such detector."""
+    from rapidocr_onnxruntime import RapidOCR
 
-    def __call__(self, piece: Piece) -> Verdict:
-        shares = [text_share(self._reader, picture, self.sure) for picture in piece.sample(READ)]
-        share = float(np.median(shares))
-        covered = "" if share <= self.limit else f"text covers {share:.0%} of the picture"
-        return Verdict(reason=covered, scores={"text": round(share, 4)})
-
-    @cached_property
-    def _reader(self) -> Any:
-        """PP-OCR on one thread; ModelError where the file is no such detector."""
-        from rapidocr_onnxruntime import RapidOCR
-
-        threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
-        sides = {"det_limit_side_len": SIDE, "det_limit_type": "min"}
-        with loading(self.weights, "no text detector of PP-OCR"):
-            return RapidOCR(det_model_path=str(self.weights), text_score=0.0, **threads, **sides)
+    threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+    sides = {"det_limit_side_len": SIDE, "det_limit_type": "min"}
+    with loading(weights, "no text detector of PP-OCR"):
+        return RapidOCR(det_model_path=str(weights), text_score=0.0, **threads, **sides)
 
 
 def text_share(reader: Any, picture: np.ndarray, sure: float) -> float:
@@ -149,7 +115,7 @@ def text_share(reader: Any, picture: np.ndarray, sure: float) -> float:
     return float(mask.mean())
 
 
-def find_text(config: FilterConfig) -> Text | None:
+def find_text(config: FilterConfig) -> Filter | None:
     """The named file, else one in the models folder, else the one inside the package."""
     if not config.text:
         return None
@@ -160,4 +126,6 @@ def find_text(config: FilterConfig) -> Text | None:
     weights = model_path(config.text_model, config.models, TEXT_WEIGHTS) or packaged
     if not weights.is_file():
         raise NoModel(f"{weights.name} is in neither {config.models} nor rapidocr-onnxruntime")
-    return Text(weights, config.text, config.text_sure)
+    load = cache(partial(load_reader, weights))
+    judge = partial(text, load=load, limit=config.text, sure=config.text_sure)
+    return Filter(f"PP-OCR {describe_model(weights)}", judge)

@@ -10,7 +10,6 @@ as in pix2pix (Isola et al., "Image-to-image translation with conditional advers
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.nn import functional
 
 from toon_core.metrics.networks.hed import load_hed
 from train.data.filters.base import (
+    Filter,
     FilterConfig,
     Piece,
     Verdict,
@@ -137,28 +137,18 @@ def find_extractor(
     return SketchExtractor(kind, device=device)
 
 
-@dataclass
-class Sketches:
-    """The filter that gives every piece its sketches; it drops nothing."""
-
-    extractor: SketchExtractor
-
-    @property
-    def model(self) -> str:
-        return self.extractor.model
-
-    def __call__(self, piece: Piece) -> Verdict:
-        parts = [self.extractor(piece.rgb[i : i + CHUNK]) for i in range(0, len(piece), CHUNK)]
-        return Verdict(changes={"sketches": np.concatenate(parts), "sketch": self.extractor.kind})
-
-
-def build(config: FilterConfig) -> Sketches | None:
+def build(config: FilterConfig) -> Filter | None:
     """The step with the extractor `config.sketch`; None for "none"."""
     if config.sketch == "none":
         return None
-    return Sketches(
-        find_extractor(config.sketch, config.sketch_model, config.models, config.device)
-    )
+    extract = find_extractor(config.sketch, config.sketch_model, config.models, config.device)
+    return Filter(extract.model, partial(draw, extract=extract))
+
+
+def draw(piece: Piece, extract: SketchExtractor) -> Verdict:
+    """Gives every piece its sketches; drops nothing."""
+    parts = [extract(piece.rgb[i : i + CHUNK]) for i in range(0, len(piece), CHUNK)]
+    return Verdict(changes={"sketches": np.concatenate(parts), "sketch": extract.kind})
 
 
 class WindowSketcher:

@@ -98,11 +98,13 @@ def blip2(tmp_path_factory) -> Path:
 def test_captions_come_from_a_local_model_and_given_ones_are_kept(kind, request):
     folder = request.getfixturevalue(kind)
     step = captions.captions(FilterConfig(models=str(folder.parent)))
-    verdict = step(piece(scene(20, 20)))
+    verdict = step.judge(piece(scene(20, 20)))
     assert set(verdict.changes["caption"].split()) <= set(WORDS) and verdict.changes["caption"]
     assert verdict.changes["caption_by"] == "model"
-    assert step(piece(scene(20, 20))).changes == verdict.changes, "the same picture, the same words"
-    assert step(piece(scene(20, 20), caption="a fox", caption_by="given")).changes == {}
+    assert step.judge(piece(scene(20, 20))).changes == verdict.changes, (
+        "the same picture, the same words"
+    )
+    assert step.judge(piece(scene(20, 20), caption="a fox", caption_by="given")).changes == {}
 
 
 def test_the_words_of_a_file_name_stay_only_without_a_caption_model(blip, tmp_path):
@@ -125,9 +127,9 @@ def test_a_folder_that_holds_no_model_is_named(tmp_path):
         (tmp_path / name / "config.json").write_text("{}")
     config = FilterConfig(models=str(tmp_path))
     with pytest.raises(ModelError, match="no image-to-text model"):
-        captions.captions(config)(piece(scene(20, 16)))
+        captions.captions(config).judge(piece(scene(20, 16)))
     with pytest.raises(ModelError, match="no CLIP"):
-        captions.agreement(config)(piece(scene(20, 16), caption="x"))
+        captions.agreement(config).judge(piece(scene(20, 16), caption="x"))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +191,7 @@ def test_agreement_is_the_cosine_of_a_local_clip(kind, request):
     folder = request.getfixturevalue(kind)
     clip = piece(scene(20, 16), caption="a cat")
     step = captions.agreement(FilterConfig(clip_model=str(folder), agreement=-1.0))
-    verdict = step(clip)
+    verdict = step.judge(clip)
     cosine = verdict.scores["agreement"]
     assert not verdict.reason and -1 <= cosine <= 1
     embed = captions.load_clip(folder, "cpu")
@@ -197,7 +199,7 @@ def test_agreement_is_the_cosine_of_a_local_clip(kind, request):
     expected = torch.nn.functional.cosine_similarity(pictures_, words).mean()
     assert cosine == pytest.approx(float(expected), abs=1e-4)
     strict = captions.agreement(FilterConfig(clip_model=str(folder), agreement=0.999))
-    assert strict(clip).reason.startswith("its caption does not fit")
-    assert strict(piece(scene(20, 16))).scores == {}, "without a caption nothing is asked"
+    assert strict.judge(clip).reason.startswith("its caption does not fit")
+    assert strict.judge(piece(scene(20, 16))).scores == {}, "without a caption nothing is asked"
     named = piece(scene(20, 16), caption="ep 01", caption_by="name")
-    assert strict(named).scores == {}, "nor of the words of a file's name"
+    assert strict.judge(named).scores == {}, "nor of the words of a file's name"

