@@ -12,10 +12,8 @@ it came from are in its metadata and beside it.
 
 from __future__ import annotations
 
-import sys
-
 from train.engine.config import parse
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.recipes.assemble import AssembleConfig, assemble
 
 
@@ -25,5 +23,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
-        main(sys.argv[1:])
+    run_command(main)

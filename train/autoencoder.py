@@ -8,11 +8,9 @@ from. The result, out/autoencoder.safetensors, is one part of a model.
 
 from __future__ import annotations
 
-import sys
-
 from train.engine.config import parse
 from train.engine.loop import run
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
 
 
@@ -21,5 +19,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
-        main(sys.argv[1:])
+    run_command(main)

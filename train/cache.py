@@ -20,20 +20,18 @@ A run that was stopped goes on with the same command to the same bytes.
 from __future__ import annotations
 
 import logging
-import sys
 
 from train.engine.config import parse
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 from train.recipes.cache import CacheConfig, build_cache
 
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with exit_on_user_error(GO_ON):
-        config = parse(CacheConfig, arguments, __doc__)
-        facts = build_cache(config)
+    config = parse(CacheConfig, arguments, __doc__)
+    facts = build_cache(config)
     print(f"{config.out}: {facts['count']} windows with {', '.join(facts['parts'])}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main, GO_ON)

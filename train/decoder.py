@@ -9,11 +9,9 @@ model file, out/model.safetensors.
 
 from __future__ import annotations
 
-import sys
-
 from train.engine.config import parse
 from train.engine.loop import run
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.recipes.decoder import DecoderConfig, DecoderRecipe
 
 
@@ -22,5 +20,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
-        main(sys.argv[1:])
+    run_command(main)

@@ -9,24 +9,23 @@ start it with `accelerate launch` or torchrun. docs/evaluation.md has the system
 
 from collections.abc import Sequence
 
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 from train.eval.options import Settings, parse, read_sampling
 from train.eval.run import evaluate
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     given = parse(arguments)
-    with exit_on_user_error(GO_ON):
-        kept = ("out", "size", "device", "models", "kernel", "every_frame", "fresh")
-        settings = Settings(
-            sampling=read_sampling(given.recipe, given.seed),
-            **{name: getattr(given, name) for name in kept},
-        )
-        more = {"limit": given.limit, "workers": given.workers}
-        if evaluate(given.system, given.testset, settings, **more):
-            print((given.out / "table.md").read_text(encoding="utf-8"))
-            print(f"results, tables, sheets and page: {given.out}")
+    kept = ("out", "size", "device", "models", "kernel", "every_frame", "fresh")
+    settings = Settings(
+        sampling=read_sampling(given.recipe, given.seed),
+        **{name: getattr(given, name) for name in kept},
+    )
+    more = {"limit": given.limit, "workers": given.workers}
+    if evaluate(given.system, given.testset, settings, **more):
+        print((given.out / "table.md").read_text(encoding="utf-8"))
+        print(f"results, tables, sheets and page: {given.out}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, GO_ON)

@@ -9,19 +9,16 @@ the one that moves most, comes before any second one; testset.json lists the cho
 """
 
 import logging
-import sys
 
 from train.engine.config import parse
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.eval.testset import HeldoutConfig, write_heldout
 
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with exit_on_user_error():
-        config = parse(HeldoutConfig, arguments, __doc__)
-        write_heldout(config)
+    write_heldout(parse(HeldoutConfig, arguments, __doc__))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main)

@@ -10,19 +10,16 @@ seed. What is made is CC0.
 
 from __future__ import annotations
 
-import sys
-
 from train.data.resident.folder import LayersConfig, write_layers
 from train.engine.config import parse
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 
 
 def main(arguments: list[str]) -> None:
-    with exit_on_user_error(GO_ON):
-        config = parse(LayersConfig, arguments, __doc__)
-        out = write_layers(config)
+    config = parse(LayersConfig, arguments, __doc__)
+    out = write_layers(config)
     print(f"{out}: {config.count} clips")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main, GO_ON)

@@ -11,20 +11,18 @@ in out/sketch. On a CPU the same stages run with smaller sizes.
 from __future__ import annotations
 
 import logging
-import sys
 
 from train.engine.config import parse
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 from train.recipes.nano import NanoConfig, train_nano
 
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    with exit_on_user_error(GO_ON):
-        config = parse(NanoConfig, arguments, __doc__)
-        made = train_nano(config)
+    config = parse(NanoConfig, arguments, __doc__)
+    made = train_nano(config)
     print(made or "not done yet: the same command goes on")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main, GO_ON)

@@ -11,20 +11,17 @@ crashed is tried again by the next command, one that took too long by one with a
 """
 
 import logging
-import sys
 
 from train.data.prepare.config import PrepareConfig
 from train.data.prepare.run import prepare
 from train.engine.config import parse
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with exit_on_user_error(GO_ON):
-        config = parse(PrepareConfig, arguments, __doc__)
-        prepare(config)
+    prepare(parse(PrepareConfig, arguments, __doc__))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main, GO_ON)

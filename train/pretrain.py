@@ -11,10 +11,8 @@ made.
 
 from __future__ import annotations
 
-import sys
-
 from train.engine.config import parse
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.recipes.pretrain import PretrainConfig, train
 
 
@@ -23,5 +21,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
-        main(sys.argv[1:])
+    run_command(main)

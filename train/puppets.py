@@ -11,22 +11,20 @@ wanted, or of Lottie files (docs/puppets.md). What is made is CC0.
 from __future__ import annotations
 
 import logging
-import sys
 
 from train.data.puppets.folder import PuppetsConfig, write_set
 from train.engine.config import parse
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 
 log = logging.getLogger("toon.puppets")
 
 
 def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    with exit_on_user_error():
-        config = parse(PuppetsConfig, arguments, __doc__)
-        out = write_set(config)
+    config = parse(PuppetsConfig, arguments, __doc__)
+    out = write_set(config)
     log.info("%s: %d clips", out, config.count)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main)

@@ -10,11 +10,9 @@ trained instead, and are the result: a small file for Toon Load Model.
 
 from __future__ import annotations
 
-import sys
-
 from train.engine.config import parse
 from train.engine.loop import run
-from train.engine.stop import exit_on_user_error
+from train.engine.stop import run_command
 from train.recipes.rectify import RectifyConfig, RectifyRecipe, export_base
 
 
@@ -27,5 +25,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
-        main(sys.argv[1:])
+    run_command(main)

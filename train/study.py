@@ -10,26 +10,25 @@ OUT/table2.json from the files of answers that raters saved. docs/evaluation.md 
 
 from collections.abc import Sequence
 
-from train.engine.stop import GO_ON, exit_on_user_error
+from train.engine.stop import GO_ON, run_command
 from train.eval.options import read_sampling
 from train.eval.study import Study, make, parse, tally
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     given = parse(arguments)
-    with exit_on_user_error(GO_ON):
-        if given.tally:
-            print(tally(given.tally, given.answers))
-            return
-        shared = ("testset", "out", "clips", "seed", "size", "device")
-        study = Study(
-            systems=tuple(given.system),
-            sampling=read_sampling(given.recipe, given.seed),
-            **{name: getattr(given, name) for name in shared},
-        )
-        page = make(study)
+    if given.tally:
+        print(tally(given.tally, given.answers))
+        return
+    shared = ("testset", "out", "clips", "seed", "size", "device")
+    study = Study(
+        systems=tuple(given.system),
+        sampling=read_sampling(given.recipe, given.seed),
+        **{name: getattr(given, name) for name in shared},
+    )
+    page = make(study)
     print(f"give raters {page.parent} (open {page}); keep {given.out / 'key.json'} to yourself")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, GO_ON)

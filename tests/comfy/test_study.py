@@ -261,5 +261,5 @@ def test_answers_of_something_else_are_refused(made, tmp_path, change, reason):
 
 def test_a_study_needs_two_systems(made, tmp_path):
     testset = made.parent / "truth"
-    with pytest.raises(SystemExit, match="2 to 9"):
+    with pytest.raises(ValueError, match="2 to 9"):
         study.main(["--testset", str(testset), "--system", "crossfade", "--out", str(tmp_path)])

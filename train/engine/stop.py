@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -61,6 +61,12 @@ def exit_on_user_error(stopped: str = "stopped") -> Iterator[None]:
     except USER_ERRORS as error:
         log.debug("where it was", exc_info=True)
         sys.exit(f"error: {printable(str(error), LONGEST) or type(error).__name__}")
+
+
+def run_command(main: Callable[[list[str]], object], stopped: str = "stopped") -> None:
+    """`main` with the words of the command line, and `exit_on_user_error`."""
+    with exit_on_user_error(stopped):
+        main(sys.argv[1:])
 
 
 class Stop:

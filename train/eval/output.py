@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from train.engine.files import write_text
 from train.engine.logger import labelled_rows
@@ -159,14 +160,7 @@ def _media(report: Report, name: str) -> dict[str, object]:
 
 def strip(frames: Tensor) -> Image.Image:
     """Frames (f 3 h w) in [0, 1] in rows of `COLUMNS`."""
-    levels = pixels(frames)
-    height, width = levels.shape[1:3]
-    columns, rows = min(COLUMNS, len(levels)), -(-len(levels) // COLUMNS)
-    sheet = Image.new("RGB", (columns * width, rows * height))
-    for i, frame in enumerate(levels):
-        row, column = divmod(i, COLUMNS)
-        sheet.paste(Image.fromarray(frame), (column * width, row * height))
-    return sheet
+    return Image.fromarray(pixels(make_grid(frames, COLUMNS, padding=0)[None])[0])
 
 
 def embedded(frames: Tensor, quality: int = 80) -> str:

@@ -25,6 +25,7 @@ from train.data.puppets.lottie import lottie_text
 from train.data.puppets.outlines import ellipse
 from train.data.puppets.stage import BITS, Backdrop, Camera, Stage
 from train.data.store import FolderStore
+from train.engine.stop import exit_on_user_error
 from train.puppets import main
 
 CAST = sorted((ROOT / "cast").glob("*_*.json"))
@@ -167,7 +168,7 @@ def test_a_folder_of_frames_is_read_by_the_recipes(tmp_path, capsys) -> None:
     main([word.replace("count=6", "count=7") for word in words])  # goes on
     after = (tmp_path / "set" / "puppet_000000" / "frame_000.png").stat().st_mtime_ns
     assert before == after and (tmp_path / "set" / "puppet_000006").is_dir()
-    with pytest.raises(SystemExit, match="other options"):
+    with pytest.raises(SystemExit, match="other options"), exit_on_user_error():
         main([*words, "seed=1"])
 
 

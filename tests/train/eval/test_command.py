@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from train.engine.stop import exit_on_user_error
 from train.evaluate import main
 
 
@@ -27,5 +28,5 @@ def test_bad_requests_are_one_clear_error(
     given = [text.format(testset=testset) for text in arguments]
     base = ["--testset", str(testset), "--out", str(tmp_path / "out"), "--size", "64"]
     system = [] if "--system" in given else ["--system", "nearest"]
-    with pytest.raises(SystemExit, match=f"error: .*{words}"):
+    with pytest.raises(SystemExit, match=f"error: .*{words}"), exit_on_user_error():
         main([*base, *system, *given, "--workers", "1"])

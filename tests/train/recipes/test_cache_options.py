@@ -9,6 +9,7 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.weights.save import save
 from train import cache
+from train.engine.stop import exit_on_user_error
 from train.recipes.cache import build_cache as build
 
 
@@ -37,7 +38,7 @@ def test_shards_of_clips_are_not_written_over(clip_folders, tmp_path):
 )
 def test_bad_options_end_the_command_with_a_reason(clip_folders, tmp_path, words, reason):
     out = tmp_path / "out"
-    with pytest.raises(SystemExit, match=f"^error: .*{reason}"):
+    with pytest.raises(SystemExit, match=f"^error: .*{reason}"), exit_on_user_error():
         cache.main([f"data={clip_folders}", f"out={out}", *words])
     assert not out.exists()
 

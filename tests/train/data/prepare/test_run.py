@@ -17,6 +17,7 @@ from train.data.source import open_windows
 from train.data.store import Store
 from train.data.windows.dataset import TrainingConfig
 from train.engine.config import read
+from train.engine.stop import exit_on_user_error
 from train.prepare import main, prepare
 
 FAST = {"size": 64, "workers": 0, "filters": FilterConfig(sketch="xdog", text=0)}
@@ -166,7 +167,7 @@ def test_wrong_options_are_refused(arguments, message):
     ],
 )
 def test_wrong_models_end_the_run_before_it_starts(tmp_path, lottie_folder, option, message):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit, match=message), exit_on_user_error():
         main([f"data={lottie_folder}", f"out={tmp_path}", option])
     assert not (tmp_path / "work").exists()
 
