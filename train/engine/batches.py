@@ -80,7 +80,6 @@ def loaded(read: Callable[[Any], Any], keys: Iterable, workers: int) -> Iterator
         batch_size=None,
         sampler=keys,
         num_workers=workers,
-        collate_fn=_identity,
         worker_init_fn=ignore_signals,
     )
     items = iter(loader)
@@ -106,10 +105,6 @@ class _Reader(Dataset):
         except USER_ERRORS as error:
             log.debug("where it was", exc_info=True)
             return error
-
-
-def _identity(item: Any) -> Any:
-    return item
 
 
 def collate(items: list[dict]) -> Batch:

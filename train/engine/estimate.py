@@ -105,14 +105,15 @@ def measure(
     before = present(device)
     samples = config.batch // (processes * config.run.accumulate)
     peak, seconds = _extrapolate(device, dry_run, samples)
-    sheet = _measure_sheet(device, draw_sheet)
+    with track_peak(device) as sheet:
+        draw_sheet()
     return Estimate(
         trained=sum(p.numel() for t in states.values() for p in t.parameters),
         present=before - average,
         optimizer=_moments(states, config),
         average=average,
         step=peak - before,
-        sheet=sheet - before,
+        sheet=sheet.bytes - before,
         seconds=seconds * config.run.accumulate / min(config.run.accumulate, 2),
     )
 
@@ -133,13 +134,6 @@ def _measure_step(device: torch.device, steps: Callable[[], None]) -> tuple[int,
     with track_peak(device) as peak:
         steps()
     return peak.bytes, time.monotonic() - begin
-
-
-def _measure_sheet(device: torch.device, draw_sheet: DrawSheet) -> int:
-    """Peak bytes while a sheet is drawn."""
-    with track_peak(device) as peak:
-        draw_sheet()
-    return peak.bytes
 
 
 def _device(states: States) -> torch.device:

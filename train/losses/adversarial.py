@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 import torch
 from einops import rearrange
@@ -101,16 +100,9 @@ def adaptive_weight(
     Both are gradients at the decoder's last layer, of this process's mean loss; they are averaged
     over the processes first, so that all take the weight of the whole batch. Detached.
     """
-    pair = mean_over_processes([reconstruction.detach().float(), adversarial.detach().float()])
+    pair = torch.stack([reconstruction.detach().float(), adversarial.detach().float()])
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(pair)
+        pair /= distributed.get_world_size()
     given, wanted = (gradient.norm() for gradient in pair)
     return (given / (wanted + delta)).clamp(0.0, most)
-
-
-def mean_over_processes(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors, averaged over the processes of the run where there are several."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return list(tensors)
-    joined = torch.cat([x.flatten() for x in tensors])
-    distributed.all_reduce(joined)
-    pieces = (joined / distributed.get_world_size()).split([x.numel() for x in tensors])
-    return [piece.view_as(x) for piece, x in zip(pieces, tensors, strict=True)]

@@ -97,17 +97,11 @@ def perceptual(net: str, models: str | Path, style: float = 0.0) -> Perceptual |
     if net == "none":
         return None
     folder = Path(models)
-    net = net if net != "auto" else _available(folder)
+    if net == "auto":
+        net = next((known for known in FILES if find_trunk(known, folder)), "hed")
     loss = Perceptual(*_load(net, folder), net, style)
     log.info("perceptual loss: %s", loss.label)
     return loss
-
-
-def _available(folder: Path) -> str:
-    for net in ("vgg", "alex"):
-        if find_trunk(net, folder):
-            return net
-    return "hed"
 
 
 def _load(net: str, folder: Path) -> tuple[LPIPS, str]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ def test_an_estimate_adds_up(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Run, "_dry_run", lambda job, samples: samples)
     monkeypatch.setattr(estimate, "_measure_step", tried)
-    monkeypatch.setattr(estimate, "_measure_sheet", lambda device, draw: 9_000_500)
+    sheet = estimate.PeakMemory(9_000_500)
+    monkeypatch.setattr(estimate, "track_peak", lambda device: nullcontext(sheet))
     monkeypatch.setattr(estimate, "present", lambda device: 9_000_000)
     found, weights = dry(tmp_path, batch=16, accumulate=2).expected, 4 * 650
     assert seen == [1, 2] and found.trained == 650

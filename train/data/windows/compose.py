@@ -4,6 +4,8 @@ Layers are (t 4 h w) float32 in [0, 1] with premultiplied alpha, so
 over(a, b) = a + (1 - alpha_a) * b (Porter and Duff, 1984).
 """
 
+from functools import reduce
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -90,15 +92,10 @@ def ink_inner_lines(layer: Tensor, colour: Colour) -> Tensor:
 
 def _dilate(mask: Tensor) -> Tensor:
     """Maximum over a plus-shaped neighbourhood, which keeps corners round."""
-    grown = mask.clone()
-    for here, there in (
-        (grown[..., 1:, :], mask[..., :-1, :]),
-        (grown[..., :-1, :], mask[..., 1:, :]),
-        (grown[..., :, 1:], mask[..., :, :-1]),
-        (grown[..., :, :-1], mask[..., :, 1:]),
-    ):
-        torch.maximum(here, there, out=here)
-    return grown
+    around = functional.pad(mask, (1, 1, 1, 1))
+    rows, columns = around[..., 1:-1], around[..., 1:-1, :]
+    shifted = rows[..., 2:, :], rows[..., :-2, :], columns[..., 2:], columns[..., :-2]
+    return reduce(torch.maximum, shifted, mask)
 
 
 def pan_over(picture: Tensor, shape: Shape, frames: int, pan: Pair) -> Tensor:
