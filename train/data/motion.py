@@ -73,12 +73,12 @@ def cells(frames: np.ndarray, grid: int) -> np.ndarray:
     high, wide = (np.linspace(0, side, grid + 1) for side in frames.shape[1:3])
     parts = []
     for start in range(0, len(frames), CHUNK):
-        rows = _block_means(frames[start : start + CHUNK].astype(np.float32), high, 1)
-        parts.append(_block_means(rows, wide, 2))
+        rows = block_means(frames[start : start + CHUNK].astype(np.float32), high, 1)
+        parts.append(block_means(rows, wide, 2))
     return np.concatenate(parts)
 
 
-def _block_means(values: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
+def block_means(values: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
     """Means between the edges along an axis; blocks of unequal size where they do not divide it."""
     starts = edges[:-1].astype(int)
     stops = np.maximum(edges[1:].astype(int), starts + 1)

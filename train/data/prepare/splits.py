@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from train.data.motion import cells
+from train.data.motion import block_means, cells
 from train.data.shards import Record, stable_hash
 from train.engine.options import option
 
@@ -50,11 +50,7 @@ def motion_signature(frames: np.ndarray) -> np.ndarray:
     if len(small) < 2:
         return np.zeros((PHASES, GRID, GRID), np.float32)
     steps = np.abs(np.diff(small, axis=0)).mean(-1)
-    edges = np.linspace(0, len(steps), PHASES + 1)
-    starts = np.minimum(edges[:-1].astype(int), len(steps) - 1)
-    ends = np.maximum(edges[1:].astype(int), starts + 1)
-    maps = np.stack([steps[a:b].mean(0) for a, b in zip(starts, ends, strict=True)])
-    maps = np.sqrt(maps)
+    maps = np.sqrt(block_means(steps, np.linspace(0, len(steps), PHASES + 1), 0))
     maps -= maps.mean()
     return (maps / max(float(np.linalg.norm(maps)), 1e-6)).astype(np.float32)
 

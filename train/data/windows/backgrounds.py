@@ -1,6 +1,6 @@
 """Backgrounds painted by rule: flat colours and patterns, and scenes of hills, rooms and skies.
 
-Every painter takes (rng, height, width) and gives (h w 3) uint8.
+Every painter draws a whole picture on a canvas.
 """
 
 import numpy as np
@@ -12,17 +12,15 @@ Rng = np.random.Generator
 GREEN, BLUE, BROWN = 0.33, 0.57, 0.08
 
 
-def flat(rng: Rng, height: int, width: int) -> np.ndarray:
+def flat(rng: Rng, canvas: Canvas) -> None:
     """One colour; sometimes pure white."""
-    canvas = Canvas(rng, 1, 1)
-    colour = (255, 255, 255) if rng.random() < 0.15 else canvas.colour()
-    return np.broadcast_to(np.array(colour, np.uint8), (height, width, 3))
+    canvas.fill((255, 255, 255) if rng.random() < 0.15 else canvas.colour())
 
 
-def gradient(rng: Rng, height: int, width: int) -> np.ndarray:
+def gradient(rng: Rng, canvas: Canvas) -> None:
     """A linear gradient in any direction or a round one."""
-    canvas = Canvas(rng, 1, 1)
     first, last = np.array(canvas.colour()), np.array(canvas.colour())
+    height, width = canvas.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
     if rng.random() < 0.3:
         ramp = np.hypot(y - rng.uniform(0.2, 0.8), x - rng.uniform(0.2, 0.8))
@@ -30,12 +28,11 @@ def gradient(rng: Rng, height: int, width: int) -> np.ndarray:
         angle = rng.uniform(0, 2 * np.pi)
         ramp = x * np.cos(angle) + y * np.sin(angle)
     ramp = ((ramp - ramp.min()) / (np.ptp(ramp) + 1e-6))[..., None]
-    return (first * (1 - ramp) + last * ramp).round().astype(np.uint8)
+    canvas.cover(Image.fromarray((first * (1 - ramp) + last * ramp).round().astype(np.uint8)))
 
 
-def stripes(rng: Rng, height: int, width: int) -> np.ndarray:
+def stripes(rng: Rng, canvas: Canvas) -> None:
     """Slanted stripes."""
-    canvas = Canvas(rng, height, width)
     canvas.fill(canvas.colour())
     colour, step = canvas.colour(), rng.uniform(0.08, 0.3)
     slant, share = rng.uniform(-0.8, 0.8), rng.uniform(0.3, 0.7)
@@ -43,12 +40,10 @@ def stripes(rng: Rng, height: int, width: int) -> np.ndarray:
         right = left + step * share
         corners = [left, 0], [right, 0], [right + slant, 1], [left + slant, 1]
         canvas.polygon(np.array(corners), colour)
-    return canvas.finish()
 
 
-def rays(rng: Rng, height: int, width: int) -> np.ndarray:
+def rays(rng: Rng, canvas: Canvas) -> None:
     """Rays from one point, as behind a comic hero."""
-    canvas = Canvas(rng, height, width)
     canvas.fill(canvas.colour())
     colour, count = canvas.colour(), int(rng.integers(5, 14))
     centre = rng.uniform(0.25, 0.75, 2)
@@ -57,12 +52,10 @@ def rays(rng: Rng, height: int, width: int) -> np.ndarray:
         angles = turn + 2 * np.pi * (np.array([k, k + 0.5]) / count)
         tips = centre + 2 * np.stack([np.cos(angles), np.sin(angles)], -1)
         canvas.polygon(np.vstack([centre, tips]), colour)
-    return canvas.finish()
 
 
-def dots(rng: Rng, height: int, width: int) -> np.ndarray:
+def dots(rng: Rng, canvas: Canvas) -> None:
     """Polka dots, in a grid or scattered."""
-    canvas = Canvas(rng, height, width)
     canvas.fill(canvas.colour())
     colours = [canvas.colour() for _ in range(int(rng.integers(1, 4)))]
     step = rng.uniform(0.1, 0.3)
@@ -72,12 +65,10 @@ def dots(rng: Rng, height: int, width: int) -> np.ndarray:
         for x in np.arange(row % 2 * step / 2, 1 + step, step):
             dx, dy = rng.uniform(-1, 1, 2) * jitter
             canvas.disc(x + dx, y + dy, radius, colours[rng.integers(len(colours))])
-    return canvas.finish()
 
 
-def checks(rng: Rng, height: int, width: int) -> np.ndarray:
+def checks(rng: Rng, canvas: Canvas) -> None:
     """Chequers or tiles."""
-    canvas = Canvas(rng, height, width)
     colours = canvas.colour(), canvas.colour()
     canvas.fill(colours[0])
     count = int(rng.integers(3, 9))
@@ -85,32 +76,29 @@ def checks(rng: Rng, height: int, width: int) -> np.ndarray:
         for column in range(row % 2, count, 2):
             left, top = column / count, row / count
             canvas.box(left, top, left + 1 / count, top + 1 / count, colours[1])
-    return canvas.finish()
 
 
-def blobs(rng: Rng, height: int, width: int) -> np.ndarray:
+def blobs(rng: Rng, canvas: Canvas) -> None:
     """Soft blobs: coarse colour noise enlarged smoothly, sometimes cut into flat steps."""
-    canvas = Canvas(rng, 1, 1)
     cells = int(rng.integers(2, 7))
     coarse = np.array([canvas.colour() for _ in range(cells * cells)], np.uint8)
     image = Image.fromarray(coarse.reshape(cells, cells, 3))
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    image = image.resize(canvas.shape[::-1], Image.Resampling.BICUBIC)
     if rng.random() < 0.4:
         image = image.quantize(int(rng.integers(3, 7)), Image.Quantize.FASTOCTREE).convert("RGB")
-    return np.asarray(image)
+    canvas.cover(image)
 
 
-def clouds(rng: Rng, height: int, width: int) -> np.ndarray:
+def clouds(rng: Rng, canvas: Canvas) -> None:
     """A sky with clouds."""
-    canvas = _sky(rng, height, width)
+    _sky(rng, canvas)
     for _ in range(int(rng.integers(3, 8))):
         _cloud(canvas, rng.random(), rng.uniform(0.05, 0.95), rng.uniform(0.04, 0.12))
-    return canvas.finish()
 
 
-def hills(rng: Rng, height: int, width: int) -> np.ndarray:
+def hills(rng: Rng, canvas: Canvas) -> None:
     """Rolling hills under a sky, with trees at times."""
-    canvas = _sky(rng, height, width)
+    _sky(rng, canvas)
     for _ in range(int(rng.integers(0, 4))):
         _cloud(canvas, rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.03, 0.08))
     hue = GREEN + rng.normal(0, 0.12)
@@ -121,12 +109,10 @@ def hills(rng: Rng, height: int, width: int) -> np.ndarray:
         if rng.random() < 0.5:
             for _ in range(int(rng.integers(1, 5))):
                 _tree(canvas, rng.random(), level + 0.08, rng.uniform(0.05, 0.13))
-    return canvas.finish()
 
 
-def room(rng: Rng, height: int, width: int) -> np.ndarray:
+def room(rng: Rng, canvas: Canvas) -> None:
     """A wall and a floor, with a window, pictures, a rug or a shelf."""
-    canvas = Canvas(rng, height, width)
     canvas.fill(canvas.colour())
     floor = rng.uniform(0.6, 0.85)
     if rng.random() < 0.3:
@@ -143,12 +129,11 @@ def room(rng: Rng, height: int, width: int) -> np.ndarray:
     if rng.random() < 0.4:
         left, top = rng.uniform(-0.1, 0.8), floor - rng.uniform(0.1, 0.4)
         canvas.box(left, top, left + rng.uniform(0.15, 0.4), floor + 0.05, canvas.colour())
-    return canvas.finish()
 
 
-def city(rng: Rng, height: int, width: int) -> np.ndarray:
+def city(rng: Rng, canvas: Canvas) -> None:
     """A row of houses with windows."""
-    canvas = _sky(rng, height, width)
+    _sky(rng, canvas)
     ground, left = rng.uniform(0.8, 0.95), -0.05
     lit = canvas.colour(0.15)
     while left < 1:
@@ -160,21 +145,18 @@ def city(rng: Rng, height: int, width: int) -> np.ndarray:
                 canvas.box(x, y, x + 0.035, y + 0.06, lit)
         left = right
     canvas.box(-0.1, ground, 1.1, 1.1, canvas.colour())
-    return canvas.finish()
 
 
-def sea(rng: Rng, height: int, width: int) -> np.ndarray:
+def sea(rng: Rng, canvas: Canvas) -> None:
     """The sea under a sky, in waves."""
-    canvas = _sky(rng, height, width)
+    _sky(rng, canvas)
     hue, top = BLUE + rng.normal(0, 0.04), rng.uniform(0.4, 0.7)
     for level in np.linspace(top, 1.0, int(rng.integers(2, 6))):
         canvas.polygon(_ridge(rng, level, swing=0.02, waves=rng.uniform(3, 9)), canvas.colour(hue))
-    return canvas.finish()
 
 
-def forest(rng: Rng, height: int, width: int) -> np.ndarray:
+def forest(rng: Rng, canvas: Canvas) -> None:
     """Tree trunks in two depths on a forest floor."""
-    canvas = Canvas(rng, height, width)
     hue = GREEN + rng.normal(0, 0.08)
     canvas.fill(canvas.colour(hue), canvas.colour(hue))
     ground = rng.uniform(0.7, 0.9)
@@ -186,18 +168,15 @@ def forest(rng: Rng, height: int, width: int) -> np.ndarray:
             base = [x - 0.4 * thick + lean, ground + 0.03]
             canvas.polygon(np.array([*corners, base]), bark)
     canvas.polygon(_ridge(rng, ground, swing=0.03), canvas.colour(hue))
-    return canvas.finish()
 
 
-def _sky(rng: Rng, height: int, width: int) -> Canvas:
-    canvas = Canvas(rng, height, width)
+def _sky(rng: Rng, canvas: Canvas) -> None:
     hue = BLUE + rng.normal(0, 0.05) if rng.random() < 0.6 else None
     canvas.fill(canvas.colour(hue), canvas.colour(hue) if rng.random() < 0.6 else None)
     if rng.random() < 0.35:
         canvas.disc(
             rng.random(), rng.uniform(0.08, 0.35), rng.uniform(0.05, 0.12), canvas.colour(0.14)
         )
-    return canvas
 
 
 def _ridge(rng: Rng, level: float, swing: float = 0.08, waves: float | None = None) -> np.ndarray:
@@ -268,4 +247,6 @@ def paint_background(rng: Rng, height: int, width: int) -> np.ndarray:
     """A background of a random kind, (h w 3) uint8."""
     kinds, weights = list(PAINTERS), np.array(list(PAINTERS.values()))
     painter = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
-    return painter(rng, height, width)
+    canvas = Canvas(rng, height, width)
+    painter(rng, canvas)
+    return canvas.finish()

@@ -28,6 +28,7 @@ class Canvas:
 
     def __init__(self, rng: np.random.Generator, height: int, width: int):
         self.rng = rng
+        self.shape = height, width
         self.height, self.width = height * OVERSAMPLING, width * OVERSAMPLING
         self.image = Image.new("RGB", (self.width, self.height))
         self.draw = ImageDraw.Draw(self.image)
@@ -49,8 +50,11 @@ class Canvas:
             return
         ramp = np.linspace(0, 1, self.height)[:, None, None]
         rows = np.array(top) * (1 - ramp) + np.array(bottom) * ramp
-        strip = Image.fromarray(rows.round().astype(np.uint8))
-        self.image.paste(strip.resize((self.width, self.height), Image.Resampling.NEAREST))
+        self.cover(Image.fromarray(rows.round().astype(np.uint8)))
+
+    def cover(self, image: Image.Image) -> None:
+        """Fill the picture with an image, whose pixels become boxes of one colour."""
+        self.image.paste(image.resize(self.image.size, Image.Resampling.NEAREST))
 
     def polygon(self, points: np.ndarray, colour: Colour) -> None:
         """A filled polygon; points (n 2) as x, y."""

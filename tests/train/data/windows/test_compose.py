@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from train.data.windows.backgrounds import PAINTERS
+from train.data.windows.canvas import Canvas
 from train.data.windows.compose import (
     add_outline,
     as_layer,
@@ -64,6 +65,12 @@ def test_camera_pans_by_fractions_of_a_pixel():
 
 @pytest.mark.parametrize("painter", PAINTERS, ids=lambda painter: painter.__name__)
 def test_backgrounds_fill_the_picture_and_vary(painter):
-    first, again, other = (painter(np.random.default_rng(seed), 48, 70) for seed in (1, 1, 2))
+    def painted(seed):
+        rng = np.random.default_rng(seed)
+        canvas = Canvas(rng, 48, 70)
+        painter(rng, canvas)
+        return canvas.finish()
+
+    first, again, other = map(painted, (1, 1, 2))
     assert first.shape == (48, 70, 3) and first.dtype == np.uint8
     assert np.array_equal(first, again) and not np.array_equal(first, other)
