@@ -10,8 +10,6 @@ fitted to the autoencoder. The result loads in `toon_core.load` and in the loade
 it came from are in its metadata and beside it.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.stop import run_command
 from train.recipes.assemble import AssembleConfig, assemble

@@ -6,8 +6,6 @@ Its latents are what `train.pretrain` learns, and its plain decoder is what `tra
 from. The result, out/autoencoder.safetensors, is one part of a model.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.loop import run
 from train.engine.stop import run_command

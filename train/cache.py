@@ -17,8 +17,6 @@ one (precision=fp32: to rounding of sketches and first pictures to 8 bits).
 A run that was stopped goes on with the same command to the same bytes.
 """
 
-from __future__ import annotations
-
 import logging
 
 from train.engine.config import parse

@@ -7,8 +7,6 @@ reference, no time", with the variant's own decoder it goes on from that. The re
 model file, out/model.safetensors.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.loop import run
 from train.engine.stop import run_command

@@ -9,8 +9,6 @@ RUN/autoencoder. For small models of one's own, as nano is. The loss is that of 
 made.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.stop import run_command
 from train.recipes.pretrain import PretrainConfig, train

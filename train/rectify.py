@@ -8,8 +8,6 @@ base where none is given, have a smaller batch and size. With lora, adapters of 
 trained instead, and are the result: a small file for Toon Load Model.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.loop import run
 from train.engine.stop import run_command

@@ -7,8 +7,6 @@ size; base is nano where none is given. Sketches are those that `train.prepare` 
 stored, and XDoG's where there are none. The result is out/sketch_encoder.safetensors.
 """
 
-from __future__ import annotations
-
 from train.engine.config import parse
 from train.engine.loop import run
 from train.engine.stop import run_command
