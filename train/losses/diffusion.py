@@ -34,21 +34,20 @@ def v_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean squared error of v over all elements, or over those of a `weight` by it; also that of
     the noisier and of the cleaner half of the timesteps, NaN where no clip has one of them."""
-    error = clip_errors(out, v) if weight is None else weighted_errors(out, v, weight)
+    error = clip_errors(out, v, weight)
     late = t >= schedule.config.timesteps // 2
     halves = {"noisy": late, "clean": ~late}
     shown = error.detach()
     return error.mean(), {k: (shown * half).sum() / half.sum() for k, half in halves.items()}
 
 
-def clip_errors(out: Tensor, v: Tensor) -> Tensor:
-    """Mean squared error of each clip (b z f h w): (b,)."""
-    return (out.float() - v.float()).square().mean(dim=(1, 2, 3, 4))
-
-
-def weighted_errors(out: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-    """Of each clip, by a weight of places (b 1 1 h w), the same for all its frames: (b,)."""
-    error = weight * (out.float() - v.float()).square().mean(dim=(1, 2), keepdim=True)
+def clip_errors(out: Tensor, v: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean squared error of each clip (b z f h w), by a weight of places (b 1 1 h w) if any, the
+    same for all its frames: (b,)."""
+    error = (out.float() - v.float()).square()
+    if weight is None:
+        return error.mean(dim=(1, 2, 3, 4))
+    error = weight * error.mean(dim=(1, 2), keepdim=True)
     return error.mean(dim=(1, 2, 3, 4)) / weight.mean(dim=(1, 2, 3, 4))
 
 

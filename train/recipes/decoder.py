@@ -182,18 +182,10 @@ def objectives(
 ) -> dict[str, nn.Module]:
     """Of a model whose autoencoder is one of `start_decoder`."""
     device = model.vae.quant_conv.weight.device
-    discriminator = None
-    if config.gan_weight:
-        discriminator = Discriminator(config.disc_width).to(device)
+    judge = Discriminator(config.disc_width).to(device) if config.gan_weight else None
     sdedit = SDEdit(model, config.sdedit) if config.sdedit else None
-    own: dict[str, nn.Module] = {
-        "decoder": DecoderObjective(
-            model.vae, config, model.config.scale_factor, measure, discriminator, sdedit
-        )
-    }
-    if discriminator is not None:
-        own["discriminator"] = discriminator
-    return own
+    own = DecoderObjective(model.vae, config, model.config.scale_factor, measure, judge, sdedit)
+    return {"decoder": own} if judge is None else {"decoder": own, "discriminator": judge}
 
 
 class DecoderRecipe(ReconstructionRecipe):

@@ -65,14 +65,12 @@ def write_outcome(out: Path, identity: str, outcome: Outcome, previews: Previews
 def read_outcome(out: Path, identity: str) -> Outcome | None:
     """None where the source was not finished, or by another version."""
     file = work_file(out, identity, ".json")
-    if not file.exists():
-        return None
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
         records = tuple(from_line(line, str(file)) for line in entry["records"])
         return Outcome(**{**entry, "records": records})
-    except (ValueError, TypeError, KeyError):
-        return None  # of another version: the work is done again
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None  # not there, or of another version: the work is done again
 
 
 def read_previews(out: Path, identity: str) -> Previews:
