@@ -49,7 +49,7 @@ from toon_core.shots.shot import Shot  # noqa: E402
 from toon_core.shots.takes import Takes  # noqa: E402
 from train.data.puppets.clip import clip  # noqa: E402
 from train.engine.config import parse  # noqa: E402
-from train.losses.perceptual import perceptual  # noqa: E402
+from train.losses.perceptual import PerceptualConfig, perceptual_loss  # noqa: E402
 
 NANO = ROOT / "weights" / "nano.safetensors"
 HELD_OUT = 1_000_021  # seed of the puppets; training takes smaller ones
@@ -182,7 +182,7 @@ def clips(config: ShotsConfig, apart: int) -> list[tuple[Tensor, str]]:
 
 
 def table(config: ShotsConfig, systems: dict[str, Fill]) -> dict[str, Any]:
-    measure = perceptual("hed", "models", 0.0)
+    measure = perceptual_loss(PerceptualConfig(weight=1.0, net="hed"))
     rows: dict[str, Any] = {}
     for apart in map(int, config.apart.split(",")):
         for name, fill in systems.items():

@@ -260,7 +260,5 @@ def write_curves(path: Path, curves: Sequence[Curve]) -> None:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text).writerows([header, *rows])
     write_text(path, text.getvalue())

@@ -79,27 +79,20 @@ def gram(maps: Tensor) -> Tensor:
 
 
 def perceptual_loss(config: PerceptualConfig) -> Perceptual | None:
-    """The loss of a group of options; None for a weight of 0, or the network `none`."""
-    if not config.weight:
-        return None
-    return perceptual(config.net, config.models, config.style)
-
-
-def perceptual(net: str, models: str | Path, style: float = 0.0) -> Perceptual | None:
-    """The loss of one of CHOICES, or None for `none`.
+    """The loss of a group of options; None for a weight of 0, or the network `none`.
 
     vgg, alex: the published LPIPS, torchvision's file lying in the folder `models`; hed: the
     published VGG heads on HED's VGG16 trunk. auto: the first of these three that is there, named
     in the log. ValueError when the one asked for, or all of them, are missing.
     """
+    net, folder = config.net, Path(config.models)
     if net not in CHOICES:
         raise ValueError(f"perceptual={net}: expected one of {', '.join(CHOICES)}")
-    if net == "none":
+    if net == "none" or not config.weight:
         return None
-    folder = Path(models)
     if net == "auto":
         net = next((known for known in FILES if find_trunk(known, folder)), "hed")
-    loss = Perceptual(*_load(net, folder), net, style)
+    loss = Perceptual(*_load(net, folder), net, config.style)
     log.info("perceptual loss: %s", loss.label)
     return loss
 

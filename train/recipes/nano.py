@@ -26,7 +26,7 @@ from train.engine.files import write_text
 from train.engine.launch import device_of, start
 from train.engine.options import option
 from train.engine.state import TrainState
-from train.losses.perceptual import PerceptualConfig, perceptual
+from train.losses.perceptual import PerceptualConfig, perceptual_loss
 from train.recipes.assemble import AssembleConfig, assemble
 from train.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from train.recipes.decoder import DecoderConfig, DecoderRecipe
@@ -36,7 +36,6 @@ from train.recipes.sketch import SketchRecipe, SketchTrainConfig
 log = logging.getLogger("toon.train")
 
 RESULT = "nano.safetensors"
-MODELS = PerceptualConfig().models
 TRIED = 6  # steps whose time is taken, after as many that are not
 LEAST = 20  # seconds that a stage needs to begin with
 CREDIT = "Puppets of train.puppets (CC0)."
@@ -170,7 +169,8 @@ def train_nano(config: NanoConfig) -> Path | None:
     """The model's file, or None where the call's minutes were over before."""
     config = config.resolved()
     end = time.monotonic() + 60 * config.minutes
-    perceptual(config.perceptual, MODELS)  # whether it is there, before anything long
+    # Whether it is there, before anything long.
+    perceptual_loss(PerceptualConfig(weight=1.0, net=config.perceptual))
     out = Path(config.out)
     write_layers(
         LayersConfig(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from toon_core.metrics.networks.imagenet import FILES
-from train.losses.perceptual import perceptual, style_distance
+from train.losses.perceptual import PerceptualConfig, perceptual_loss, style_distance
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +24,10 @@ def alex(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     torch.save({f"features.{k}": v for k, v in layers.items()}, folder / FILES["alex"])
     return folder, net
+
+
+def perceptual(net, folder, style=0.0):
+    return perceptual_loss(PerceptualConfig(weight=1.0, net=net, models=str(folder), style=style))
 
 
 @pytest.fixture

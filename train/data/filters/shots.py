@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import find_objects, label
 from torch import nn
 
 from train.data.filters.base import (
@@ -49,11 +50,9 @@ def transition_cuts(inside: np.ndarray) -> tuple[int, ...]:
 
     A transition of one frame is a hard cut behind it; of a longer one both ends are cut.
     """
-    edges = np.diff(np.concatenate([[False], inside, [False]]).astype(int))
-    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     cuts = set()
-    for start, stop in zip(starts, stops, strict=True):
-        cuts |= {int(stop)} if stop - start == 1 else {int(start), int(stop)}
+    for (part,) in find_objects(label(inside)[0]):
+        cuts |= {part.stop} if part.stop - part.start == 1 else {part.start, part.stop}
     return tuple(sorted(cut for cut in cuts if 0 < cut < len(inside)))
 
 
