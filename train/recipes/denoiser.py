@@ -15,7 +15,6 @@ from toon_core import presets
 from toon_core.model import ToonModel
 from toon_core.pipeline import interpolate_any_size
 from toon_core.recipe import Recipe
-from toon_core.schedule import Schedule
 from toon_core.sketch.control import SketchControl
 from train.data.source import held_out, open_windows
 from train.engine.batches import Batch, SampleRNG, collate
@@ -76,7 +75,7 @@ class DenoiserObjective(nn.Module):
     def forward(self, batch: Batch, rng: SampleRNG) -> tuple[Tensor, dict[str, Tensor]]:
         latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
         x_t, v, t = self._add_noise(latents, rng)
-        out = self._predictor(batch, latents, rng)(x_t, t)
+        out = self.predictor(batch, latents, rng)(x_t, t)
         return v_loss(out, v, t, self.schedule, self._weight(latents))
 
     def _add_noise(self, latents: Tensor, rng: SampleRNG) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,25 +86,20 @@ class DenoiserObjective(nn.Module):
         """Of places in the loss; None: all alike."""
         return None
 
-    def errors_at(self, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
-        """Mean squared errors of v at given timesteps, (times,)."""
-        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
-        predict = self._predictor(batch, latents, rng)
-        return errors_at(self.schedule, predict, latents, rng, times)
-
-    def _predictor(self, batch: Batch, latents: Tensor, rng: SampleRNG) -> Predict:
+    def predictor(self, batch: Batch, latents: Tensor, rng: SampleRNG) -> Predict:
+        """predict(x_t, t) -> v, under the batch's conditions."""
         context, fs = self.tokens(batch, rng), rates(batch, latents.device)
         return predictor(self.unet, endpoint_condition(latents), context, fs)
 
 
-def errors_at(
-    schedule: Schedule, predict: Predict, latents: Tensor, rng: SampleRNG, times: Sequence[int]
-) -> Tensor:
+def errors_at(objective: Any, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
     """Mean squared errors of v over all clips, at given timesteps: (times,)."""
-    found = []
+    latents = batch_latents(objective.frozen["vae"], batch, rng, objective.scale)
+    predict, found = objective.predictor(batch, latents, rng), []
     for time in times:
         t = torch.full((len(latents),), time, device=latents.device)
-        x_t, v = schedule.add_noise(latents, rng.normal(*latents.shape[1:]).to(latents), t)
+        eps = rng.normal(*latents.shape[1:]).to(latents)
+        x_t, v = objective.schedule.add_noise(latents, eps, t)
         found.append(clip_errors(predict(x_t, t), v).mean())
     return torch.stack(found)
 
@@ -119,7 +113,7 @@ def held_out_errors(objective: Any, items: Sequence[dict]) -> dict[str, float]:
     tokens, (drop, objective.tokens.drop) = objective.tokens, (objective.tokens.drop, 0.0)
     times = (*TIMES, FIRST)
     errors = [
-        objective.errors_at(collate([item]), SampleRNG(0, 0, [i]), times)
+        errors_at(objective, collate([item]), SampleRNG(0, 0, [i]), times)
         for i, item in enumerate(items)
     ]
     objective.train()

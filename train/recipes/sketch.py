@@ -7,8 +7,8 @@ encoder sees another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,11 @@ from train.engine.export import save_model
 from train.engine.logger import caption
 from train.engine.options import option
 from train.losses.diffusion import add_noise, endpoint_condition, v_loss
-from train.recipes.conditioning import ContextEncoder, batch_latents, rates
+from train.recipes.conditioning import ContextEncoder, Predict, batch_latents, rates
 from train.recipes.defaults import BaseConfig, fine_tuning
 from train.recipes.denoiser import (
     DenoiserConfig,
     DenoiserRecipe,
-    errors_at,
     frozen_parts,
     sample_window,
     set_dropout,
@@ -86,16 +85,11 @@ class SketchObjective(nn.Module):
         loss, values = v_loss(out, v, t, self.schedule)
         return loss, {**values, "sketched": keep.float().mean()}
 
-    def errors_at(self, batch: Batch, rng: SampleRNG, times: Sequence[int]) -> Tensor:
-        """Mean squared errors of v at given timesteps with the middle frame's sketch, (times,)."""
-        latents = batch_latents(self.frozen["vae"], batch, rng, self.scale)
+    def predictor(self, batch: Batch, latents: Tensor, rng: SampleRNG) -> Predict:
+        """predict(x_t, t) -> v, under the batch's conditions and with the middle frame's sketch."""
         context, frames = self.tokens(batch, rng), latents.shape[2]
         keep = (torch.arange(frames) == frames // 2).expand(len(latents), -1).to(latents.device)
-
-        def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            return self._predict(batch, latents, context, keep, x_t, t)
-
-        return errors_at(self.schedule, predict, latents, rng, times)
+        return partial(self._predict, batch, latents, context, keep)
 
     def _predict(
         self, batch: Batch, latents: Tensor, context: Tensor, keep: Tensor, x_t: Tensor, t: Tensor
