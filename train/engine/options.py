@@ -2,7 +2,7 @@
 unknown name suggests the nearest.
 
 A field is declared with its default, its range and a comment that says what it does, on the lines
-above it or behind it:
+above it or, where it takes one line, behind it:
 
     # Updates.
     steps: int = option(1000, least=1, free=True)
