@@ -1,7 +1,6 @@
 """The one door of training data: windows to train on, and those that are held out."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -22,15 +21,6 @@ from train.data.windows.sampler import NoWindow
 from train.engine.launch import device_of
 
 log = logging.getLogger("toon.data")
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Windows of held-out clips: `shown` on sheets, where none is held out those of training;
-    `scored` by the held-out loss, then none."""
-
-    shown: list[dict]
-    scored: list[dict]
 
 
 def open_windows(
@@ -64,18 +54,19 @@ def held_out(
     scored: int,
     parts: tuple[str, ...] = ("video",),
     sketch: str = "stored",
-) -> HeldOut:
-    """So many windows of the test split to show and to score, of a cache as many as it has."""
+) -> tuple[list[dict], list[dict]]:
+    """So many windows of the test split for sheets, and for the held-out loss, of a cache as many
+    as it has. Where no clip is held out sheets show those of training, and none is scored."""
     if is_cache(options.data):
         scored = min(scored, read_facts(Path(options.data))["held_out"])
     count = max(shown, scored)
     if not count:
-        return HeldOut([], [])
+        return [], []
     windows, stand_in = _open_held_out(options, count, parts, sketch)
     if stand_in:
         scored = 0
     items = [windows[i] for i in range(max(shown, scored))]
-    return HeldOut(items[:shown], items[:scored])
+    return items[:shown], items[:scored]
 
 
 def _open_held_out(

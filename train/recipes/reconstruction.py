@@ -52,7 +52,7 @@ class ReconstructionRecipe:
     ) -> None:
         self.config, self.device, self.dataset = config, device, dataset
         windows = held_out(config, config.run.sheet_clips, config.run.held_out)
-        self.shown, self.scored = windows.shown, windows.scored
+        self.shown, self.scored = windows
         self.measured = measure.label if measure else "none"
         self.frozen = {} if measure is None else {"perceptual": measure.to(device)}
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from train.data.filters.sketches import xdog
 from train.data.shards import stable_hash
-from train.data.source import HeldOut, held_out, open_windows, windows_to_show
+from train.data.source import held_out, open_windows, windows_to_show
 from train.data.store import FolderStore, _held_out
 from train.data.windows.dataset import WindowConfig
 
@@ -102,17 +102,17 @@ def test_where_the_held_out_clips_have_no_window_those_of_training_are_shown(tmp
 
 def test_without_sheets_no_window_is_asked_for(tmp_path):
     write_clip(tmp_path / "one", count=4)
-    assert held_out(options(tmp_path), 0, 0) == HeldOut([], [])
+    assert held_out(options(tmp_path), 0, 0) == ([], [])
     write_clip(tmp_path / "two", count=8)
-    found = held_out(options(tmp_path), 2, 4)
-    assert [item["name"] for item in found.shown] == ["two"] * 2
-    assert found.scored == [], "a clip of training says nothing of what is learned"
+    shown, scored = held_out(options(tmp_path), 2, 4)
+    assert [item["name"] for item in shown] == ["two"] * 2
+    assert scored == [], "a clip of training says nothing of what is learned"
 
 
 def test_held_out_windows_have_the_sketches_that_are_asked_for(tmp_path):
     """So that a sheet shows the kind of lines that is trained on."""
     write_clip(tmp_path / "two", count=8)
-    (item,) = held_out(options(tmp_path), 1, 0, ("video", "sketches"), "xdog").shown
+    (item,) = held_out(options(tmp_path), 1, 0, ("video", "sketches"), "xdog")[0]
     assert item["sketches"].shape == (1, 8, 48, 64)
     drawn = xdog(item["video"].movedim(0, 1)).movedim(1, 0)
     assert (item["sketches"] - drawn).abs().mean() < 0.02
@@ -163,7 +163,7 @@ def test_a_batch_has_the_shape_of_one_bucket(tmp_path):
     names = [{item["name"] for item in items[i : i + 3]} for i in range(0, 60, 3)]
     assert all(len(batch) == 1 for batch in names) and len(set.union(*names)) == 2
     assert torch.equal(windows[7]["video"], items[7]["video"])
-    plain = held_out(options(tmp_path, height=96, width=96, buckets=True), 1, 0).shown
+    plain = held_out(options(tmp_path, height=96, width=96, buckets=True), 1, 0)[0]
     assert plain[0]["video"].shape == (3, 8, 96, 96)
 
 
