@@ -7,14 +7,12 @@ keys), or is shards of `train.prepare`. An interrupted run goes on where it stop
 start it with `accelerate launch` or torchrun. docs/evaluation.md has the systems and the metrics.
 """
 
-from collections.abc import Sequence
-
 from train.engine.stop import GO_ON, run_command
 from train.eval.options import Settings, parse, read_sampling
 from train.eval.run import evaluate
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: list[str]) -> None:
     given = parse(arguments)
     kept = ("out", "size", "device", "models", "kernel", "every_frame", "fresh")
     settings = Settings(

@@ -8,14 +8,12 @@ says what is behind the page's names and stays with you. The second writes OUT/t
 OUT/table2.json from the files of answers that raters saved. docs/evaluation.md says what they see.
 """
 
-from collections.abc import Sequence
-
 from train.engine.stop import GO_ON, run_command
 from train.eval.options import read_sampling
 from train.eval.study import Study, make, parse, tally
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: list[str]) -> None:
     given = parse(arguments)
     if given.tally:
         print(tally(given.tally, given.answers))

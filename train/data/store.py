@@ -166,7 +166,7 @@ class FolderStore(ClipStore):
                 "train.prepare data=%s out=SHARDS` makes clips of them",
                 root, len(videos), videos[0], root,
             )  # fmt: skip
-        self._held_out = _held_out(self._files)
+        self._splits = split_by_name(self._files)
         self.records = self._readable([f for f in folders if f.name in self._files])
 
     def _readable(self, folders: list[Path]) -> list[Record]:
@@ -192,14 +192,9 @@ class FolderStore(ClipStore):
             fps=fps_of(folder) or DEFAULT_FPS,
             frames=len(files),
             bucket=bucket_of(height, width),
-            split=self._split(folder.name),
+            split=self._splits[folder.name],
             group=folder.name,
         )
-
-    def _split(self, name: str) -> str:
-        if len(self._files) < TEST_SHARE:
-            return "both"
-        return "test" if name in self._held_out else "train"
 
     def stamp(self) -> list[str]:
         """With a line for each file and its size, too."""
@@ -216,9 +211,12 @@ class FolderStore(ClipStore):
         return np.stack([decode_frame(file) for file in picked])
 
 
-def _held_out(names: Iterable[str]) -> set[str]:
+def split_by_name(names: Iterable[str]) -> dict[str, str]:
+    """The split of each clip; of too few all are in "both"."""
     order = sorted(names, key=lambda name: stable_hash("folder", name))
-    return set(order[: len(order) // TEST_SHARE])
+    held_out = order[: len(order) // TEST_SHARE]
+    rest = dict.fromkeys(order, "train" if held_out else "both")
+    return rest | dict.fromkeys(held_out, "test")
 
 
 def open_store(data: str | Path) -> ClipStore:

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import default_collate as collate
 
 from train.engine.config import RunConfig
 from train.engine.stop import USER_ERRORS, ignore_signals
 
 log = logging.getLogger("toon.train")
 
-Batch = dict[str, Any]  # of stacked tensors, and lists of everything else
+Batch = dict[str, Any]  # of stacked tensors, numbers as one, and lists of words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +106,6 @@ class _Reader(Dataset):
         except USER_ERRORS as error:
             log.debug("where it was", exc_info=True)
             return error
-
-
-def collate(items: list[dict]) -> Batch:
-    """Tensors are stacked, everything else is listed."""
-    first = items[0]
-    return {
-        k: torch.stack([i[k] for i in items]) if isinstance(v, Tensor) else [i[k] for i in items]
-        for k, v in first.items()
-    }
 
 
 class SampleRNG:

@@ -38,8 +38,8 @@ class Recipe(Protocol):
     """Name of the file that `export` writes."""
 
     dataset: Dataset
-    """Item i is a dict that depends on (seed, i) only; tensors are stacked, the rest is listed. Or
-    it makes whole batches itself, on the device: `batch_of(indices)`.
+    """Item i is a dict that depends on (seed, i) only; tensors and numbers are stacked, words
+    listed. Or it makes whole batches itself, on the device: `batch_of(indices)`.
     `stamp()` is a short hash of what items are drawn from, and `licences()` what is said of whose
     that is, each once, for the result's manifest."""
 

@@ -10,7 +10,7 @@ from PIL import Image
 from train.data.filters.sketches import xdog
 from train.data.shards import stable_hash
 from train.data.source import held_out, open_windows, windows_to_show
-from train.data.store import FolderStore, _held_out
+from train.data.store import FolderStore, split_by_name
 from train.data.windows.dataset import WindowConfig
 
 
@@ -89,7 +89,7 @@ def test_a_short_clip_goes_at_the_rate_it_has(tmp_path):
 
 def test_where_the_held_out_clips_have_no_window_those_of_training_are_shown(tmp_path, caplog):
     names = [f"clip{number}" for number in range(8)]
-    (held_out,) = _held_out(names)
+    (held_out,) = (name for name, split in split_by_name(names).items() if split == "test")
     for name in names:
         write_clip(tmp_path / name, count=4 if name == held_out else 8)
     windows, stands_in = windows_to_show(options(tmp_path), 2)
