@@ -1,7 +1,5 @@
 """What the work costs: a bar by frames that names the clips at work, and `costs.csv` of it all."""
 
-from __future__ import annotations
-
 import csv
 import io
 import logging

@@ -6,8 +6,6 @@ Window 12 is the members `00000012.json`, `.moments.npy`, `.text.npy`, `.image.n
 `.0000.sketch.webp ...` and `.0000.webp ...`, as far as they were stored.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Iterable, Iterator
