@@ -39,14 +39,12 @@ class Perceptual(nn.Module):
     `style_distance`; a number, the mean.
 
     Gradients reach the first argument only. In float32 whatever autocast says: the maps are
-    divided by norms that may be as small as 1e-10. `label` says which networks measure, `net`
-    names the trunk: vgg, alex or hed.
+    divided by norms that may be as small as 1e-10. `label` says which networks measure.
     """
 
-    def __init__(self, measure: LPIPS, label: str, net: str = "vgg", style: float = 0.0) -> None:
+    def __init__(self, measure: LPIPS, label: str, style: float = 0.0) -> None:
         super().__init__()
-        self.net, self.style = net, style
-        self.measure, self.label = measure.eval().requires_grad_(False), label
+        self.measure, self.label, self.style = measure.eval().requires_grad_(False), label, style
 
     def forward(self, images: Tensor, truth: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
@@ -92,7 +90,7 @@ def perceptual_loss(config: PerceptualConfig) -> Perceptual | None:
         return None
     if net == "auto":
         net = next((known for known in FILES if find_trunk(known, folder)), "hed")
-    loss = Perceptual(*_load(net, folder), net, config.style)
+    loss = Perceptual(*_load(net, folder), config.style)
     log.info("perceptual loss: %s", loss.label)
     return loss
 
