@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from train.engine.config import RunConfig
+from train.engine.config import RunConfig, merge
 from train.engine.files import atomic_write, file_digest
-from train.engine.options import Option, options_of
-from train.engine.renamed import renamed
+from train.engine.options import options_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -114,10 +113,14 @@ class RunHistory:
     def check_resume(self, state: dict[str, Any]) -> None:
         """ValueError naming what a checkpoint was begun with, where that is not an option that may
         change, or the data or a file it starts from are others."""
-        changed, before = {}, OmegaConf.create(renamed(state["options"], type(self.config)))
-        current = OmegaConf.create(self.options)
-        for own in options_of(type(self.config)):
-            value, now = _value(before, own), _value(current, own)
+        # A run from before an option was there had what is its default now.
+        before, current = (
+            OmegaConf.to_object(merge(type(self.config), OmegaConf.create(options)))
+            for options in (state["options"], self.options)
+        )
+        changed = {}
+        for own, then in zip(options_of(current), options_of(before), strict=True):
+            value, now = then.default, own.default
             if value == now:
                 continue
             changed[own.name] = [value, now]
@@ -150,12 +153,6 @@ class RunHistory:
                 f"them (stamp {before}, now {self.stamp}): give those again (of a cache that has "
                 "grown, one made with its count of before), or another out folder"
             )
-
-
-def _value(options: DictConfig, own: Option) -> Any:
-    """A run from before an option was there had what is its default now."""
-    value = OmegaConf.select(options, own.name, default=own.default)
-    return [*value] if isinstance(value, (tuple, ListConfig)) else value
 
 
 def _word(value: Any) -> str:

@@ -12,6 +12,7 @@ from toy_recipe import Items, ToyRecipe, curve, same, states, tensors, toy_confi
 from train.data.windows.dataset import WindowConfig
 from train.engine import checkpoint
 from train.engine.batches import RankShard, batches
+from train.engine.renamed import MOVED
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,8 @@ def test_a_checkpoint_with_names_of_before_goes_on(tmp_path):
     path = checkpoint.checkpoints_in(job.checkpoints)[-1]
     state = torch.load(path)
     before = state["options"]
-    before |= before.pop("run") | before.pop("optim")
+    grouped = before.pop("run") | before.pop("optim")
+    before |= {k: v for k, v in grouped.items() if k == "name" or k in MOVED}
     before |= {"optimizer": before.pop("name"), "attention": "products", "weighting": "plain"}
     before |= {f"windows.{k}": v for k, v in before.pop("windows").items()}
     torch.save({**state, "options": before}, path)
