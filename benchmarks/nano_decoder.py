@@ -11,14 +11,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.nano_cast import cast, measure  # noqa: E402
-from toon_core.vae.autoencoder import stack_references  # noqa: E402
+from train.eval.scores import reconstruct  # noqa: E402
 from train.eval.systems import NANO, Sampling, load_autoencoder  # noqa: E402
 from train.eval.testset import Clip  # noqa: E402
 
@@ -29,15 +28,8 @@ class TrueLatents:
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.vae = name, load_autoencoder(path)
 
-    @torch.inference_mode()
     def frames(self, clip: Clip, sampling: Sampling) -> Tensor:
-        """The clip (f 3 h w) in [0, 1] after its latents."""
-        video = clip.frames * 2 - 1
-        z = self.vae.encode(video).mean.transpose(0, 1)[None]
-        ends = [self.vae.encode_with_features(video[[i]])[1] for i in (0, -1)]
-        references = None if self.vae.config.plain else stack_references(*ends)
-        made = self.vae.decode(z, references)[0].transpose(0, 1)
-        return ((made + 1) / 2).clamp(0, 1)
+        return reconstruct(self.vae, clip)
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toon_core.metrics.metric import HIGHER, LOWER, Metric
+from train.engine.files import write_csv as write_rows
 from train.engine.files import write_text
 from train.eval.tables import markdown
-from train.eval.tables import write_csv as write_rows
 
 Values = Mapping[str, Sequence[float]]  # variant -> one value a seed
 

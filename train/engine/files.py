@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -38,6 +40,12 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], sync: bool = 
 
 def write_text(path: Path, text: str, sync: bool = False) -> None:
     atomic_write(path, lambda file: file.write(text.encode()), sync)
+
+
+def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    write_text(path, text.getvalue())
 
 
 def file_digest(path: Path) -> str:

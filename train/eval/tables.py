@@ -1,8 +1,6 @@
 """Tables of systems by metrics (means over the clips with bootstrap intervals: Efron, "Bootstrap
 methods", 1979) and curves over the frame index, as Markdown, CSV and JSON."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +13,7 @@ import torch
 from scipy import stats
 
 from toon_core.metrics.metric import NO_MODEL, TRUTH, Metric, SetMetric
-from train.engine.files import printable, write_text
+from train.engine.files import printable, write_csv, write_text
 
 from .cache import write_json
 from .scores import Scored
@@ -256,9 +254,3 @@ def write_curves(path: Path, curves: Sequence[Curve]) -> None:
     held = {c.metric.key: {s: list(v) for s, v in c.systems.items()} for c in curves}
     write_json(path.with_suffix(".json"), held)
     write_csv(path.with_suffix(".csv"), ["metric", "system", "frame", "value"], lines)
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    write_text(path, text.getvalue())

@@ -172,8 +172,7 @@ class DenoiserRecipe:
         own = {"sketch": sketch, "made_by": self.made_by}
         self.dataset = open_windows(config, items, self.parts, model, **own)
         shown = ("video", *(part for part in self.parts if part == "sketches"))
-        windows = held_out(config, run.sheet_clips, run.held_out, shown, sketch)
-        self.shown, self.scored = windows
+        self.shown, self.scored = held_out(config, run.sheet_clips, run.held_out, shown, sketch)
 
     def held_out_loss(self) -> dict[str, float]:
         return held_out_errors(self.objective, self.scored)

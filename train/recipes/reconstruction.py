@@ -51,8 +51,7 @@ class ReconstructionRecipe:
         measure: Perceptual | None,
     ) -> None:
         self.config, self.device, self.dataset = config, device, dataset
-        windows = held_out(config, config.run.sheet_clips, config.run.held_out)
-        self.shown, self.scored = windows
+        self.shown, self.scored = held_out(config, config.run.sheet_clips, config.run.held_out)
         self.measured = measure.label if measure else "none"
         self.frozen = {} if measure is None else {"perceptual": measure.to(device)}
 

@@ -1,7 +1,5 @@
 """What the work costs: a bar by frames that names the clips at work, and `costs.csv` of it all."""
 
-import csv
-import io
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ from tqdm import tqdm
 from train.data.prepare.outcome import Outcome
 from train.data.readers.media import image_files
 from train.data.shards import Record
-from train.engine.files import write_text
+from train.engine.files import write_csv
 
 log = logging.getLogger("toon.prepare")
 
@@ -105,13 +103,11 @@ def write_costs(out: Path, outcomes: Mapping[str, Outcome]) -> None:
     for own in seconds.values():
         by_step.update(own)
     steps, clips = ([name for name, _ in c.most_common()] for c in (by_step, by_clip))
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["clip", "frames", "seconds", *steps])
+    rows = []
     for name in clips:
         each = (f"{seconds[name].get(step, 0):.2f}" for step in steps)
-        table.writerow([name, frames_of(outcomes[name]), f"{by_clip[name]:.2f}", *each])
-    write_text(out / "costs.csv", text.getvalue())
+        rows.append([name, frames_of(outcomes[name]), f"{by_clip[name]:.2f}", *each])
+    write_csv(out / "costs.csv", ["clip", "frames", "seconds", *steps], rows)
     log.info(
         "seconds by step: %s; by clip (all in costs.csv): %s",
         ", ".join(f"{step} {by_step[step]:.0f}" for step in steps),
