@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from train.data.resident.folder import LayersConfig, write_layers
+from train.data.resident.folder import LayersConfig, read_facts, write_layers
 from train.engine import loop
 from train.engine.batches import RankShard, batches
 from train.engine.checkpoint import is_finished
@@ -38,7 +38,6 @@ log = logging.getLogger("toon.train")
 RESULT = "nano.safetensors"
 TRIED = 6  # steps whose time is taken, after as many that are not
 LEAST = 20  # seconds that a stage needs to begin with
-CREDIT = "Puppets of train.puppets (CC0)."
 
 
 @dataclass(kw_only=True)
@@ -51,6 +50,8 @@ class NanoConfig:
     steps: int = option(0, least=0)  # of each stage; 0: as many as its share of `training` allows
     # Clips that are drawn: 12,000, on a CPU 256.
     clips: int | None = option(None, least=8, free=True)
+    # Prepared clips (train.prepare) with alpha: their figures stand in 30 % of those.
+    cutouts: str = ""
     # Pixels, a multiple of 64: 128, on a CPU 64.
     side: int | None = option(None, least=64, free=True)
     frames: int | None = option(None, least=4, free=True)  # of a window: 16, on a CPU 8
@@ -178,6 +179,7 @@ def train_nano(config: NanoConfig) -> Path | None:
             count=config.clips,
             held_out=min(24, max(1, config.clips // 8)),
             seed=config.seed,
+            cutouts=config.cutouts,
             frames=config.frames * 3 // 2,
             side=config.side,
             workers=config.workers,
@@ -189,7 +191,9 @@ def train_nano(config: NanoConfig) -> Path | None:
     file = out / RESULT
     if not file.is_file():
         base, decoder = _part(config, "denoiser"), _part(config, "decoder")
-        assemble(AssembleConfig(base=base, decoder=decoder, out=str(file), credit=CREDIT))
+        own, *others = read_facts(out / "clips").licences
+        credit = "; ".join([f"puppets of train.puppets, {own}", *others])
+        assemble(AssembleConfig(base=base, decoder=decoder, out=str(file), credit=credit))
     return file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import pytest
 import torch
 from torch.nn.functional import grid_sample
 
+from train.data.filters.base import FilterConfig
+from train.data.prepare.config import PrepareConfig
+from train.data.prepare.run import prepare
 from train.data.puppets.clip import clip
+from train.data.puppets.folder import LICENCE
 from train.data.resident import drawing
 from train.data.resident.folder import LayersConfig, read_words, write_layers
 from train.data.resident.layers import draw_layers
 from train.data.resident.windows import ResidentWindows, _grid
+from train.data.store import open_store
 
 CPU = torch.device("cpu")
 SIDE = 64
@@ -124,3 +130,43 @@ def test_drawing_goes_on_where_it_was_stopped(folder: Path, tmp_path: Path) -> N
     assert first.stat().st_mtime_ns == before
     for name in ("figures", "behind", "places"):
         assert (tmp_path / f"{name}.bin").read_bytes() == (folder / f"{name}.bin").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def store(lottie_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shards")
+    options = {"data": str(lottie_folder), "out": str(out), "licence": "CC0, ours"}
+    filters = FilterConfig(sketch="xdog", text=0)
+    prepare(PrepareConfig(**options, size=SIDE, workers=0, filters=filters))
+    return out
+
+
+def test_prepared_figures_before_the_pictures_of_puppets(store: Path, tmp_path: Path) -> None:
+    options = {"count": 20, "held_out": 3, "frames": 6, "side": SIDE, "workers": 1}
+    config = LayersConfig(out=str(tmp_path / "all"), cutouts=str(store), share=1.0, **options)
+    drawn = windows(write_layers(config))
+    known = {record.caption for record in open_store(store).split("train")}
+    assert {prompt for prompt, _ in drawn.words} <= known
+    assert not {prompt for prompt, _ in windows(tmp_path / "all", "test").words} & known
+    assert drawn.licences() == [LICENCE, "CC0, ours"]
+    for index in range(4):  # something opaque that moves, over the puppets' pictures
+        puppets = draw_layers(0, index, index, 6, SIDE)
+        figures = drawn.figures[index].numpy()
+        assert (figures[..., 3] == 255).any() and (figures[..., 3] == 0).any()
+        assert (np.abs(np.diff(figures.astype(int), axis=0)) > 50).any()
+        assert np.array_equal(drawn.behind[index].numpy(), puppets.behind)
+
+    some = replace(config, out=str(tmp_path / "some"), share=0.5)
+    share = np.mean([prompt in known for prompt, _ in windows(write_layers(some)).words])
+    assert 0.2 < share < 0.8
+    with pytest.raises(ValueError, match="holds clips of other options"):
+        write_layers(replace(some, share=0.4))
+    with pytest.raises(ValueError, match="holds clips of other options"):
+        write_layers(replace(some, cutouts=""))
+
+
+def test_clips_without_alpha_are_no_cutouts(clip_folders: Path, tmp_path: Path) -> None:
+    config = LayersConfig(out=str(tmp_path), cutouts=str(clip_folders), frames=6, side=SIDE)
+    with pytest.raises(ValueError, match="cutouts=.*none has alpha"):
+        write_layers(config)
+    assert not (tmp_path / "figures.bin").exists()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from train.data.puppets.folder import LICENCE
 from train.data.puppets.levels import LEVELS
+from train.data.resident.cutouts import cut_out
 from train.data.resident.layers import draw_layers, side_behind
 from train.engine.files import write_text
 from train.engine.options import option
@@ -30,10 +32,38 @@ class LayersConfig:
     seed: int = 0  # another number is another set
     frames: int = option(24, least=2)  # of a clip; windows are cut from them
     side: int = option(128, least=16)  # pixels, of squares
+    # Clips of one's own or others', prepared (train.prepare): the figures of their training split
+    # stand in a share of the layers, before the pictures of puppets. None: puppets alone.
+    cutouts: str = ""
+    share: float = option(0.3, least=0, most=1)  # of the layers that show them
     workers: int = option(0, least=0, free=True)  # processes that draw; 0: one a core
 
 
-def arrays(folder: Path, facts: LayersConfig, mode: str = "r") -> dict[str, np.memmap]:
+@dataclass(frozen=True, kw_only=True)
+class LayersFacts:
+    """What the clips of a folder hang on; `cutouts` is the stamp of the prepared ones."""
+
+    count: int
+    held_out: int
+    seed: int
+    frames: int
+    side: int
+    cutouts: str = ""
+    share: float = 0.0
+    licences: tuple[str, ...] = (LICENCE,)
+
+
+def facts_of(config: LayersConfig) -> LayersFacts:
+    """ValueError where the clips cannot be used."""
+    own = {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
+    facts = LayersFacts(**own)
+    if not config.cutouts:
+        return replace(facts, share=0.0)
+    found = cut_out(config.cutouts, config.frames, config.side, config.seed)
+    return replace(facts, cutouts=found.stamp(), licences=(LICENCE, *found.licences()))
+
+
+def arrays(folder: Path, facts: LayersFacts, mode: str = "r") -> dict[str, np.memmap]:
     """figures (n f h w 4) and behind (n p p 3) uint8, places (n f 2 3) float32, as `Layers`."""
     n, f, side, p = facts.count, facts.frames, facts.side, side_behind(facts.side)
     shapes = {
@@ -52,9 +82,7 @@ def arrays(folder: Path, facts: LayersConfig, mode: str = "r") -> dict[str, np.m
 def write_layers(config: LayersConfig) -> Path:
     """Draw what is not there yet. ValueError where the folder holds clips of other options."""
     out = Path(config.out)
-    _check(config, out / FACTS)
-    write_text(out / FACTS, json.dumps(facts_of(config), indent=1) + "\n")
-    arrays(out, config, "r+")
+    arrays(out, _write_facts(config, out / FACTS), "r+")
     begins = [k for k in range(0, config.count, PIECE) if not _words(out, k).is_file()]
     jobs = {f"clips from {begin}": (config, begin) for begin in begins}
     workers = min(config.workers or os.cpu_count() or 1, len(jobs))
@@ -65,15 +93,15 @@ def write_layers(config: LayersConfig) -> Path:
     return out
 
 
-def read_facts(folder: Path) -> LayersConfig:
+def read_facts(folder: Path) -> LayersFacts:
     """ValueError where they are not those of such a folder."""
     try:
         found = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        facts = LayersConfig(**found, out=str(folder))
+        facts = LayersFacts(**{**found, "licences": tuple(found.get("licences", (LICENCE,)))})
         numbers = (facts.count, facts.held_out, facts.frames, facts.side)
         if not all(isinstance(n, int) and 0 < n < 10**8 for n in numbers):
             raise ValueError("its numbers are out of range")
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{folder / FACTS}: no clips as layers ({error})") from error
     return facts
 
@@ -94,9 +122,13 @@ def _draw_piece(config: LayersConfig, begin: int) -> None:
     """Some clips, straight into their places; the words are written last, and so say that they
     are there."""
     out, words = Path(config.out), []
-    into = arrays(out, config, "r+")
-    for index in range(begin, min(begin + PIECE, config.count)):
-        made = draw_layers(config.seed, index, index % LEVELS, config.frames, config.side)
+    facts = read_facts(out)
+    into, trained_on = arrays(out, facts, "r+"), facts.count - facts.held_out
+    for index in range(begin, min(begin + PIECE, facts.count)):
+        made = draw_layers(facts.seed, index, index % LEVELS, facts.frames, facts.side)
+        if config.cutouts and index < trained_on:
+            cutouts = cut_out(config.cutouts, facts.frames, facts.side, facts.seed)
+            made = cutouts.before(made, index, facts.share)
         for name, array in into.items():
             array[index] = getattr(made, name)
         words.append((made.prompt, made.fps))
@@ -107,15 +139,13 @@ def _words(folder: Path, begin: int) -> Path:
     return folder / "words" / f"{begin:08d}.json"
 
 
-def facts_of(config: LayersConfig) -> dict[str, int]:
-    """What the clips hang on."""
-    return {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
-
-
-def _check(config: LayersConfig, facts: Path) -> None:
+def _write_facts(config: LayersConfig, file: Path) -> LayersFacts:
     if not config.out:
         raise ValueError("out is needed: give out=...")
     if config.held_out >= config.count:
         raise ValueError(f"held_out={config.held_out} of count={config.count}: none is left")
-    if facts.is_file() and json.loads(facts.read_text(encoding="utf-8")) != facts_of(config):
-        raise ValueError(f"out={facts.parent}: holds clips of other options; give a new folder")
+    facts = facts_of(config)
+    if file.is_file() and read_facts(file.parent) != facts:
+        raise ValueError(f"out={file.parent}: holds clips of other options; give a new folder")
+    write_text(file, json.dumps(asdict(facts), indent=1) + "\n")
+    return facts

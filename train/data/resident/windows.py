@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,9 @@ from torch.utils.data import Dataset
 
 from toon_core.devices import moved
 from train.data.filters.sketches import xdog
-from train.data.puppets.folder import LICENCE
 from train.data.resident import drawing
 from train.data.resident.drawing import Draws, Figure
-from train.data.resident.folder import arrays, facts_of, read_facts, read_words
+from train.data.resident.folder import arrays, read_facts, read_words
 
 SLAB = 2**28  # bytes that are moved to the device at a time
 AT_ONCE = 2**27  # elements of a layer's floats that are alive at a time
@@ -63,11 +63,11 @@ class ResidentWindows(Dataset):
 
     def stamp(self) -> str:
         """A short hash of what windows are drawn from."""
-        return hashlib.sha256(json.dumps(facts_of(self.facts)).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(asdict(self.facts)).encode()).hexdigest()[:16]
 
     def licences(self) -> list[str]:
         """What is said of whose the clips are."""
-        return [LICENCE]
+        return list(self.facts.licences)
 
     def __len__(self) -> int:
         return self.items

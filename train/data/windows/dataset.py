@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ from torch.utils.data import Dataset
 
 from toon_core.images import MULTIPLE
 from train.data.filters.sketches import WindowSketcher
-from train.data.shards import NO_LICENCE, bucket_shape
+from train.data.shards import NO_LICENCE, Record, bucket_shape
 from train.data.store import check_data, open_store
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.canvas import random_colour
@@ -141,7 +142,7 @@ class ClipWindows(Dataset):
 
     def licences(self) -> list[str]:
         """What is said of whose the clips are, each once."""
-        return sorted({record.licence or NO_LICENCE for record in self.sampler.records})
+        return licences_of(self.sampler.records)
 
     @property
     def unit(self) -> float:
@@ -194,6 +195,10 @@ class ClipWindows(Dataset):
         if rng.random() < self.config.second:
             layer = self._with_second(layer, rng)
         return over(layer, self._background(rng))
+
+    def figure(self, window: Window, rng: Rng) -> Tensor:
+        """Of a clip with alpha the character alone, as `render` stages it: (t 4 h w)."""
+        return self._stage(self._layer(window, rng), rng)
 
     def _layer(self, window: Window, rng: Rng) -> Tensor:
         """The window of a clip, mirrored and recoloured as chance has it: (t 4 h w), or where it
@@ -252,6 +257,11 @@ class ClipWindows(Dataset):
         height, width = self.shape[0] + room[1], self.shape[1] + room[0]
         picture = as_layer(paint_background(rng, height, width))
         return pan_over(picture, self.shape, self.frames, pan)
+
+
+def licences_of(records: Iterable[Record]) -> list[str]:
+    """What is said of whose clips these are, each once."""
+    return sorted({record.licence or NO_LICENCE for record in records})
 
 
 class BucketWindows(Dataset):

@@ -1,0 +1,72 @@
+"""Figures of prepared clips in the place of puppets, before the pictures of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from train.data.resident.layers import Layers
+from train.data.windows.dataset import ClipWindows, WindowConfig, licences_of
+from train.data.windows.sampler import WindowSampler
+
+NUMBER = 1 << 20  # the third number of a draw, which a puppet's is not
+
+
+@dataclass(kw_only=True)
+class _Options:
+    """Of ClipWindows, each of whose windows is a whole clip of the layers."""
+
+    data: str
+    height: int
+    width: int
+    frames: int
+    seed: int
+    windows: WindowConfig = field(default_factory=WindowConfig)
+
+
+@lru_cache(maxsize=1)
+def cut_out(data: str, frames: int, side: int, seed: int) -> Cutouts:
+    """`Cutouts`, read once by a process that draws many."""
+    return Cutouts(data, frames, side, seed)
+
+
+class Cutouts:
+    """Windows of a prepared store's training clips, their figures alone.
+
+    ValueError where none has alpha: what fills its frame would hide the picture behind.
+    """
+
+    def __init__(self, data: str, frames: int, side: int, seed: int) -> None:
+        options = _Options(data=data, height=side, width=side, frames=frames, seed=seed)
+        self.windows, self.seed = ClipWindows(options, "train", 1), seed
+        found = self.windows.sampler
+        cut = np.array([record.alpha for record in found.records])
+        if not cut.any():
+            raise ValueError(
+                f"cutouts={data}: none has alpha, and what fills its frame would hide the picture "
+                "behind it: train from the clips themselves, data=..., or give cut-out ones"
+            )
+        chosen = [w for w, own in zip(found.windows, cut, strict=True) if own]
+        self.sampler = WindowSampler(chosen, found.weights[cut])
+
+    def stamp(self) -> str:
+        return self.windows.stamp()
+
+    def licences(self) -> list[str]:
+        return licences_of(self.sampler.records)
+
+    def before(self, layers: Layers, index: int, share: float) -> Layers:
+        """In such a share of the clips a figure in the place of these, clip `index`, else them."""
+        rng = np.random.default_rng([self.seed, index, NUMBER])
+        if rng.random() >= share:
+            return layers
+        window = self.sampler.draw(rng)
+        pixels = self.windows.figure(window, rng).mul(255).round_().clamp_(0, 255)
+        return replace(
+            layers,
+            figures=pixels.movedim(1, -1).byte().numpy(),
+            prompt=window.record.caption,
+            fps=max(1, round(window.record.fps / window.stride)),
+        )
