@@ -65,6 +65,7 @@ GONE: dict[str, tuple[Any, str]] = {
     "calibrate": (True, "latents are always scaled to unit deviation at the end"),
     "outer": (True, "embeddings and the outer convolutions count as spatial"),
     "bisection": (0.8, "it is a constant of train/recipes/sketch.py"),
+    "first": (False, "give first_step=1, where the noise is of any strength"),
     "depth": (4, "it is a constant of train/recipes/sketch.py"),
 }
 

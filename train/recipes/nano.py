@@ -132,13 +132,19 @@ def _motion(c: NanoConfig) -> RunConfig:
     small = {"height": side, "width": side, "frames": max(4, c.frames // 2)}
     own = {"autoencoder": _part(c, "autoencoder", "autoencoder.safetensors"), "lr": 1e-3, **small}
     return PretrainConfig(
-        **_shared(c, "motion", 2 * c.batch, **own, first=True, moving=4.0, optim=_muon(0.99))
+        **_shared(c, "motion", 2 * c.batch, **own, first_step=1.0, moving=4.0, optim=_muon(0.99))
     )
 
 
 def _denoiser(c: NanoConfig) -> RunConfig:
     own = {"autoencoder": _part(c, "autoencoder", "autoencoder.safetensors"), "lr": 1e-3}
-    own |= {"init": _part(c, "motion"), "shift": 2.0, "moving": 2.0, "optim": _muon(0.998)}
+    own |= {
+        "init": _part(c, "motion"),
+        "first_step": 0.3,
+        "shift": 2.0,
+        "moving": 2.0,
+        "optim": _muon(0.998),
+    }
     return PretrainConfig(**_shared(c, "denoiser", c.batch, **own))
 
 

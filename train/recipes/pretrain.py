@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import toon_core
 from toon_core import presets
+from toon_core.devices import moved
 from toon_core.model import ToonModel
 from toon_core.vae.autoencoder import Autoencoder
 from train.data.windows.cache_format import is_cache
@@ -45,8 +46,9 @@ class PretrainConfig(ShapeConfig, DenoiserConfig):
     # steps and with that recipe's own lr and optim.
     autoencoder: str = ""
     init: str = ""  # a model file whose denoiser, projector and towers to go on from
-    # The noisiest timestep alone, without noise: sampling decides there where things go.
-    first: bool = False
+    # Share of the clips at the noisiest timestep, with noise of any strength: sampling decides
+    # there where things go, and small models sample with less noise than they are trained on.
+    first_step: float = option(0.0, least=0, most=1)
     # Weight of places where something moves, in the loss; of the others 1.
     moving: float = option(1.0, least=1)
 
@@ -62,10 +64,16 @@ class PretrainObjective(DenoiserObjective):
     config: PretrainConfig
 
     def _add_noise(self, latents: Tensor, rng: SampleRNG) -> tuple[Tensor, Tensor, Tensor]:
-        if not self.config.first:
-            return super()._add_noise(latents, rng)
-        t = torch.full((len(latents),), FIRST, device=latents.device)
-        return *self.schedule.add_noise(latents, torch.zeros_like(latents), t), t
+        x_t, v, t = super()._add_noise(latents, rng)
+        if not self.config.first_step:
+            return x_t, v, t
+        chosen = moved(rng.uniform() < self.config.first_step, latents.device)
+        strength = moved(rng.uniform(1, 1, 1, 1), latents.device, latents.dtype)
+        eps = strength * moved(rng.normal(*latents.shape[1:]), latents.device, latents.dtype)
+        t = torch.where(chosen, FIRST, t)
+        first, v_first = self.schedule.add_noise(latents, eps, t)
+        wide = chosen.view(-1, 1, 1, 1, 1)
+        return torch.where(wide, first, x_t), torch.where(wide, v_first, v), t
 
     def _weight(self, latents: Tensor) -> Tensor | None:
         most = self.config.moving

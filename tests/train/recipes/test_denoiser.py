@@ -16,7 +16,8 @@ from toon_core.sketch.encoder import SketchEncoder
 from train.engine.batches import SampleRNG
 from train.recipes import sketch
 from train.recipes.conditioning import ContextEncoder, dropped
-from train.recipes.denoiser import TIMES, DenoiserObjective, held_out_errors, set_dropout
+from train.recipes.denoiser import FIRST, TIMES, DenoiserObjective, held_out_errors, set_dropout
+from train.recipes.pretrain import PretrainConfig, PretrainObjective
 from train.recipes.rectify import RectifyConfig
 from train.recipes.sketch import SketchObjective, SketchTrainConfig
 
@@ -92,6 +93,26 @@ def test_the_denoiser_s_loss_is_equation_2(model: ToonModel, batch: dict) -> Non
     assert torch.equal(t_in, t) and fs_in.tolist() == batch["fs"] and not named
     out = model.unet(torch.cat([x_t, ends], dim=1), t, context, torch.tensor(batch["fs"]))
     assert loss.item() == pytest.approx((out - v).square().mean().item(), rel=1e-4)
+
+
+def test_a_share_of_the_clips_is_at_the_first_step_of_sampling(model: ToonModel) -> None:
+    """Where x_t is noise alone, of any strength; the others are as without the share."""
+    n = 400
+    z = torch.randn(n, 4, 2, 2, 2, generator=torch.Generator().manual_seed(1))
+    added = {}
+    for share in (0.0, 0.3, 1.0):
+        config = PretrainConfig(first_step=share, data="", out="")
+        objective = PretrainObjective(model, config, train_towers=False)
+        added[share] = objective._add_noise(z, SampleRNG(5, 0, range(n)))
+    x_t, v, t = added[0.3]
+    chosen = t == FIRST
+    assert chosen.float().mean() == pytest.approx(0.3, abs=0.07)
+    for found, without in zip(added[0.3], added[0.0], strict=True):
+        assert torch.equal(found[~chosen], without[~chosen])
+    strength = x_t[chosen].flatten(1).std(1)
+    assert strength.min() < 0.2 and strength.max() > 0.8  # of 0 to 1
+    torch.testing.assert_close(v[chosen], -0.7 * z[chosen])  # the signal that is left out of x_t
+    assert (added[1.0][2] == FIRST).all()
 
 
 def _all_kinds(step: int) -> bool:
