@@ -17,7 +17,11 @@ def test_every_stage_runs_and_is_not_run_again(
 ) -> None:
     out = tmp_path / "gpu.json"
     words = ["--small", "--out", str(out)]
-    assert main(words) == 0, capsys.readouterr()
+    for _ in range(4):  # a slow machine goes on with the same command
+        status, said = main(words), capsys.readouterr()
+        assert status == 0, said
+        if "no time for" not in said.out:
+            break
     kept = json.loads(out.read_text())
     assert {name.split("/")[0] for name in kept["items"]} == set(STAGES)
     items = kept["items"]
@@ -27,7 +31,6 @@ def test_every_stage_runs_and_is_not_run_again(
     assert items["memory/24 GB"]["two branches"]["batched"]
     assert items["training/rectify sharded"]["tokens_s"] > 0
     assert items["compiled/unet"]["error"] <= 1.5 * items["compiled/unet"]["their_error"]
-    capsys.readouterr()
     assert main(words) == 0 and json.loads(out.read_text()) == kept
     assert not capsys.readouterr().out
     lines = list(tables(out))

@@ -47,7 +47,7 @@ def test_from_nothing_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert torch.isfinite(interpolate(model, *keys, "a cat", recipe=recipe)).all()
     toon_core.load(tmp_path / "sketch" / "sketch_encoder.safetensors", expect="sketch")
     first = json.loads((tmp_path / "motion" / "model.json").read_text())
-    assert first["options"]["first"] and first["options"]["frames"] == 4
+    assert first["options"]["first_step"] == 1 and first["options"]["frames"] == 4
     stamp = file.stat().st_mtime_ns
     assert train_nano(config(tmp_path)) == file and file.stat().st_mtime_ns == stamp
     assert len(ran) == len(STAGES)
