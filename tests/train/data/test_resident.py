@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +70,13 @@ def test_an_item_hangs_on_seed_and_index(folder: Path) -> None:
     assert not torch.equal(one["video"], other["video"])
     assert {*drawn.words} <= {*read_words(folder, 20)[:17]} and len(drawn.words) == 17
     assert len(windows(folder, "test").words) == 3
+
+
+def test_the_stamp_of_puppets_alone_never_changes(folder: Path) -> None:
+    """Runs that were begun before there were cutouts go on."""
+    facts = {"count": 20, "held_out": 3, "seed": 0, "frames": 6, "side": SIDE}
+    assert json.loads((folder / "resident.json").read_text()) == facts
+    assert windows(folder).stamp() == hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def test_what_chance_decides_shows(folder: Path) -> None:

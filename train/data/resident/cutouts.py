@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from train.data.resident.layers import Layers
-from train.data.windows.dataset import ClipWindows, WindowConfig, licences_of
+from train.data.windows.dataset import ClipWindows, TrainingConfig, licences_of
 from train.data.windows.sampler import WindowSampler
 
 NUMBER = 1 << 20  # the third number of a draw, which a puppet's is not
-
-
-@dataclass(kw_only=True)
-class _Options:
-    """Of ClipWindows, each of whose windows is a whole clip of the layers."""
-
-    data: str
-    height: int
-    width: int
-    frames: int
-    seed: int
-    windows: WindowConfig = field(default_factory=WindowConfig)
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +27,8 @@ class Cutouts:
     """
 
     def __init__(self, data: str, frames: int, side: int, seed: int) -> None:
-        options = _Options(data=data, height=side, width=side, frames=frames, seed=seed)
+        size = {"height": side, "width": side, "frames": frames}
+        options = TrainingConfig(data=data, out="", seed=seed, **size)
         self.windows, self.seed = ClipWindows(options, "train", 1), seed
         found = self.windows.sampler
         cut = np.array([record.alpha for record in found.records])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -52,8 +53,13 @@ class LayersFacts:
     share: float = 0.0
     licences: tuple[str, ...] = (LICENCE,)
 
+    def told(self) -> dict[str, Any]:
+        """Without what is as with puppets alone, so that a folder of these is as it always was."""
+        values = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
-def facts_of(config: LayersConfig) -> LayersFacts:
+
+def _facts_of(config: LayersConfig) -> LayersFacts:
     """ValueError where the clips cannot be used."""
     own = {k: v for k, v in asdict(config).items() if k not in ("out", "workers")}
     facts = LayersFacts(**own)
@@ -144,8 +150,8 @@ def _write_facts(config: LayersConfig, file: Path) -> LayersFacts:
         raise ValueError("out is needed: give out=...")
     if config.held_out >= config.count:
         raise ValueError(f"held_out={config.held_out} of count={config.count}: none is left")
-    facts = facts_of(config)
+    facts = _facts_of(config)
     if file.is_file() and read_facts(file.parent) != facts:
         raise ValueError(f"out={file.parent}: holds clips of other options; give a new folder")
-    write_text(file, json.dumps(asdict(facts), indent=1) + "\n")
+    write_text(file, json.dumps(facts.told(), indent=1) + "\n")
     return facts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ class ResidentWindows(Dataset):
 
     def stamp(self) -> str:
         """A short hash of what windows are drawn from."""
-        return hashlib.sha256(json.dumps(asdict(self.facts)).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.facts.told()).encode()).hexdigest()[:16]
 
     def licences(self) -> list[str]:
         """What is said of whose the clips are."""
