@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from train.data.readers.frames import open_image
 from train.engine.config import parse
-from train.engine.files import locked_folder, write_text
+from train.engine.files import OutFolder, write_text
 from train.engine.options import option
 from train.engine.stop import GO_ON, exit_on_user_error
 from train.eval.testset import write_frames
@@ -96,7 +96,7 @@ class RenderConfig:
 def render(config: RenderConfig) -> Path:
     """Write all clips that are not there yet; ValueError where the folder has others."""
     out = Path(config.out)
-    with locked_folder(out):
+    with OutFolder(out).locked():
         _check_options(config, out / "photographs.json")
         missing = [i for i in range(config.clips) if not (out / clip_name(i)).is_dir()]
         pictures = load_pictures() if missing else {}

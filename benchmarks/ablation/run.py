@@ -18,7 +18,7 @@ from train.engine import loop
 from train.engine.checkpoint import is_finished
 from train.engine.config import RunConfig, load_yaml, read
 from train.engine.export import manifest_of
-from train.engine.files import locked_folder, write_text
+from train.engine.files import OutFolder, write_text
 from train.eval.testset import HeldoutConfig, write_heldout
 from train.recipes import autoencoder, decoder, pretrain, rectify, sketch
 
@@ -45,7 +45,7 @@ def ablate(config: AblationConfig) -> Path | None:
     """All of it, or what is left of it; the report, None after a dry run. ValueError for options
     that cannot work, before any training."""
     folders = Folders(config)
-    with locked_folder(folders.out, config.data):
+    with OutFolder(folders.out, config.data).locked():
         _check_options(config, folders.out / "ablation.yaml")
         runs = plan(config, folders)
         clips = photograph_options(config, folders)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -67,31 +68,40 @@ def _escape(found: re.Match) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def check_out(out: Path, data: str | Path = "") -> None:
-    """ValueError where `out` is a file, or lies among the data that are read."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out={out} is a file: give a folder")
-    if data and Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
-        raise ValueError(f"out={out} lies in data={data}, which is read: choose another out")
+@dataclass(frozen=True)
+class OutFolder:
+    """The folder that a command fills. ValueError where it is a file, or lies among the data that
+    are read."""
 
+    path: Path
+    data: str | Path = ""
 
-@contextmanager
-def locked_folder(out: Path, data: str | Path = "") -> Iterator[None]:
-    """Make `out` and lock it until the block, or the process, ends. ValueError where another
-    command has it, or `check_out` refuses it; OSError where it cannot be made. The lock's file
-    stays: to remove it would let two have it."""
-    check_out(out, data)
-    lock = FileLock(out / LOCK, timeout=PATIENCE)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise ValueError(
-            f"out={out}: another command writes there now; wait for its end, or choose another out"
-        ) from error
-    except OSError as error:
-        raise OSError(f"out={out} cannot be made or written ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    def __post_init__(self) -> None:
+        out, data = self.path, self.data
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"out={out} is a file: give a folder")
+        if data and Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+            raise ValueError(f"out={out} lies in data={data}, which is read: choose another out")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make it and lock it until the block, or the process, ends. ValueError where another
+        command has it; OSError where it cannot be made. The lock's file stays: to remove it would
+        let two have it."""
+        lock = FileLock(self.path / LOCK, timeout=PATIENCE)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f"out={self.path}: another command writes there now; wait for its end, or choose "
+                "another out"
+            ) from error
+        except OSError as error:
+            raise OSError(
+                f"out={self.path} cannot be made or written ({error.strerror})"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from accelerate.utils import (
 )
 
 from train.engine.config import RunConfig
-from train.engine.files import check_out, locked_folder
+from train.engine.files import OutFolder
 
 OWN = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 PATIENCE = timedelta(hours=2)  # of processes that wait while the first draws a sheet or saves
@@ -47,11 +47,9 @@ def launched(config: RunConfig) -> Iterator[Accelerator]:
     """`start`, and the run's folder, which the first process locks until the block ends unless
     nothing is written."""
     accelerator = start(config)
-    if accelerator.is_main_process and not config.dry_run:
-        with locked_folder(Path(config.out), config.data):
-            yield accelerator
-    else:
-        check_out(Path(config.out), config.data)
+    out = OutFolder(Path(config.out), config.data)
+    fills = accelerator.is_main_process and not config.dry_run
+    with out.locked() if fills else nullcontext():
         yield accelerator
 
 

@@ -16,7 +16,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from train.data.shards import INDEX
-from train.engine.files import file_digest, locked_folder
+from train.engine.files import OutFolder, file_digest
 from train.engine.pool import Lost, run_jobs
 
 from .cache import Cache, folder_name
@@ -48,7 +48,7 @@ def evaluate(
     first = state is None or state.is_main_process
     testset = _as_folders(testset, settings.out, state)
     started = time.monotonic()
-    with locked_folder(settings.out, testset) if first else nullcontext():
+    with OutFolder(settings.out, testset).locked() if first else nullcontext():
         with state.main_process_first() if state else nullcontext():
             if first and settings.fresh:
                 Cache(settings.out, settings.sampling).forget()

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from train.engine.files import atomic_write, locked_folder, write_text
+from train.engine.files import OutFolder, atomic_write, write_text
 
 from .cache import read_json, write_json
 from .options import add_shared, opened, read_spec
@@ -66,7 +66,8 @@ def make(study: Study) -> Path:
         spec.check(chosen)
     page = study.out / "page"
     questions, clips, media = [], {}, {}
-    with locked_folder(study.out, study.testset), opened(specs, study.out, study.device) as specs:
+    out = OutFolder(study.out, study.testset)
+    with out.locked(), opened(specs, study.out, study.device) as specs:
         systems = [spec.open(study.device) for spec in specs]
         for number, folder in enumerate(tqdm(chosen, "clips", unit="clip")):
             clip, id_ = read_clip(folder, study.size), f"c{number:02d}"

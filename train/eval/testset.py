@@ -27,7 +27,7 @@ from train.data.store import Store
 from train.data.windows.backgrounds import paint_background
 from train.data.windows.compose import as_layer, over, resize_to_cover
 from train.data.windows.sampler import with_motion
-from train.engine.files import LOCK, locked_folder
+from train.engine.files import LOCK, OutFolder
 from train.engine.options import option
 
 log = logging.getLogger("toon.heldout")
@@ -283,7 +283,7 @@ def write_window(folder: Path, store: Store, window: HeldoutWindow, config: Held
 def write_heldout(config: HeldoutConfig) -> list[HeldoutWindow]:
     """Write the whole test set; returns its windows in the order of choice."""
     out = Path(config.out)
-    with locked_folder(out, config.data):
+    with OutFolder(out, config.data).locked():
         store = Store(config.data)
         if bool(config.height) != bool(config.width):
             raise ValueError(f"height={config.height} width={config.width}: give both or none")

@@ -28,7 +28,7 @@ from train.data.windows.cache_format import (
 from train.data.windows.cached import encoder_hashes
 from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
 from train.engine.batches import loaded
-from train.engine.files import check_out, locked_folder
+from train.engine.files import OutFolder
 from train.engine.launch import device_of
 from train.engine.options import option
 from train.recipes.autoencoder import load_autoencoder
@@ -127,7 +127,7 @@ def build_cache(config: CacheConfig) -> dict[str, Any]:
     encoders = Encoders(config, device_of(config.device))
     facts = _facts(config, encoders, sources["train"])
     facts["held_out_from"] = "train" if stands_in else "test"
-    with locked_folder(Path(config.out), config.data):
+    with OutFolder(Path(config.out), config.data).locked():
         _begin(Path(config.out), facts)
         for split, windows in sources.items():
             _fill(config, split, windows, encoders)
@@ -147,14 +147,10 @@ def _check(config: CacheConfig) -> None:
         raise ValueError(f"count={config.count}: expected a multiple of batch={config.batch}")
     if is_cache(config.data):
         raise ValueError(f"data={config.data} is a cache itself; give the clips it was made of")
-    check_out_is_ours(Path(config.data), Path(config.out))
-
-
-def check_out_is_ours(data: Path, out: Path) -> None:
-    """Shards of a cache have the names of train.prepare's: ValueError where these would go."""
-    check_out(out, data)
+    out = OutFolder(Path(config.out), config.data).path
     clips = [*find_shards(out), *out.glob(INDEX)]
     if clips and not is_cache(out):
+        # Shards of a cache have the names of train.prepare's.
         raise ValueError(
             f"out={out} holds {clips[0].name}, which train.cache did not write: choose another "
             "out folder"

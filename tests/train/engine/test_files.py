@@ -15,7 +15,7 @@ from toy_recipe import train
 
 from toon_core.weights.save import write
 from train.engine import checkpoint, files
-from train.engine.files import check_out, locked_folder, write_text
+from train.engine.files import OutFolder, write_text
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,8 +103,8 @@ def test_a_run_at_its_end_rewrites_nothing(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from train.engine.files import locked_folder
-with locked_folder(Path(sys.argv[1])):
+from train.engine.files import OutFolder
+with OutFolder(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(600)
 """
@@ -118,29 +118,29 @@ def test_a_second_command_is_refused_until_the_first_ends_or_is_killed(tmp_path,
         monkeypatch.setattr(files, "PATIENCE", 0)
         with (
             pytest.raises(ValueError, match=r"run: another command writes there now"),
-            locked_folder(out),
+            OutFolder(out).locked(),
         ):
             pass
         holder.kill()
         holder.wait()
         monkeypatch.setattr(files, "PATIENCE", 5)
-        with locked_folder(out):
+        with OutFolder(out).locked():
             pass
-    with locked_folder(out), locked_folder(tmp_path / "other"):
+    with OutFolder(out).locked(), OutFolder(tmp_path / "other").locked():
         pass
 
 
 def test_folders_that_cannot_be_written_into_are_refused_at_once(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file is a file: give a folder"):
-        check_out(tmp_path / "file")
+        OutFolder(tmp_path / "file")
     with (
         pytest.raises(OSError, match="out=.* cannot be made or written"),
-        locked_folder(tmp_path / "file" / "below"),
+        OutFolder(tmp_path / "file" / "below").locked(),
     ):
         pass
     for inside in (tmp_path, tmp_path / "a" / "b", tmp_path / "a" / ".."):
         with pytest.raises(ValueError, match="lies in data="):
-            check_out(inside, tmp_path)
-    check_out(tmp_path, tmp_path / "clips")
-    check_out(tmp_path, "none")
+            OutFolder(inside, tmp_path)
+    OutFolder(tmp_path, tmp_path / "clips")
+    OutFolder(tmp_path, "none")

@@ -27,7 +27,7 @@ from train.data.prepare.worker import FULL, load_chain, process, start_worker
 from train.data.readers.texts import licence_of
 from train.data.shards import INDEX, Record, find_shards, read_index
 from train.data.store import Store
-from train.engine.files import file_digest, locked_folder, printable, write_text
+from train.engine.files import OutFolder, file_digest, printable, write_text
 from train.engine.pool import Lost, run_jobs
 
 log = logging.getLogger("toon.prepare")
@@ -42,7 +42,7 @@ def prepare(config: PrepareConfig) -> Store:
     out, data = Path(config.out), Path(config.data)
     device_of(config.filters.device, "filters.device")
     _check_out(data, out)
-    with locked_folder(out, data):
+    with OutFolder(out, data).locked():
         try:
             return _fill(config, out, data)
         except OSError as error:
