@@ -167,7 +167,12 @@ def read_words(words: Sequence[str]) -> DictConfig:
         if "=" not in word:
             raise ValueError(f"{printable(word, 80)}: expected key=value")
         try:
-            found = OmegaConf.merge(found, OmegaConf.from_dotlist([word]))
+            name, value = word.split("=", 1)
+            if ": " in value and value.lstrip()[0] not in "{[\"'":
+                # A text such as `MIT: Anna`, which YAML takes for a table.
+                OmegaConf.update(found, name, value, force_add=True)
+            else:
+                found = OmegaConf.merge(found, OmegaConf.from_dotlist([word]))
         except RAISED as error:
             raise ValueError(f"{printable(word, 80)}: {_reason(error)}") from error
     return found

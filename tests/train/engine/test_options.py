@@ -103,6 +103,11 @@ def test_words_that_cannot_be_options_are_named(word, said):
         read(ToyConfig, None, ["data=x", "out=y", word])
 
 
+@pytest.mark.parametrize("text", ["MIT: Anna", "CC BY 4.0: Noto: emoji", "C:/clips", "a # b: c"])
+def test_a_text_with_a_colon_is_one_text(text):
+    assert read(ToyConfig, None, ["data=x", f"out={text}"]).out == text
+
+
 def test_every_option_says_what_it_does(capsys):
     with pytest.raises(SystemExit) as ended:
         parse(TrainingConfig, ["--help"], "Train.")
