@@ -178,4 +178,6 @@ def test_clips_without_alpha_are_no_cutouts(clip_folders: Path, tmp_path: Path) 
     config = LayersConfig(out=str(tmp_path), cutouts=str(clip_folders), frames=6, side=SIDE)
     with pytest.raises(ValueError, match="cutouts=.*none has alpha"):
         write_layers(config)
+    with pytest.raises(ValueError, match="cutouts=nowhere: no such folder"):
+        write_layers(replace(config, cutouts="nowhere"))
     assert not (tmp_path / "figures.bin").exists()

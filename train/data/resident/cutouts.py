@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from train.data.resident.layers import Layers
+from train.data.resident.layers import Figures
 from train.data.windows.dataset import ClipWindows, TrainingConfig, licences_of
 from train.data.windows.sampler import WindowSampler
 
@@ -27,6 +27,8 @@ class Cutouts:
     """
 
     def __init__(self, data: str, frames: int, side: int, seed: int) -> None:
+        if not Path(data).is_dir():
+            raise ValueError(f"cutouts={data}: no such folder; give one of train.prepare")
         size = {"height": side, "width": side, "frames": frames}
         options = TrainingConfig(data=data, out="", seed=seed, **size)
         self.windows, self.seed = ClipWindows(options, "train", 1), seed
@@ -46,16 +48,15 @@ class Cutouts:
     def licences(self) -> list[str]:
         return licences_of(self.sampler.records)
 
-    def before(self, layers: Layers, index: int, share: float) -> Layers:
-        """In such a share of the clips a figure in the place of these, clip `index`, else them."""
+    def figures(self, index: int, share: float) -> Figures | None:
+        """Those of clip `index`, in such a share of the clips."""
         rng = np.random.default_rng([self.seed, index, NUMBER])
         if rng.random() >= share:
-            return layers
+            return None
         window = self.sampler.draw(rng)
         pixels = self.windows.figure(window, rng).mul(255).round_().clamp_(0, 255)
-        return replace(
-            layers,
-            figures=pixels.movedim(1, -1).byte().numpy(),
+        return Figures(
+            frames=pixels.movedim(1, -1).byte().numpy(),
             prompt=window.record.caption,
             fps=max(1, round(window.record.fps / window.stride)),
         )

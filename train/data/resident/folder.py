@@ -131,10 +131,12 @@ def _draw_piece(config: LayersConfig, begin: int) -> None:
     facts = read_facts(out)
     into, trained_on = arrays(out, facts, "r+"), facts.count - facts.held_out
     for index in range(begin, min(begin + PIECE, facts.count)):
-        made = draw_layers(facts.seed, index, index % LEVELS, facts.frames, facts.side)
+        others = None
         if config.cutouts and index < trained_on:
             cutouts = cut_out(config.cutouts, facts.frames, facts.side, facts.seed)
-            made = cutouts.before(made, index, facts.share)
+            others = cutouts.figures(index, facts.share)
+        level = index % LEVELS
+        made = draw_layers(facts.seed, index, level, facts.frames, facts.side, others)
         for name, array in into.items():
             array[index] = getattr(made, name)
         words.append((made.prompt, made.fps))

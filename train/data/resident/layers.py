@@ -16,6 +16,15 @@ BEHIND = 1.5  # side of the picture behind, over that of a frame
 
 
 @dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Frames (f h w 4) uint8, premultiplied, over nothing, and their words."""
+
+    frames: Array
+    prompt: str
+    fps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layers:
     """figures (f h w 4) uint8, premultiplied; behind (p p 3) uint8; places (f 2 3) float32: from
     -1 to 1 across a frame to -1 to 1 across the picture behind."""
@@ -31,18 +40,22 @@ def side_behind(side: int) -> int:
     return round(BEHIND * side)
 
 
-def draw_layers(seed: int, index: int, level: int, frames: int, side: int) -> Layers:
-    """Clip (seed, index, level) of `train.data.puppets.clip`, square, in its parts."""
+def draw_layers(
+    seed: int, index: int, level: int, frames: int, side: int, others: Figures | None = None
+) -> Layers:
+    """Clip (seed, index, level) of `train.data.puppets.clip`, square, in its parts; `others` in
+    the place of its figures, which are then not drawn."""
     scene, prompt, fps = stage_clip(seed, index, level, frames, side, side)
     stage = scene.stage
     p = side_behind(side)
     behind = cv2.resize(stage.backdrop.picture, (p, p), interpolation=cv2.INTER_AREA)
+    shown = others or Figures(frames=figures(stage, side), prompt=prompt, fps=fps)
     return Layers(
-        figures=figures(stage, side),
+        figures=shown.frames,
         behind=behind,
         places=places(stage, side),
-        prompt=prompt,
-        fps=fps,
+        prompt=shown.prompt,
+        fps=shown.fps,
     )
 
 
