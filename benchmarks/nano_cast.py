@@ -22,8 +22,7 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from toon_core.metrics.networks.network import Loaded  # noqa: E402
-from toon_core.metrics.registry import columns  # noqa: E402
+from toon_core.metrics.registry import columns, networks_in  # noqa: E402
 from train.data.filters.sketches import xdog  # noqa: E402
 from train.eval.scores import Scored, Scorer  # noqa: E402
 from train.eval.systems import NANO, Checkpoint, Sampling, System, run_system  # noqa: E402
@@ -34,7 +33,7 @@ SEEDS = (123, 124, 125)
 CLIPS, SIDE = 8, 128
 DRAWN = 7  # the frame whose true lines nano's are compared with
 # From packages alone, so that the figures do not change with what lies in a models folder.
-NETWORKS = Loaded(ROOT, only=("hed", "vgg_heads", "rife"))
+NETWORKS = networks_in(ROOT, only=("hed", "vgg_heads", "rife"))
 COLUMNS = columns(NETWORKS.labels)
 
 

@@ -43,8 +43,8 @@ from toon_core.shots.drawings import Drawings, digest  # noqa: E402
 from toon_core.shots.identity import file_digest  # noqa: E402
 from toon_core.shots.making import Job, Picture  # noqa: E402
 from toon_core.shots.pipelined import PipelineMaker  # noqa: E402
+from toon_core.shots.reading import read_sheet  # noqa: E402
 from toon_core.shots.render import frame_name, render  # noqa: E402
-from toon_core.shots.sheet import read_sheet  # noqa: E402
 from toon_core.shots.shot import Shot  # noqa: E402
 from toon_core.shots.takes import Takes  # noqa: E402
 from train.data.puppets.clip import clip  # noqa: E402

@@ -14,7 +14,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toon_core.shots.drawings import Drawings, find, fitted
-from ..toon_core.shots.sheet import Sheet, SheetError, read_sheet
+from ..toon_core.shots.reading import read_sheet
+from ..toon_core.shots.sheet import Sheet, SheetError
 
 SheetType = io.Custom("TOON_SHEET")
 WIDGET = "TOON_TIMELINE"  # the page's name of the timeline

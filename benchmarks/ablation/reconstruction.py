@@ -13,7 +13,7 @@ from benchmarks.ablation.figures import draw_curves
 from benchmarks.ablation.plan import DECODERS, AblationConfig, Folders, Run
 from benchmarks.ablation.tables import Values, column, write_csv, write_table
 from toon_core.metrics.metric import NO_MODEL
-from toon_core.metrics.networks.network import Loaded
+from toon_core.metrics.network import Loaded
 from train.eval.cache import write_json
 from train.eval.output import draw_sheet
 from train.eval.scores import Reconstructor, reconstruct
@@ -60,7 +60,7 @@ def report(config: AblationConfig, folders: Folders, done: list[Run]) -> str:
 
 def networks(config: AblationConfig) -> Loaded:
     """The networks that measure, none with networks=false."""
-    return Loaded(Path(config.models), config.device, None if config.networks else ())
+    return networks_in(Path(config.models), config.device, None if config.networks else ())
 
 
 def curves_of(config: AblationConfig, folders: Folders, run: Run, measure: Reconstructor) -> Curves:

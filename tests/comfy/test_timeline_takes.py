@@ -14,7 +14,7 @@ from PIL import Image
 from timeline_hand import CSS, FILES, HELD, NODES, Hand, sheet
 
 from toon_core.shots.promote import promote
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 
 if TYPE_CHECKING:
     from headless import Headless

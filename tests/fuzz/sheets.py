@@ -14,7 +14,7 @@ from PIL import Image
 
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.movie import read_sound
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 from toon_core.shots.takes import Takes
 from toon_core.shots.xdts import TAG, from_xdts, to_xdts
 

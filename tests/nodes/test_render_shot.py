@@ -18,7 +18,7 @@ from tiny_files import small_nano
 import toon_core
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.pipelined import PipelineMaker
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 from toon_core.shots.shot import Shot
 
 STEPS, SIDE = 1, 64

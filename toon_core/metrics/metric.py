@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .networks.network import Loaded, View
+from .network import Loaded, View, chosen_frames
 
 HIGHER, LOWER, TRUTH = "higher is better", "lower is better", "nearer to the truth is better"
 NO_MODEL = "no model"
@@ -32,9 +31,9 @@ class Comparison:
     truth: Tensor | None = None
     sketches: Mapping[int, Tensor] = field(default_factory=dict)
     prompt: str = ""
-    networks: "Loaded | None" = None
+    networks: Loaded | None = None
     every_frame: bool = False
-    view_of_truth: "View | None" = None  # where another system's comparison made it already
+    view_of_truth: View | None = None  # where another system's comparison made it already
 
     @property
     def inner(self) -> Tensor:
@@ -48,20 +47,21 @@ class Comparison:
         return self.truth[1:-1]
 
     @cached_property
-    def view(self) -> "View":
+    def view(self) -> View:
         """The frames as networks see them, each network's answer kept."""
-        from .networks.network import View
-
-        assert self.networks is not None
-        return View(self, self.frames)
+        return self._viewed(self.frames)
 
     @cached_property
-    def true_view(self) -> "View":
+    def true_view(self) -> View:
         """The same of the true frames."""
-        from .networks.network import View
-
         assert self.truth is not None
-        return self.view_of_truth or View(self, self.truth)
+        return self.view_of_truth or self._viewed(self.truth)
+
+    def _viewed(self, frames: Tensor) -> View:
+        assert self.networks is not None
+        chosen = chosen_frames(len(frames), self.every_frame)
+        keys = self.first, self.last
+        return View(self.networks, frames, keys, chosen, sorted(self.sketches))
 
     def has(self, need: str) -> bool:
         if need == "truth":

@@ -7,14 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from .metric import NO_MODEL, Metric
-
-if TYPE_CHECKING:
-    from .networks.network import Network
+from .network import Loaded, Network
 
 DEFAULT_VARIANTS = frozenset({"polynomial"})
 
@@ -28,10 +26,17 @@ def metrics(folder: str = "") -> tuple[Metric, ...]:
 
 
 @cache
-def networks() -> "Mapping[str, Network]":
+def networks() -> Mapping[str, Network]:
     """Every network that measures, by name."""
     found = [n for module in _modules("networks") for n in getattr(module, "NETWORKS", ())]
     return {network.name: network for network in found}
+
+
+def networks_in(models: Path, device: str = "cpu", only: Collection[str] | None = None) -> Loaded:
+    """The networks whose weights are in a folder or in their packages, of `only` these names; none
+    is loaded yet."""
+    known = {n: net for n, net in networks().items() if only is None or n in only}
+    return Loaded(models, known, device)
 
 
 def columns(

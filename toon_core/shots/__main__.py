@@ -26,8 +26,9 @@ from .drawings import Drawings
 from .identity import file_digest
 from .pipelined import PipelineMaker
 from .promote import promote
+from .reading import read_sheet
 from .render import frame_name, render
-from .sheet import Key, Sheet, read_sheet
+from .sheet import Key, Sheet
 from .shot import Shot
 from .takes import Takes, write_whole
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .sheet import Exposure, Key, Sheet
+from .sheet import Exposure, Key, Sheet
 
 
 def end_of(sheet: Sheet, key: Key) -> int:

@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .reading import read_sheet
 from .rules import check, is_drawn
-from .sheet import MOST_BYTES, MOST_FRAMES, Key, Segment, Sheet, SheetError, read_sheet
+from .sheet import MOST_BYTES, MOST_FRAMES, Key, Segment, Sheet, SheetError
 from .takes import write_whole
 from .timing import starts_of
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from toon_core.metrics.metric import Metric
+from toon_core.metrics.network import Loaded
 from toon_core.metrics.networks.kvd import KERNELS, Kernel
-from toon_core.metrics.networks.network import Loaded
 from toon_core.metrics.networks.packages import package_file
-from toon_core.metrics.registry import columns, metrics
+from toon_core.metrics.registry import columns, metrics, networks_in
 from toon_core.presets import RELEASED
 from toon_core.weights.checkpoint import read
 from train.engine.config import merge, read_words
@@ -197,7 +197,7 @@ class Settings:
 
     def networks(self) -> Loaded:
         """The networks that measure; none is loaded yet."""
-        return Loaded(self.models, self.device, self.only)
+        return networks_in(self.models, self.device, self.only)
 
     def columns(self, networks: Loaded) -> tuple[Metric, ...]:
         """The metrics, by the networks that are there."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from torch import Tensor
 
 from toon_core.metrics.metric import NO_MODEL, Metric
-from toon_core.metrics.networks.network import Loaded, chosen_frames
+from toon_core.metrics.network import Loaded, chosen_frames
 
 from .cache import Cache
 from .options import Settings, Spec

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from toon_core.images import Fit
 from toon_core.metrics.metric import NO_MODEL, Comparison, Metric, SetMetric, measure
+from toon_core.metrics.network import Loaded, View
 from toon_core.metrics.networks.lpips import LPIPS
-from toon_core.metrics.networks.network import Loaded, View
 from toon_core.metrics.plain.colour_drift import colour_drift
 from toon_core.metrics.plain.psnr import psnr
 from toon_core.metrics.plain.ssim import ssim

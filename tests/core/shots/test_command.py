@@ -12,7 +12,7 @@ import pytest
 from shot_pictures import drawing, pixels
 
 from toon_core.shots.__main__ import main
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 
 ROOT = Path(__file__).parents[3]
 

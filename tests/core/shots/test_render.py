@@ -19,8 +19,9 @@ from toon_core.shots.drawings import Drawings
 from toon_core.shots.making import Job, Recent
 from toon_core.shots.pipelined import PipelineMaker
 from toon_core.shots.promote import promote
+from toon_core.shots.reading import read_sheet
 from toon_core.shots.render import render
-from toon_core.shots.sheet import SheetError, read_sheet
+from toon_core.shots.sheet import SheetError
 from toon_core.shots.shot import Shot
 from toon_core.shots.takes import TakeError, Takes
 

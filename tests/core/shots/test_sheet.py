@@ -11,7 +11,8 @@ import pytest
 from broken_sheets import BROKEN, BROKEN_KEYS
 
 from toon_core.shots.drawings import Drawings
-from toon_core.shots.sheet import SheetError, read_sheet
+from toon_core.shots.reading import read_sheet
+from toon_core.shots.sheet import SheetError
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toon_core.shots.charts import CHARTS, eased, halves, thirds
 from toon_core.shots.plan import SegmentPlan, plan
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 from toon_core.shots.spacing import chosen, way_of
 from toon_core.shots.timing import drawing_starts
 

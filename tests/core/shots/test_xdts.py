@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from toon_core.shots.sheet import SheetError, read_sheet
+from toon_core.shots.reading import read_sheet
+from toon_core.shots.sheet import SheetError
 from toon_core.shots.xdts import TAG, from_xdts, main, to_xdts
 
 

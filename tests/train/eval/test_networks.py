@@ -12,8 +12,7 @@ from PIL import Image
 from tiny_networks import save_alexnet, save_clip, save_i3d
 
 from toon_core.metrics.metric import SetMetric
-from toon_core.metrics.networks.network import Loaded
-from toon_core.metrics.registry import columns
+from toon_core.metrics.registry import columns, networks_in
 from train.eval.scores import Scored, Scorer
 from train.eval.tables import set_entry, table_markdown, tabulate
 from train.eval.testset import Clip, read_clip
@@ -64,7 +63,7 @@ def test_files_of_the_published_networks_come_first(testset: Path, tmp_path: Pat
 def test_clips_too_short_for_i3d_have_no_features(testset: Path, tmp_path: Path) -> None:
     """One of two clips, and then both: the run goes on and says so."""
     save_i3d(tmp_path)
-    networks = Loaded(tmp_path, only=("i3d",))
+    networks = networks_in(tmp_path, only=("i3d",))
     shown = columns(networks.labels)
     scorer, clips = Scorer(shown, networks), [read_clip(testset / n) for n in ("fast", "slow")]
     short = [replace(clip, frames=clip.frames[:9]) for clip in clips]
@@ -81,7 +80,7 @@ def test_clips_too_short_for_i3d_have_no_features(testset: Path, tmp_path: Path)
 
 def test_each_clip_goes_through_hed_once(tmp_path: Path) -> None:
     """For LPIPS-HED and edges together, the truth once for two systems."""
-    networks = Loaded(tmp_path, only=("hed", "vgg_heads"))
+    networks = networks_in(tmp_path, only=("hed", "vgg_heads"))
     scorer = Scorer(columns(networks.labels), networks)
     passes: list[int] = []
     networks["hed"].register_forward_hook(lambda net, given, out: passes.append(len(given[0])))
@@ -95,7 +94,7 @@ def test_each_clip_goes_through_hed_once(tmp_path: Path) -> None:
 
 def test_without_packages_and_files_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toon_core.metrics.networks.packages.find_spec", lambda name: None)
-    assert Loaded(Path("none")).labels == {}
+    assert networks_in(Path("none")).labels == {}
 
 
 def test_intervals_of_fvd_and_kvd() -> None:

@@ -14,7 +14,7 @@ from report_page import facts_of
 from torch import Tensor
 
 from toon_core.metrics.metric import NO_MODEL
-from toon_core.metrics.networks.network import chosen_frames
+from toon_core.metrics.network import chosen_frames
 from toon_core.metrics.plain.psnr import psnr
 from train.eval.options import Settings, read_sampling
 from train.eval.run import Bench, evaluate

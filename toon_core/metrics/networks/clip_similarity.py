@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..frames import check_frames
 from ..metric import HIGHER, Comparison, Metric, mean
-from .network import Network, file_label
+from ..network import Network, file_label
 
 FOLDER = "open_clip"  # inside the models folder: OpenCLIP's files as its model pages have them
 CONFIG = "open_clip_config.json"

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from ..frames import check_frames
 from ..metric import HIGHER, LOWER, Comparison, Metric, mean
+from ..network import Network, View
 from ..plain.sketch_agreement import sketch_agreement
 from .lpips import LPIPS, WIDTHS, load_heads, unit_maps, weighted_distance
-from .network import Network, View
 from .packages import package_file, package_label
 
 BLOCK_DEPTHS = (2, 2, 3, 3, 3)

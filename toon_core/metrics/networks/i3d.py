@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..frames import check_frames
-from .network import Network, View, file_label
+from ..network import Network, View, file_label
 
 FILE = "i3d_torchscript.pt"
 SIZE = 224

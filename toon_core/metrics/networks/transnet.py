@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..frames import check_frames
-from .network import Network
+from ..network import Network
 from .packages import package_file, package_label
 
 INPUT = (27, 48)  # height and width of what the network sees

@@ -1,7 +1,7 @@
 """A network that measures: where its weights are, how it is opened, what it makes of a clip."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from ..metric import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +28,17 @@ class Network:
 
 @dataclass
 class Loaded:
-    """The networks in a folder `models`, of their packages, or of `only` these names; each is
-    loaded to `device` when it is first asked for."""
+    """Those of the networks `known`, by name, whose weights are in the folder `models` or in their
+    packages; each is loaded to `device` when it is first asked for."""
 
     models: Path
+    known: Mapping[str, Network]
     device: str = "cpu"
-    only: Collection[str] | None = None
     _modules: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def found(self) -> dict[str, Network]:
-        from ..registry import networks
-
-        wanted = {n: net for n, net in networks().items() if self.only is None or n in self.only}
-        return {name: network for name, network in wanted.items() if _there(network, self.models)}
+        return {name: net for name, net in self.known.items() if _there(net, self.models)}
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -68,17 +63,23 @@ class Loaded:
 class View:
     """The frames of a clip on the networks' device, and what each network made of them.
 
-    `chosen`: the inner frames that slow networks look at; `sketched`: the frames with a sketch.
+    `keys`: the two pictures (3 h w) that the frames begin and end at; `chosen`: the inner frames
+    that slow networks look at; `sketched`: the frames with a sketch.
     """
 
-    def __init__(self, clip: Comparison, frames: Tensor) -> None:
-        assert clip.networks is not None
-        self.networks = clip.networks
+    def __init__(
+        self,
+        networks: Loaded,
+        frames: Tensor,
+        keys: tuple[Tensor, Tensor],
+        chosen: Sequence[int],
+        sketched: Sequence[int],
+    ) -> None:
+        self.networks = networks
         # Channels last is the faster layout for these convolutions on a CPU.
-        self.frames = frames.to(self.networks.device, memory_format=torch.channels_last)
-        self.chosen = chosen_frames(len(frames), clip.every_frame)
-        self.sketched = sorted(clip.sketches)
-        self._keys = clip.first, clip.last
+        self.frames = frames.to(networks.device, memory_format=torch.channels_last)
+        self.chosen, self.sketched = chosen, sketched
+        self._keys = keys
         self._seen: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Any:
