@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import comfy.model_management as mm
@@ -31,6 +32,7 @@ class Files:
     first: str
     path: Path | None
     folders: Sequence[str]
+    source: str = ""  # a sentence: where such files come from
 
     def choices(self) -> list[str]:
         names = {n for folder in self.folders for n in folder_paths.get_filename_list(folder)}
@@ -44,8 +46,13 @@ class Files:
             path = folder_paths.get_full_path(folder, name)
             if path is not None:
                 return Path(path)
-        places = " or ".join(self.folders)
-        raise ValueError(f"There is no file {name!r} in ComfyUI's {places} folder.")
+        raise ValueError(self.absent(name))
+
+    def absent(self, name: str) -> str:
+        return (
+            f"There is no file {name!r} in ComfyUI's {' or '.join(self.folders)} folder: put it "
+            f"there and press R, or choose another. {self.source}".rstrip()
+        )
 
     def fingerprint(self, name: str) -> str:
         """Changes when the file does."""
@@ -57,19 +64,34 @@ class Files:
         return f"{name} {status.st_mtime_ns} {status.st_size}" if status else name
 
 
-MODELS = Files(NANO, PACK / "weights" / "nano.safetensors", ("checkpoints", "diffusion_models"))
-SKETCHES = Files(NANO, PACK / "weights" / "nano_sketch.safetensors", ("controlnet",))
+MODELS = Files(
+    NANO,
+    PACK / "weights" / "nano.safetensors",
+    ("checkpoints", "diffusion_models"),
+    "The official one is model.ckpt of Doubiiu/ToonCrafter on Hugging Face.",
+)
+SKETCHES = Files(
+    NANO,
+    PACK / "weights" / "nano_sketch.safetensors",
+    ("controlnet",),
+    "The official one is sketch_encoder.ckpt of Doubiiu/ToonCrafter on Hugging Face.",
+)
 LORAS = Files("none", None, ("loras",))
 
 
-def listed(node: Any, **values: str | None) -> bool | str:
+def listed(
+    node: Any, files: Mapping[str, Files] = MappingProxyType({}), **values: str | None
+) -> bool | str:
     """For `validate_inputs`: True, or what is wrong. ComfyUI itself lets any text through for the
-    combos of nodes of this kind. A linked input is None."""
+    combos of nodes of this kind. A linked input is None. files: the inputs that name a file."""
     options = {i.id: i.options for i in node.define_schema().inputs if hasattr(i, "options")}
     for name, value in values.items():
-        if value is not None and value not in options[name]:
-            known = ", ".join(options[name][:8])
-            return f"{name} = {value!r} is not in the list: {known} ..."
+        if value is None or value in options[name]:
+            continue
+        if name in files:
+            return files[name].absent(value)
+        known = ", ".join(options[name][:8])
+        return f"{name} = {value!r} is not in the list: {known} ..."
     return True
 
 

@@ -77,7 +77,8 @@ class ToonLoadModel(io.ComfyNode):
     def validate_inputs(
         cls, file: str, weight_dtype: str, lora_file: str = host.LORAS.first
     ) -> bool | str:
-        return host.listed(cls, file=file, weight_dtype=weight_dtype, lora_file=lora_file)
+        files = {"file": host.MODELS, "lora_file": host.LORAS}
+        return host.listed(cls, files, file=file, weight_dtype=weight_dtype, lora_file=lora_file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str, lora_file: str = host.LORAS.first, **_) -> str:
@@ -127,7 +128,7 @@ class ToonLoadSketchEncoder(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
-        return host.listed(cls, file=file)
+        return host.listed(cls, {"file": host.SKETCHES}, file=file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..toon_core.shots.drawings import Drawings, find, fitted
 from ..toon_core.shots.reading import read_sheet
 from ..toon_core.shots.sheet import Sheet, SheetError
+from .alpha import FILL, filled
 
 SheetType = io.Custom("TOON_SHEET")
 WIDGET = "TOON_TIMELINE"  # the page's name of the timeline
@@ -36,9 +37,7 @@ class LoadedSheet:
 
 def load_sheet(sheet: Sheet, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
     """With IMAGE batches; its pictures are there. Files are those of ComfyUI's input folder."""
-    drawings = Drawings([input_folder()], _list(images), _list(sketches))
-    drawings.check(sheet)
-    return LoadedSheet(sheet, drawings)
+    return _with(LoadedSheet(sheet, Drawings([input_folder()])), images, sketches)
 
 
 def input_folder() -> Path:
@@ -46,14 +45,21 @@ def input_folder() -> Path:
 
 
 def given(sheet: Any, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
-    """What a sheet input brings: a sheet of Toon Timeline, whose pictures batches here would
-    take the place of, or a document. ValueError for an empty one."""
+    """What a sheet input brings: a sheet of Toon Timeline, or a document. A batch that is connected
+    here takes the place of the timeline's. ValueError for an empty one."""
     if isinstance(sheet, LoadedSheet):
-        if images is None and sketches is None:
-            return sheet
-        drawings = load_sheet(sheet.sheet, images, sketches).drawings
-        return replace(sheet, drawings=drawings)
+        return _with(sheet, images, sketches)
     return load_sheet(document(sheet), images, sketches)
+
+
+def _with(loaded: LoadedSheet, images: Tensor | None, sketches: Tensor | None) -> LoadedSheet:
+    drawings = loaded.drawings
+    if images is not None:
+        drawings = replace(drawings, batch=_pictures(images, "images"))
+    if sketches is not None:
+        drawings = replace(drawings, sketches=_pictures(sketches, "sketches"))
+    drawings.check(loaded.sheet)
+    return replace(loaded, drawings=drawings)
 
 
 def document(sheet: Any) -> Sheet:
@@ -65,8 +71,9 @@ def document(sheet: Any) -> Sheet:
     return read_sheet(sheet if isinstance(sheet, Mapping) else str(sheet))
 
 
-def _list(images: Tensor | None) -> list[Tensor]:
-    return [] if images is None else list(images)
+def _pictures(images: Tensor, name: str) -> list[Tensor]:
+    """Transparent parts become white, as those of files do. ValueError for what is no IMAGE."""
+    return list(filled(images, None, FILL, name)[0])
 
 
 def fingerprint(given: Any) -> str:

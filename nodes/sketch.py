@@ -179,7 +179,7 @@ def _inputs() -> list:
             "frames",
             default="7",
             tooltip='The frame of each sketch, counted from 0: "7", or "3, 7, 11" for three. '
-            "Empty: a sketch for every frame.",
+            "Empty: as many sketches as frames, one for each.",
         ),
         io.Float.Input(
             "strength",

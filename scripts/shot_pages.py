@@ -79,11 +79,11 @@ VIDEO = Note(
     title="Keys that are frames of a video",
     size=(440, 330),
     text=f"""## Frames picked from a video
-*picture* of each key is a number: the place of its frame in the video, counted from 0. Here the
+The *picture* of each key is a number: the place of its frame in the video, counted from 0. Here the
 frames 0, 5, 10 and 15 of a clip are keys at half its speed, and all else is drawn anew.
 
 **Your own key frames:** put a *Load Video* node in place of *Create Video*, and delete
-*Toon Example Keys*. Select a key and write another number.
+*Toon Example Keys*. Select a key and write another number into *Picture*.
 
 {KEPT}
 {ENDS}

@@ -5,7 +5,7 @@
 All cores draw; a run that was stopped goes on with the same command. Every recipe takes the folder
 as `data`: its layers are put onto the device once, and windows are composed there, with other
 backgrounds, colours, places and company each time. Clip i is that of `train.puppets` with the same
-seed. What is made is CC0.
+seed. What is drawn is CC0; with `cutouts` the figures keep the licences of their clips.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from benchmarks.ablation.plan import DECODERS, AblationConfig, Folders, Run
 from benchmarks.ablation.tables import Values, column, write_csv, write_table
 from toon_core.metrics.metric import NO_MODEL
 from toon_core.metrics.network import Loaded
+from toon_core.metrics.registry import networks_in
 from train.eval.cache import write_json
 from train.eval.output import draw_sheet
 from train.eval.scores import Reconstructor, reconstruct

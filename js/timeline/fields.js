@@ -82,6 +82,17 @@ const exposure = (fallback) =>
     hint: fallback,
   });
 
+/** An emptied field changes nothing: every key has a picture. */
+const withPicture = (sheet, image, set, id) =>
+  image === undefined ? sheet : set(sheet, id, { image });
+
+/** Of what names its picture by a number and not by a file. */
+const place = field("image", later`Picture`, "number", parse.whole, {
+  title: later`Place in the images that are connected, counted from 0`,
+  min: 0,
+  when: (item) => typeof item.image === "number",
+});
+
 export const KEY = ofKey([
   field("frame", later`Frame`, "number", parse.whole, {
     title: later`Counted from 1`,
@@ -92,6 +103,7 @@ export const KEY = ofKey([
     later`A label; both end a segment`),
   choice("motion", later`Motion`, { auto: later`auto`, through: later`through`, stop: later`stop` },
     later`Whether the motion goes on through this key at one speed; auto: judged by the pictures`),
+  { ...place, set: (sheet, id, image) => withPicture(sheet, image, edits.setKey, id) },
   field("note", later`Note`, "text", parse.text, { wide: true }),
 ]);
 
@@ -122,6 +134,7 @@ export const SEGMENT = ofSegment([
 ]);
 
 export const SKETCH = ofSketch([
+  { ...place, set: (sheet, id, image) => withPicture(sheet, image, edits.setSketch, Number(id)) },
   field("strength", later`Strength`, "text", parse.number, { hint: later`the model's` }),
   field("start", later`From`, "range", parse.share, { least: 0, title: later`Part of the sampling` }),
   field("end", later`To`, "range", (text) => (text === "1" ? undefined : Number(text)), {

@@ -18,7 +18,7 @@ export function drawPanel(timeline) {
     return;
   }
   const groups = groupsOf(timeline);
-  const of = groups.map((group) => group.name).join("|");
+  const of = groups.map(({ name, item }) => `${name} ${typeof item?.image}`).join("|");
   if (panel.dataset.of !== of) {
     panel.dataset.of = of;
     panel.toonInputs = [];
@@ -34,12 +34,12 @@ function groupsOf(timeline) {
   if (sketch) {
     const id = String(sketch.frame);
     const legend = t`Sketch on frame ${sketch.frame + 1}`;
-    return [{ name: `sketch ${id}`, legend, fields: SKETCH, id }];
+    return [{ name: `sketch ${id}`, legend, fields: SKETCH, id, item: sketch }];
   }
   if (!key) return [{ name: "shot", legend: t`Shot`, fields: SHOT }];
   const { id } = key;
   const index = indexOf(sheet, id);
-  const groups = [{ name: `key ${id}`, legend: t`Key ${index + 1}`, fields: KEY, id }];
+  const groups = [{ name: `key ${id}`, legend: t`Key ${index + 1}`, fields: KEY, id, item: key }];
   if (index + 1 < sheet.keys.length || sheet.loop) {
     const to = index + 1 < sheet.keys.length ? index + 2 : 1;
     const legend = t`Segment ${index + 1} – ${to}`;
@@ -49,11 +49,11 @@ function groupsOf(timeline) {
   return groups;
 }
 
-function fieldset(timeline, { legend, fields, id }) {
+function fieldset(timeline, { legend, fields, id, item }) {
   const set = document.createElement("fieldset");
   set.append(Object.assign(document.createElement("legend"), { textContent: legend }));
   if (fields === SEGMENT) set.append(takesRow(timeline));
-  for (const one of fields) {
+  for (const one of fields.filter((each) => each.when?.(item) ?? true)) {
     const label = document.createElement("label");
     label.className = one.wide ? "wide" : one.input;
     label.title = one.title?.() ?? "";
@@ -83,7 +83,7 @@ function makeInput(one) {
   } else if (one.input === "area") input.rows = 2;
   else input.type = { check: "checkbox" }[one.input] ?? one.input;
   if (one.input === "range") Object.assign(input, { min: 0, max: 1, step: 0.05 });
-  if (one.input === "number") Object.assign(input, { min: 1, step: one.step ?? 1 });
+  if (one.input === "number") Object.assign(input, { min: one.min ?? 1, step: one.step ?? 1 });
   input.autocomplete = "off";
   return input;
 }

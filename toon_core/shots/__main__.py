@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import load
+from ..devices import device_of
 from ..presets import turbo
 from ..recipe import Recipe
 from ..weights.errors import WeightsError
@@ -29,7 +30,7 @@ from .promote import promote
 from .reading import read_sheet
 from .render import frame_name, render
 from .sheet import Key, Sheet
-from .shot import Shot
+from .shot import Shot, made_by
 from .takes import Takes, write_whole
 
 NANO = Path(__file__).resolve().parents[2] / "weights" / "nano.safetensors"
@@ -68,7 +69,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--clear-takes",
         action="store_true",
-        help="remove the takes in DIR that the sheet does not want, render nothing",
+        help="remove the takes in DIR that this model and recipe have made and the sheet no longer "
+        "wants, render nothing; those of drafts, turbo and other models stay",
     )
     parser.add_argument(
         "--promote",
@@ -87,7 +89,9 @@ def draft(recipe: Recipe) -> Recipe:
 
 def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[options.dtype]
-    model = load(options.model, dtype=dtype, expect="toon").to(options.device).eval()
+    apple = options.device == "mps" and torch.backends.mps.is_available()
+    device = torch.device("mps") if apple else device_of(options.device, "--device")
+    model = load(options.model, dtype=dtype, expect="toon").to(device).eval()
     if options.dtype == "fp16":
         model.vae.float()  # decoders of this family overflow in it
     notes = options.out / "takes" / "models.json"
@@ -97,7 +101,7 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
         file = options.sketch_encoder or (NANO_SKETCH if options.model == NANO else None)
         if file is None:
             raise ValueError("the sheet has sketches: give the model's --sketch-encoder")
-        encoder = load(file, dtype=dtype, expect="sketch").to(options.device).eval()
+        encoder = load(file, dtype=dtype, expect="sketch").to(device).eval()
         encoder_identity = file_digest(file, notes)
     recipe = turbo(model.config.recipe) if options.turbo else model.config.recipe
     recipe = draft(recipe) if options.draft else recipe
@@ -127,10 +131,13 @@ def list_takes(takes: Takes) -> None:
         print(f"{name}  {size / 1e6:.1f} MB  {told}")
 
 
-def clear_takes(takes: Takes, shot: Shot) -> None:
+def clear_takes(takes: Takes, shot: Shot, maker: PipelineMaker) -> None:
     locked = {s.lock for s in shot.sheet.segments if s.lock}
     wanted = {name for names in shot.takes.values() for name in names}
-    print(f"{len(takes.clear(locked | wanted))} takes removed, {len(takes.names())} kept")
+    own = made_by(maker).items()
+    others = {name for name, _, made in takes.described() if not own <= made.items()}
+    removed = takes.clear(locked | wanted | others)
+    print(f"{len(removed)} takes removed, {len(takes.names())} kept")
 
 
 def promote_frame(options: argparse.Namespace, sheet: Sheet) -> None:
@@ -163,7 +170,7 @@ def main(arguments: list[str]) -> None:
     maker = make_maker(options, sheet)
     shot = Shot.of(sheet, drawings, maker, dense=not options.draft)
     if options.clear_takes:
-        return clear_takes(takes, shot)
+        return clear_takes(takes, shot, maker)
     said = [(s.key.id, text) for s in shot.plan.segments if s.drawn for text in shot.before(s)]
     for key, text in said:
         print(f"from {key!r}: {text}", flush=True)

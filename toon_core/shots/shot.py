@@ -124,7 +124,8 @@ class Shot:
     def before(self, segment: SegmentPlan) -> list[str]:
         """What a drawn segment's two keys promise: suggestions, before anything is made."""
         assert segment.next is not None
-        if self.key_picture(segment.key).digest == self.key_picture(segment.next).digest:
+        same = self.key_picture(segment.key).digest == self.key_picture(segment.next).digest
+        if same and not segment.sketches:
             return ["Both keys are the same picture: mode hold shows it without the model."]
         text = self.pair(segment).text
         return [text] if text else []
@@ -144,7 +145,6 @@ class Shot:
 
     def _named(self, segment: SegmentPlan, maker: Maker) -> dict[str, dict[str, Any]]:
         assert segment.next is not None
-        r = maker.recipe
         shared: dict[str, Any] = {
             "method": METHOD,
             "first": self.key_picture(segment.key).digest,
@@ -157,13 +157,17 @@ class Shot:
                 t: [digest(self.drawings.sketch(s)), s.strength, s.start, s.end]
                 for t, s in segment.sketches.items()
             },
-            "model": maker.identity,
             "sketch_encoder": maker.sketch_identity if segment.sketches else "",
-            "recipe": _identity(r),
+            **made_by(maker),
             "fit": self.fit.mode,
         }
         named = [{**shared, "seed": seed} for seed in segment.seeds]
         return {take_name(segment.key.id, made): made for made in named}
+
+
+def made_by(maker: Maker) -> dict[str, Any]:
+    """What all takes of a model and its recipe say of them."""
+    return {"model": maker.identity, "recipe": _identity(maker.recipe)}
 
 
 def _identity(recipe: Recipe) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -103,12 +104,7 @@ def from_xdts(
         if cell in files:
             image: str | int = files[cell]
         else:
-            try:
-                image = pictures.format(track=name, cell=cell)
-            except (KeyError, IndexError, ValueError) as error:
-                raise SheetError(
-                    f"pictures = {pictures!r}: only {{track}} and {{cell}} are known"
-                ) from error
+            image = _picture_of(name, cell, pictures)
         named.append(Key(frame=frame, image=image, kind=kind))
     base = onto or Sheet(version=1, length=length, keys=())
     kept = _ids(named, base)
@@ -122,6 +118,13 @@ def from_xdts(
         if own != Segment(from_=key.id) and not last:
             made.append(own)
     return check(replace(sheet, segments=tuple(made), sketches=base.sketches)), told
+
+
+def _picture_of(track: str, cell: str, pictures: str) -> str:
+    known = {"{track}": track, "{cell}": cell}
+    if set(re.findall(r"\{[^{}]*\}|[{}]", pictures)) - known.keys():
+        raise SheetError(f"pictures = {pictures!r}: only {{track}} and {{cell}} are known")
+    return re.sub(r"\{[^{}]*\}", lambda part: known[part[0]], pictures)
 
 
 def _files(sheet: Sheet) -> dict[str, str | int]:

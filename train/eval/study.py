@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from toon_core.devices import device_of
 from train.engine.files import OutFolder, atomic_write, write_text
 
 from .cache import read_json, write_json
@@ -54,6 +55,7 @@ def make(study: Study) -> Path:
 
     What is made already is kept, so an interrupted run goes on.
     """
+    device_of(study.device, "--device")
     specs = [read_spec(system) for system in study.systems]
     names = [spec.name for spec in specs]
     if not 2 <= len(specs) <= 9 or len(set(names)) < len(names):

@@ -53,6 +53,8 @@ export const ja = {
   "Lock": "固定",
   "The name of the take that is shown whatever else changes": "ほかが変わっても見せるテイクの名前",
   "no take": "なし",
+  "Picture": "絵の番号",
+  "Place in the images that are connected, counted from 0": "接続した画像の中での順番（0 から数えます）",
   "Strength": "強さ",
   "the model's": "モデルの値",
   "From": "開始",

@@ -53,6 +53,8 @@ export const zh = {
   "Lock": "锁定",
   "The name of the take that is shown whatever else changes": "无论其他如何变化都显示的 take 名称",
   "no take": "无",
+  "Picture": "图片序号",
+  "Place in the images that are connected, counted from 0": "在所连接图像中的位置，从 0 数起",
   "Strength": "强度",
   "the model's": "模型的值",
   "From": "从",

@@ -53,6 +53,8 @@ export const zhTW = {
   "Lock": "鎖定",
   "The name of the take that is shown whatever else changes": "無論其他如何變化都顯示的 take 名稱",
   "no take": "無",
+  "Picture": "圖片序號",
+  "Place in the images that are connected, counted from 0": "在所連接圖像中的位置，從 0 數起",
   "Strength": "強度",
   "the model's": "模型的值",
   "From": "從",
