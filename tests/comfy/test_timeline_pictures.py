@@ -8,6 +8,7 @@ from timeline_hand import CSS, FILES, KEYS, SAYS, WIDGET, Hand, sheet
 
 if TYPE_CHECKING:
     from headless import Headless
+    from playwright.sync_api import Page
 
 
 def test_thumbnails_and_missing_pictures(hand: Hand) -> None:
@@ -113,7 +114,11 @@ def test_numbers_show_the_pictures_at_the_input(hand: Hand) -> None:
     hand.load(numbered)
     hand.browser.evaluate(
         """files => { const node = app.graph.nodes[0]
-        const add = type => app.graph.add(LiteGraph.createNode(type)) ?? app.graph.nodes.at(-1)
+        const add = type => {
+            const one = LiteGraph.createNode(type)
+            one.pos = [-400, 300 * app.graph.nodes.length] // not over the timeline
+            app.graph.add(one)
+            return one }
         const load = file => {
             const one = add('LoadImage'); one.widgets[0].value = file; return one }
         const [first, second] = [add('ImageBatch'), add('ImageBatch')]
@@ -127,3 +132,20 @@ def test_numbers_show_the_pictures_at_the_input(hand: Hand) -> None:
     shown = f"""() => [...document.querySelectorAll('{CSS} .picture')].map(
         e => new URLSearchParams(e.style.backgroundImage.match(/[?](.*)"/)?.[1]).get('filename'))"""
     hand.until(f"files => ({shown})().join() === files", ",".join(FILES[2::-1] + FILES[3:]))
+    # Another place is chosen in the panel; a key with a file has no such field.
+    hand.click("[data-key=a]")
+    hand.browser.do(lambda page: write(page, "0"))
+    hand.until(
+        f"files => ({shown})().join() === files", ",".join([FILES[0], *FILES[1::-1], FILES[3]])
+    )
+    assert [key["image"] for key in hand.sheet()["keys"]] == [0, 1, 0, FILES[3]]
+    hand.browser.do(lambda page: write(page, ""))
+    assert hand.sheet()["keys"][0]["image"] == 0
+    hand.click("[data-key=d]")
+    hand.until(f"() => !document.querySelector('{CSS} .panel [name=image]')")
+
+
+def write(page: Page, text: str) -> None:
+    field = page.locator(f"{CSS} .panel").get_by_label("Picture", exact=True)
+    field.fill(text)
+    field.press("Enter")

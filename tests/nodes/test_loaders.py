@@ -132,6 +132,23 @@ def test_a_file_with_a_plain_decoder_runs(toon: Comfy, tiny: Any) -> None:
     assert deviation(run.value("7"), run.value("6")) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "folder"),
+    [
+        ("ToonLoadModel", "file", "checkpoints or diffusion_models folder"),
+        ("ToonLoadModel", "lora_file", "loras folder"),
+        ("ToonLoadSketchEncoder", "file", "controlnet folder"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_with_its_folder(
+    comfy: Comfy, kind: str, field: str, folder: str
+) -> None:
+    values = {"file": "nano (built in)", field: "gone.ckpt"}
+    more = {"weight_dtype": "default"} if kind == "ToonLoadModel" else {}
+    with pytest.raises(ValueError, match=rf"There is no file 'gone.ckpt' in ComfyUI's {folder}"):
+        comfy.run({"1": node(kind, **values, **more)}, keep=["1"])
+
+
 def test_cast_gives_keys_frames_prompt_and_rate(comfy: Comfy) -> None:
     options = comfy.node_class("ToonLoadCast").GET_NODE_INFO_V1()["input"]["required"]["clip"][1]
     assert len(options["options"]) >= 8

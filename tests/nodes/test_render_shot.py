@@ -282,28 +282,39 @@ def test_a_sheet_comes_as_text_object_or_link(shot: Any) -> None:
 
 
 def test_keys_by_number(shot: Any) -> None:
-    images = picture(5, (SIDE, SIDE), 3)
+    """Transparent parts become white, as those of files."""
+    images = torch.cat([picture(5, (SIDE, SIDE), 3), torch.ones(3, SIDE, SIDE, 1)], -1)
+    images[1, :9, :9, 3] = 0
     for n, key in enumerate(shot.document["keys"]):
         key["image"] = n
     prompt = shot.prompt()
     prompt["2"]["inputs"]["images"] = ["8", 0]
     run = shot.comfy.run({**prompt, "8": shot.comfy.give(images)}, keep=["3"])
     assert run.success, run.error
-    shown = run.value("3")[8]
-    assert (shown - images[1]).abs().max() <= 0.5 / 255 + 1e-6
+    shown, key = run.value("3")[8], images[1, ..., :3].clone()
+    key[:9, :9] = 1
+    assert (shown - key).abs().max() <= 0.5 / 255 + 1e-6
+    images[0, 0, 0, 0] = float("nan")
+    run = shot.comfy.run({**prompt, "8": shot.comfy.give(images)}, keep=["3"])
+    assert "images holds NaN" in str(run.error)
 
 
 def test_sketches_and_sound(shot: Any) -> None:
+    """Keys by number come into Toon Render Shot, and the timeline's sketches stay."""
     shot.one_segment()
     plain = shot.run().value("3")
     shot.document["sketches"] = [{"frame": 4, "image": 0}]
+    for n, key in enumerate(shot.document["keys"]):
+        key["image"] = n
+    keys = picture(0, (SIDE, SIDE), 2)
     encoder = node("ToonLoadSketchEncoder", file="nano (built in)")
     lines = torch.ones(1, SIDE, SIDE, 3)
     lines[:, 40:44] = 0
     tone = {"waveform": torch.sin(torch.arange(8000) / 5).view(1, 1, -1), "sample_rate": 8000}
-    prompt = shot.prompt(sketch_encoder=["7", 0], audio=["6", 0])
-    prompt["2"]["inputs"]["sketches"] = ["8", 0]
+    prompt = shot.prompt(sketch_encoder=["7", 0], audio=["6", 0], images=["9", 0])
+    prompt["2"]["inputs"] |= {"images": ["9", 0], "sketches": ["8", 0]}
     more = {"6": shot.comfy.give(tone), "7": encoder, "8": shot.comfy.give(lines)}
+    more["9"] = shot.comfy.give(keys)
     run = shot.comfy.run({**prompt, **more}, keep=["3"])
     assert run.success, run.error
     assert json.loads(run.value("3", 2))["sampled"] == ["one"]

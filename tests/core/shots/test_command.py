@@ -43,6 +43,8 @@ def test_from_a_sheet_to_files_with_nano(
     assert all(s["take"] in told for s in report["segments"] if s["take"])
     document["segments"] = [{"from": "two", "mode": "hold"}]
     sheet.write_text(json.dumps(document))
+    main([*words[:-1], "--clear-takes"])
+    assert "0 takes removed, 2 kept" in capsys.readouterr().out, "a draft's stay"
     main([*words, "--clear-takes"])
     assert "1 takes removed, 1 kept" in capsys.readouterr().out
 
@@ -73,6 +75,11 @@ def test_one_line_says_what_is_wrong(
     assert done.returncode != 0 and done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1 and all(word in done.stderr for word in words)
     assert not (folder / "out" / "shot.mp4").exists()
+
+
+def test_a_device_that_is_not_there_is_named(sheet: Path, folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"--device=cuda:99: this torch sees \d+ CUDA GPUs"):
+        main([str(sheet), "--out", str(folder / "out"), "--device", "cuda:99"])
 
 
 def test_pictures_of_a_second_folder(folder: Path, document: dict[str, Any]) -> None:

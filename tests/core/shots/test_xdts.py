@@ -105,6 +105,17 @@ def test_no_other_file_is_a_time_sheet(text: str, tmp_path: Path) -> None:
         Drawings([tmp_path]).check(sheet)
 
 
+@pytest.mark.parametrize(
+    "pictures", ["{track.name}", "{0}", "{cell", "cell}", "{cell!r:>99999999}"]
+)
+def test_pictures_are_named_by_track_and_cell_alone(pictures: str) -> None:
+    text = time_sheet((0, "1"), (9, "2"))
+    with pytest.raises(SheetError, match=r"only \{track\} and \{cell\} are known"):
+        from_xdts(text, pictures=pictures)
+    sheet, _ = from_xdts(text, pictures="{track}/{cell}_{cell}.png")
+    assert [key.image for key in sheet.keys] == ["Fox/1_1.png", "Fox/2_2.png"]
+
+
 def test_the_command(document: dict[str, Any], tmp_path: Path, capsys: Any) -> None:
     old, middle, new = (tmp_path / name for name in ("old.json", "sheet.xdts", "new.json"))
     old.write_text(json.dumps(document))
