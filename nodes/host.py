@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ import comfy.utils
 import folder_paths
 import torch
 from comfy_execution import utils as execution
+from comfy_execution.graph_utils import ExecutionBlocker
 
 log = logging.getLogger("toon.nodes")
 
 PACK = Path(__file__).resolve().parents[1]
 NANO = "nano (built in)"
+MOST_OF_MEMORY = 0.8  # that pictures of an output may take
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,20 @@ def listed(
         known = ", ".join(options[name][:8])
         return f"{name} = {value!r} is not in the list: {known} ..."
     return True
+
+
+def images_of(
+    make: Callable[[], torch.Tensor], count: int, size: tuple[int, int], name: str, place: str
+) -> Any:
+    """An output of `count` IMAGEs of size (height, width); where they do not fit into memory, what
+    stops the nodes that would take them, and no other."""
+    need, free = 12 * count * math.prod(size), mm.get_free_memory(torch.device("cpu"))
+    if need < MOST_OF_MEMORY * free:
+        return make()
+    return ExecutionBlocker(
+        f"{name}: {count} pictures of {size[1]}x{size[0]} take {need / 1e9:.1f} GB of memory, and "
+        f"{free / 1e9:.1f} are free. {place}"
+    )
 
 
 def is_core(function: Any) -> bool:

@@ -125,7 +125,13 @@ class ToonRenderShot(io.ComfyNode):
             raise
         shown = show.done(report, sound)
         _tell(report)
-        frames = _read_frames(place, report["frames"])
+        frames = host.images_of(
+            lambda: _read_frames(place, report["frames"]),
+            report["frames"],
+            shot.size,
+            "images",
+            f"They are in the output folder, {place_of(place)}, and the movie is there, too.",
+        )
         movie = InputImpl.VideoFromFile(str(_kept(place / MOVIE)))
         # As its own output too: a page that is opened later is told again by the cached node.
         return io.NodeOutput(frames, movie, json.dumps(report, ensure_ascii=False), ui=shown)

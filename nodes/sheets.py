@@ -16,6 +16,7 @@ from torch import Tensor
 from ..toon_core.shots.drawings import Drawings, find, fitted
 from ..toon_core.shots.reading import read_sheet
 from ..toon_core.shots.sheet import Sheet, SheetError
+from . import host
 from .alpha import FILL, filled
 
 SheetType = io.Custom("TOON_SHEET")
@@ -101,13 +102,18 @@ def status(name: str) -> str:
     return f"{name} {status.st_mtime_ns} {status.st_size}"
 
 
-def key_images(loaded: LoadedSheet) -> Tensor:
+def key_images(loaded: LoadedSheet) -> Any:
     """One IMAGE of the result's size for each key."""
-    size = loaded.drawings.size(loaded.sheet)
-    images = torch.empty(len(loaded.sheet.keys), *size, 3)
-    for image, key in zip(images, loaded.sheet.keys, strict=True):
-        image.copy_(fitted(loaded.drawings.key(key), size, loaded.sheet.fit)).div_(255)
-    return images
+    keys, size = loaded.sheet.keys, loaded.drawings.size(loaded.sheet)
+
+    def read() -> Tensor:
+        images = torch.empty(len(keys), *size, 3)
+        for image, key in zip(images, keys, strict=True):
+            image.copy_(fitted(loaded.drawings.key(key), size, loaded.sheet.fit)).div_(255)
+        return images
+
+    place = "Toon Render Shot needs none of them: it reads one drawing at a time from the sheet."
+    return host.images_of(read, len(keys), size, "keys", place)
 
 
 def sheet_input(tooltip: str, name: str = "sheet", optional: bool = False) -> Any:

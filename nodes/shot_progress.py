@@ -41,9 +41,14 @@ class ShotProgress:
         self._at_work = ""
 
     def start(self) -> None:
-        """Tells what is there already."""
+        """Tells what is there already, and what is not."""
         missing = {segment.key.id for segment, _ in self._shot.missing(self._takes)}
-        self._tell([self._made(key) for key in self._shot.takes if key not in missing])
+        self._tell(
+            [
+                self._made(key) | ({"state": "", "take": ""} if key in missing else {})
+                for key in self._shot.takes
+            ]
+        )
 
     def __call__(self, part: float, key: Key, x0: Tensor | None) -> None:
         host.stop_if_cancelled()
@@ -76,7 +81,8 @@ class ShotProgress:
         plans = {segment.key.id: segment for segment in self._shot.plan.segments}
         for told in report["segments"]:
             plan = plans[told["from"]]
-            about = {"from": told["from"], "begin": plan.key.frame, "span": plan.span}
+            about: dict[str, Any] = {"from": told["from"], "state": "made"}
+            about |= {"begin": plan.key.frame, "span": plan.span}
             if told["take"]:
                 about |= self._made(told["from"], told["take"]) | {"frames": told["frames"]}
             segments.append(about)

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..toon_core.shots.sheet import MOST_BYTES, SheetError
+from ..toon_core.shots.sheet import MOST_BYTES, Sheet, SheetError
 from ..toon_core.shots.takes import write_whole
 from ..toon_core.shots.xdts import PICTURES, from_xdts, to_xdts
 from . import host, sheets
@@ -57,20 +57,31 @@ class ToonLoadTimeSheet(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, onto: Any = None, **_: Any) -> str:
-        return sheets.status(str(file)) + sheets.fingerprint(onto)
+    def fingerprint_inputs(
+        cls, file: str, pictures: str = PICTURES, track: int = 0, onto: Any = None
+    ) -> str:
+        """Changes with the pictures, too: Toon Render Shot does not see the files of a text."""
+        told = sheets.status(str(file)) + sheets.fingerprint(onto)
+        try:
+            return told + sheets.fingerprint(_read(file, pictures, track, onto)[0].to_json())
+        except (TypeError, ValueError, OSError):  # TypeError: a prompt's null
+            return told
 
     @classmethod
     def execute(cls, file: str, pictures: str, track: int, onto: Any = None) -> io.NodeOutput:
-        path = sheets.input_file(file)
-        if path.stat().st_size > MOST_BYTES:
-            raise SheetError(f"file = {file!r}: over {MOST_BYTES} bytes: not a time sheet.")
-        base = sheets.document(onto) if onto else None
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-        sheet, told = from_xdts(text, pictures, track, base)
+        sheet, told = _read(file, pictures, track, onto)
         for line in told:
             host.say(line, level=logging.WARNING)
         return io.NodeOutput(json.dumps(sheet.to_json()))
+
+
+def _read(file: str, pictures: str, track: int, onto: Any) -> tuple[Sheet, list[str]]:
+    path = sheets.input_file(file)
+    if path.stat().st_size > MOST_BYTES:
+        raise SheetError(f"file = {file!r}: over {MOST_BYTES} bytes: not a time sheet.")
+    base = sheets.document(onto) if onto else None
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return from_xdts(text, pictures, track, base)
 
 
 class ToonSaveTimeSheet(io.ComfyNode):

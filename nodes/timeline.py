@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
 
-from ..toon_core.shots.drawings import digest, to_bytes
+from ..toon_core.shots.drawings import digest, fitted
 from . import sheets
 from .schema import BETWEEN, CARTOON, schema
 from .shot_progress import UI
@@ -70,20 +70,21 @@ class ToonEditTimeline(io.ComfyNode):
         loaded = sheets.given(sheet, images, sketches)
         text = sheet if isinstance(sheet, str) else json.dumps(loaded.sheet.to_json())
         loaded = replace(loaded, node=str(cls.hidden.unique_id or ""), text=text)
-        keys = sheets.key_images(loaded)
-        shown = {"segments": [], "pictures": _numbered(loaded, keys)}
+        shown = {"segments": [], "pictures": _numbered(loaded)}
         rate, length = loaded.sheet.fps, loaded.sheet.length
-        return io.NodeOutput(loaded, keys, rate, length, ui={UI: [shown]})
+        return io.NodeOutput(loaded, sheets.key_images(loaded), rate, length, ui={UI: [shown]})
 
 
-def _numbered(loaded: sheets.LoadedSheet, keys: Tensor) -> dict[str, dict[int, str]]:
+def _numbered(loaded: sheets.LoadedSheet) -> dict[str, dict[int, str]]:
     """By the input, thumbnails of drawings that the sheet calls by their number: files in ComfyUI's
     temporary folder. The page has no other way to see a batch."""
     drawings = loaded.drawings
+    size = drawings.size(loaded.sheet)
     found: dict[str, dict[int, str]] = {"images": {}, "sketches": {}}
-    for key, picture in zip(loaded.sheet.keys, keys, strict=True):
+    for key in loaded.sheet.keys:
         if isinstance(key.image, int) and key.image not in found["images"]:
-            found["images"][key.image] = _thumbnail(to_bytes(picture))
+            shown = fitted(drawings.key(key), size, loaded.sheet.fit)
+            found["images"][key.image] = _thumbnail(shown)
     for sketch in loaded.sheet.sketches:
         if isinstance(sketch.image, int) and sketch.image not in found["sketches"]:
             found["sketches"][sketch.image] = _thumbnail(drawings.sketch(sketch))

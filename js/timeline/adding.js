@@ -2,7 +2,7 @@
 
 import { mayCarrySketch } from "./check.js";
 import { merged, tidy, withSegments } from "./edits.js";
-import { inOrder, keyOf, segmentOf } from "./sheet.js";
+import { drawingStarts, endOf, exposureOf, inOrder, keyOf, segmentOf } from "./sheet.js";
 
 /**
  * New keys, the first on `frame` or the next free one, the others `apart` behind each other. The
@@ -47,7 +47,7 @@ export function addSketches(sheet, given, frame) {
 /**
  * A rendered frame as a breakdown, as toon_core/shots/promote.py does it. Both halves are other
  * segments than the one before. The second takes the first one's prompt, exposure and fs, and its
- * slow in; a lock, a chart and a sketch on that very drawing do not fit the halves and go.
+ * slow in; a lock, a chart and a sketch of that very drawing do not fit the halves and go.
  */
 export function promote(sheet, index, frame, image) {
   const { id } = sheet.keys[index];
@@ -61,7 +61,12 @@ export function promote(sheet, index, frame, image) {
   );
   const others = (sheet.segments ?? []).filter((one) => one.from !== id);
   const next = { ...sheet, keys: inOrder([...sheet.keys, key]) };
-  const sketches = sheet.sketches?.filter((one) => one.frame !== frame);
+  const begin = sheet.keys[index].frame;
+  const span = endOf(sheet, index) - begin;
+  const starts = drawingStarts(span, exposureOf(sheet, id));
+  const drawing = starts.findLastIndex((start) => start <= frame - begin);
+  const [from, to] = [begin + starts[drawing], begin + (starts[drawing + 1] ?? span)];
+  const sketches = sheet.sketches?.filter((one) => one.frame < from || one.frame >= to);
   return withSegments(merged(next, { sketches: sketches?.length ? sketches : undefined }), [
     ...others,
     first,

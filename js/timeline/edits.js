@@ -17,7 +17,11 @@ export function moveKey(sheet, id, frame, ripple = false) {
   const { keys, length } = sheet;
   const last = ripple ? Infinity : endOf(sheet, index) - 1;
   const from = keys[index].frame;
-  const to = clamp(Math.round(frame), keys[index - 1].frame + 1, Math.max(last, from));
+  // What follows would land on the sketches before the key.
+  const sketched = ripple ? (sheet.sketches ?? []).map((one) => one.frame) : [];
+  const before = [keys[index - 1].frame, ...sketched.filter((at) => at < from)];
+  const first = Math.min(Math.max(...before) + 1, from);
+  const to = clamp(Math.round(frame), first, Math.max(last, from));
   if (to === from) return sheet;
   const moved = (item) => ({ ...item, frame: item.frame + to - from });
   if (!ripple) return { ...sheet, keys: keys.map((key, i) => (i === index ? moved(key) : key)) };
@@ -85,7 +89,13 @@ export function setSegment(sheet, id, fields) {
 
 export function changeExposure(sheet, id, by) {
   const now = Number([exposureOf(sheet, id)].flat()[0]) || 1;
-  return setSegment(sheet, id, { exposure: clamp(now + by, 1, 4) });
+  return expose(sheet, id, clamp(now + by, 1, 4));
+}
+
+/** Of the last key without a loop nothing is drawn, and nothing changes. */
+export function expose(sheet, id, exposure) {
+  const ends = isLast(sheet, indexOf(sheet, id)) && !sheet.loop;
+  return ends ? sheet : setSegment(sheet, id, { exposure });
 }
 
 export function toggleHold(sheet, id) {

@@ -46,7 +46,8 @@ export function seenAt(timeline, frame) {
   const state = stateOf(timeline, id);
   const asRendered = known && isTimedAs(known, sheet, id);
   const { rendered, folder } = memory;
-  if (rendered && known?.begin !== undefined && asRendered && name === (known.take ?? "")) {
+  const there = rendered && known?.begin !== undefined && asRendered && (drawn || state !== "stale");
+  if (there && name === (known.take ?? "")) {
     const file = `frame_${String(known.begin + starts[drawing]).padStart(4, "0")}.png`;
     const url = urlOf(`${folder}/${file}`, "output", { v: rendered.version });
     return { ...shared, url, file, about: state === "stale" ? t`rendered, now stale` : t`rendered` };

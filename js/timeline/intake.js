@@ -104,6 +104,7 @@ async function send(timeline, files, how = () => upload(files)) {
   timeline.say(t`Sending the pictures …`);
   try {
     const names = await how();
+    timeline.drag = null; // it would go on from the sheet as it was
     timeline.say("");
     return names;
   } catch (error) {

@@ -37,7 +37,8 @@ const move = (by) => (timeline, event) => {
   } else if (sketch) {
     const next = edits.moveSketch(sheet, sketch.frame, sketch.frame + far);
     if (next === sheet) return undefined;
-    memory.selected = { part: "sketch", id: String(sketch.frame + far) };
+    const moved = next.sketches.find((one) => !sheet.sketches.includes(one));
+    memory.selected = { part: "sketch", id: String(moved.frame) };
     timeline.edit(next);
   } else {
     memory.cursor = Math.min(Math.max(by > 0 ? far - 1 : 0, 0), sheet.length - 1);
@@ -62,7 +63,7 @@ const after = go((index) => (index ?? -1) + 1);
 const change = (edit) => (timeline) => {
   if (timeline.key) timeline.edit(edit(timeline.sheet, timeline.key.id));
 };
-const expose = (exposure) => change((sheet, id) => edits.setSegment(sheet, id, { exposure }));
+const expose = (exposure) => change((sheet, id) => edits.expose(sheet, id, exposure));
 const longer = change((sheet, id) => edits.changeExposure(sheet, id, 1));
 const shorter = change((sheet, id) => edits.changeExposure(sheet, id, -1));
 

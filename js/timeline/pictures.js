@@ -69,6 +69,11 @@ const known = new Map(); // by address: "asked", "there" or "missing"
 
 export const isMissing = (url) => known.get(url) === "missing";
 
+/** A picture that was missing may be there by now. */
+export function lookAgain() {
+  for (const [url, state] of known) if (state === "missing") known.delete(url);
+}
+
 function lookFor(url, ready) {
   known.set(url, "asked");
   const picture = new Image();

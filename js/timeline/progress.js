@@ -12,6 +12,7 @@
  * sketches or what the model is told have changed; timing alone does not make it so.
  */
 
+import { lookAgain } from "./pictures.js";
 import { endOf, exposureOf, indexOf, read, segmentOf } from "./sheet.js";
 
 const TIMING = ["exposure", "slow_out", "slow_in", "chart", "lock", "takes"];
@@ -26,7 +27,11 @@ export function learn(timeline, output) {
   const { memory } = timeline;
   // The sheet may have been edited while it was rendered.
   const sheet = (told.sheet && read(told.sheet).sheet) || timeline.sheet;
-  if (told.folder) memory.folder = told.folder;
+  if (told.folder && told.folder !== memory.folder) {
+    // Takes and frames of before lie elsewhere.
+    Object.assign(memory, { folder: told.folder, states: {}, viewed: {}, rendered: null });
+  }
+  lookAgain();
   if (told.rendered) memory.rendered = told.rendered;
   if (told.pictures) memory.pictures = told.pictures;
   for (const { from, ...news } of told.segments) {

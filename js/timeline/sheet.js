@@ -62,7 +62,8 @@ function withIds(sheet) {
   const keys = inOrder(sheet.keys).map((key) => {
     if (key.id) return key;
     const picture = String(key.image);
-    const id = taken.has(picture) ? `${picture}@${key.frame}` : picture;
+    let id = picture;
+    for (let n = 2; taken.has(id); n += 1) id = `${picture}@${n}`;
     taken.add(id);
     return { ...key, id };
   });

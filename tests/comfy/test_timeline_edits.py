@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from timeline_hand import CSS, FILES, HELD, LIVE, NODES, SAYS, Hand, sheet
 
+from toon_core.shots.reading import read_sheet
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -56,6 +58,10 @@ def test_shift_moves_all_that_follows(hand: Hand) -> None:
     assert [sketch["frame"] for sketch in now["sketches"]] == [34, 6]
     hand.drag("[data-key=c]", -40, shift=True)
     assert hand.frames() == [0, 16, 17, 33] and hand.sheet()["length"] == 41
+    hand.load(sheet(sketches=[{"frame": n, "image": FILES[0]} for n in (14, 6, 10)]))
+    hand.drag("[data-key=b]", -9, shift=True)
+    assert hand.frames() == [0, 11, 23, 39], "no sketch is passed or met"
+    assert [sketch["frame"] for sketch in hand.sheet()["sketches"]] == [13, 6, 10]
 
 
 def test_escape_puts_a_drag_back(hand: Hand) -> None:
@@ -116,6 +122,21 @@ def test_keys_of_the_segment(hand: Hand) -> None:
     assert hand.sheet()["keys"][1]["kind"] == "breakdown"
     hand.press("b")
     assert "kind" not in hand.sheet()["keys"][1]
+    hand.press("End")
+    before = hand.sheet()
+    hand.press("2")
+    hand.press("+")
+    assert hand.sheet() == before, "after the last key nothing is drawn"
+
+
+def test_keys_without_ids_are_called_as_the_engine_calls_them(hand: Hand) -> None:
+    nameless = {**sheet(), "segments": []}
+    nameless["keys"] = [{"frame": n, "image": FILES[0]} for n in (0, 8, 16)]
+    hand.load(nameless)
+    hand.click("[data-key]")
+    hand.press("b")
+    ids = [key["id"] for key in hand.sheet()["keys"]]
+    assert ids == [key.id for key in read_sheet(nameless).keys]
 
 
 def test_other_letters_stay_in_the_widget(hand: Hand) -> None:

@@ -54,6 +54,13 @@ def test_sketches_have_a_row(hand: Hand) -> None:
     assert hand.sheet()["sketches"] == [{"frame": 8, "image": FILES[0]}]
     hand.press("ArrowRight")
     assert hand.sheet()["sketches"][0]["frame"] == 9
+    for _ in range(5):
+        hand.press("Shift+ArrowRight")
+    assert hand.sheet()["sketches"][0]["frame"] == hand.sheet()["length"] - 1
+    hand.press("Shift+ArrowLeft")
+    assert hand.sheet()["sketches"][0]["frame"] == hand.sheet()["length"] - 11, "still selected"
+    hand.load(sheet(sketches=[{"frame": 9, "image": FILES[0]}]))
+    hand.click("[data-sketch='9']")
     hand.browser.do(lambda page: page.locator(f"{CSS} .panel").get_by_label("Strength").fill("1.5"))
     hand.until(
         f"() => JSON.parse({WIDGET}.value).sketches[0].strength === 1.5".replace("[n]", "[0]")

@@ -161,7 +161,8 @@ def states(run: Any) -> list[tuple[str, str]]:
 def test_the_timeline_is_shown_what_becomes_of_its_segments(shot: Any) -> None:
     run = shot.run()
     work = [("one", "at work"), ("one", "made"), ("two", "at work"), ("two", "made")]
-    assert states(run) == [*work, ("one", "made"), ("two", "made")]
+    begun = [("one", ""), ("two", "")]
+    assert states(run) == [*begun, *work, *((id, "made") for id in ("one", "two", "three"))]
     last = told(run)[-1]
     assert json.loads(last["sheet"]) == shot.document, "the very text that the states are of"
     assert last["folder"] == f"toontween/{shot.name}" and last["rendered"]["frames"] == 16
@@ -202,7 +203,7 @@ def test_the_timeline_hears_of_a_failure_and_of_a_cancel(shot: Any, monkeypatch:
     monkeypatch.setattr(maker, "clip", lambda self, jobs, step: 1 / 0)
     run = shot.run()
     assert not run.success
-    assert states(run) == [("one", "made"), ("two", "at work"), ("two", "failed")]
+    assert states(run) == [("one", "made"), ("two", ""), ("two", "at work"), ("two", "failed")]
 
 
 def test_sound_over_a_link_is_seen_on_the_timeline(shot: Any) -> None:
@@ -297,6 +298,16 @@ def test_keys_by_number(shot: Any) -> None:
     images[0, 0, 0, 0] = float("nan")
     run = shot.comfy.run({**prompt, "8": shot.comfy.give(images)}, keep=["3"])
     assert "images holds NaN" in str(run.error)
+
+
+def test_frames_that_do_not_fit_into_memory_stop_nobody_else(shot: Any, monkeypatch: Any) -> None:
+    """The movie and the report are there; only who would take the frames is told."""
+    shot.one_segment()
+    monkeypatch.setattr(shot.comfy.part("host"), "MOST_OF_MEMORY", 0.0)
+    run = shot.run()
+    assert (shot.out / "shot.mp4").is_file() and (shot.out / "report.json").is_file()
+    assert "images: 16 pictures of" in str(run.error) and "output folder" in str(run.error)
+    assert run.of_kind("execution_error")[0]["node_id"] != "3"
 
 
 def test_sketches_and_sound(shot: Any) -> None:

@@ -128,7 +128,7 @@ class Telling:
 def list_takes(takes: Takes) -> None:
     for name, size, made in takes.described():
         told = f"seed {made.get('seed')}  {str(made.get('prompt', ''))[:60]!r}"
-        print(f"{name}  {size / 1e6:.1f} MB  {told}")
+        print(f"{name}  {size / 1e6:.1f} MB  {told if made else 'damaged, or no take'}")
 
 
 def clear_takes(takes: Takes, shot: Shot, maker: PipelineMaker) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
+
+from .takes import part_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,10 +34,10 @@ class Movie:
     ) -> None:
         import av  # not needed by those who only want frames
 
-        self._path, self._sound = path, sound
+        self._path, self._part, self._sound = path, part_of(path), sound
         self._frame: Any = av.VideoFrame
         self._samples: Any = av.AudioFrame
-        self._file = av.open(str(path), "w", format="mp4")
+        self._file = av.open(str(self._part), "w", format="mp4")
         rate = Fraction(fps).limit_denominator(1001)
         self._video: Any = self._file.add_stream("libx264", rate=rate)
         self._video.height, self._video.width = size
@@ -55,12 +59,20 @@ class Movie:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._file.mux(self._video.encode())
-            self._write_sound()
-        self._file.close()
-        if kind is not None:
-            self._path.unlink(missing_ok=True)
+        whole = False
+        try:
+            if kind is None:
+                self._file.mux(self._video.encode())
+                self._write_sound()
+                self._file.close()
+                os.replace(self._part, self._path)
+                whole = True
+        finally:
+            if not whole:
+                with contextlib.suppress(Exception):  # of a full disk again; the first one counts
+                    self._file.close()
+                for path in (self._part, self._path):
+                    path.unlink(missing_ok=True)
 
     def _write_sound(self) -> None:
         if self._sound is None:

@@ -14,14 +14,16 @@ def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
     then other segments than the one before, and are made anew; the others stay.
 
     The second half takes the first one's prompt, exposure and fs, and its slow in; a lock, a chart
-    and a sketch on that very drawing do not fit the halves and go. SheetError where there is a key,
+    and a sketch of that very drawing do not fit the halves and go. SheetError where there is a key,
     or no drawing.
     """
     if not 0 <= frame < sheet.length:
         raise SheetError(f"frame {frame}: the shot has frames 0 to {sheet.length - 1}")
     key = key_at(sheet, frame)
     starts = starts_of(sheet, key) if is_drawn(sheet, key) else [0]
-    if shown(end_of(sheet, key) - key.frame, starts)[frame - key.frame] == 0:
+    drawings = shown(end_of(sheet, key) - key.frame, starts)
+    drawing = drawings[frame - key.frame]
+    if drawing == 0:
         raise SheetError(
             f"frame {frame} shows key {key.id!r}: choose a frame that was drawn between two keys"
         )
@@ -34,5 +36,6 @@ def promote(sheet: Sheet, frame: int, image: str) -> Sheet:
     segments = [s for s in sheet.segments if s.from_ != key.id]
     segments += [s for s in (first, second) if s != Segment(from_=s.from_)]
     keys = sorted([*sheet.keys, new], key=lambda k: k.frame)
-    sketches = tuple(s for s in sheet.sketches if s.frame != frame)
+    begin, count = key.frame + starts[drawing], drawings.count(drawing)
+    sketches = tuple(s for s in sheet.sketches if not begin <= s.frame < begin + count)
     return check(replace(sheet, keys=tuple(keys), segments=tuple(segments), sketches=sketches))

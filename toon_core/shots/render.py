@@ -46,7 +46,8 @@ def render(
 ) -> dict[str, Any]:
     """Make the takes that are missing, then write frame_0000.png ..., shot.mp4 and report.json;
     the report. A run that was stopped, called again, goes on after its last take and ends with the
-    same files. SheetError or TakeError before any work.
+    same files. SheetError or TakeError before any work, also for an `out` with other pictures
+    where frames would be written.
 
     Of several takes of a segment that has none locked the first is shown; with `best` the one whose
     largest step is the smallest share of its change (docs/guards.md: what that gains). sound (2 n)
@@ -56,6 +57,8 @@ def render(
         if segment.drawn and segment.lock:
             takes.load(segment.lock)  # that it can be, before any work; all of them would be much
     sound = _sound(shot, sound)
+    _check_out(out, shot, takes)
+    takes.folder.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).unlink(missing_ok=True)
     sampled = make_missing(
@@ -91,6 +94,24 @@ def render(
 
 def frame_name(number: int) -> str:
     return f"frame_{number:04d}.png"
+
+
+def _check_out(out: Path, shot: Shot, takes: Takes) -> None:
+    """SheetError where a frame would take the place of a drawing, or of another program's frame."""
+    frames = {path for path in out.glob("*.png") if FRAME.fullmatch(path.name)}
+    named = [*(k.image for k in shot.sheet.keys), *(s.image for s in shot.sheet.sketches)]
+    files = [find(image, shot.drawings.folders, "") for image in named if isinstance(image, str)]
+    drawings = {file.resolve() for file in files}
+    if taken := sorted(path for path in frames if path.resolve() in drawings):
+        raise SheetError(
+            f"{taken[0]} is a drawing of the sheet, and a rendered frame would take its place: "
+            "give another folder for what is rendered"
+        )
+    if frames and not takes.folder.is_dir() and not (out / REPORT).is_file():
+        raise SheetError(
+            f"{out} has frames, such as {min(frames).name}, that were not rendered there: give "
+            "another folder, or move them away"
+        )
 
 
 def _sound(shot: Shot, given: np.ndarray | None) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from .sheet import Key, Sheet, SheetError, Sketch
 from .takes import Takes, take_name
 
 METHOD = 1  # of making; another number makes every take anew
+CHANGED = "its picture has changed since the shot was begun: render it again"
 
 # progress(part of all that is to be made in 0..1, the key at work, x0 or None)
 Progress = Callable[[float, Key, Tensor | None], object]
@@ -82,8 +83,11 @@ class Shot:
         return replace(shot, takes=takes, made=made)
 
     def picture(self, key: Key) -> Tensor:
-        """(h w 3) uint8 of the result's size."""
-        return fitted(self.drawings.key(key), self.size, self.sheet.fit)
+        """(h w 3) uint8 of the result's size. SheetError where the drawing has changed since."""
+        picture = fitted(self.drawings.key(key), self.size, self.sheet.fit)
+        if digest(picture) != self.key_picture(key).digest:
+            raise SheetError(f"key {key.id!r} (frame {key.frame}): {CHANGED}")
+        return picture
 
     def missing(self, takes: Takes) -> list[Wanted]:
         """Segments and the number of a take that is wanted and not there. A locked segment wants
@@ -99,6 +103,7 @@ class Shot:
     def job(self, segment: SegmentPlan, number: int) -> Job:
         """What makes a take of a segment."""
         assert segment.next is not None
+        drawn = self.made[self.takes[segment.key.id][number]]["sketches"]
         return Job(
             first=self._for_model(segment.key),
             last=self._for_model(segment.next),
@@ -107,7 +112,7 @@ class Shot:
             seed=segment.seeds[number],
             fs=segment.fs,
             levels=segment.levels,
-            sketches={t: self._hint(sketch) for t, sketch in segment.sketches.items()},
+            sketches={t: self._hint(s, drawn[t][0]) for t, s in segment.sketches.items()},
         )
 
     def key_picture(self, key: Key) -> KeyPicture:
@@ -135,9 +140,12 @@ class Shot:
         whole = picture.permute(2, 0, 1)[None].float() / 127.5 - 1
         return Picture(self.key_picture(key).digest, to_model(picture, self.fit), whole)
 
-    def _hint(self, sketch: Sketch) -> Hint:
+    def _hint(self, sketch: Sketch, expected: str) -> Hint:
         """Its lines are told from the paper before any bars come beside them, which are empty."""
-        drawn = self.drawings.sketch(sketch).permute(2, 0, 1)[None].float() / 255
+        drawing = self.drawings.sketch(sketch)
+        if digest(drawing) != expected:
+            raise SheetError(f"sketches (frame {sketch.frame}): {CHANGED}")
+        drawn = drawing.permute(2, 0, 1)[None].float() / 255
         lines = (bright_lines(drawn)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
         placed = fitted(lines.expand(-1, -1, 3), self.size, self.sheet.fit)[..., :1]
         small = self.fit.apply(placed.permute(2, 0, 1)[None].float() / 255)
@@ -153,16 +161,19 @@ class Shot:
             "negative": segment.negative,
             "fs": segment.fs,
             "levels": segment.levels,
-            "sketches": {
-                t: [digest(self.drawings.sketch(s)), s.strength, s.start, s.end]
-                for t, s in segment.sketches.items()
-            },
+            "sketches": {t: self._sketched(s) for t, s in segment.sketches.items()},
             "sketch_encoder": maker.sketch_identity if segment.sketches else "",
             **made_by(maker),
             "fit": self.fit.mode,
         }
         named = [{**shared, "seed": seed} for seed in segment.seeds]
         return {take_name(segment.key.id, made): made for made in named}
+
+    def _sketched(self, sketch: Sketch) -> list[Any]:
+        """What a take hangs on of a sketch: one of another size is placed by the sheet's fit."""
+        drawing = self.drawings.sketch(sketch)
+        placed = [] if drawing.shape[:2] == self.size else [self.sheet.fit]
+        return [digest(drawing), sketch.strength, sketch.start, sketch.end, *placed]
 
 
 def made_by(maker: Maker) -> dict[str, Any]:

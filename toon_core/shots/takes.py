@@ -7,10 +7,12 @@ import io
 import json
 import os
 import re
-import tempfile
+import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -79,12 +81,10 @@ class Takes:
         """Of all takes, in order."""
         return sorted(path.stem for path in self.folder.glob("*.png"))
 
-    def described(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Name, bytes, and what made it, of each."""
-        for name in self.names():
-            path = self._path(name)
-            with open_image(path) as image:
-                yield name, path.stat().st_size, _what_made(image)
+    def described(self) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+        """Name, bytes, and what made it, of each; nothing made what is damaged or no take."""
+        for path in sorted(self.folder.glob("*.png")):
+            yield path.stem, path.stat().st_size, _read_made(path)
 
     def between(self, key: str, first: str, last: str) -> dict[str, int]:
         """Takes of a key's segment that were made from these two pictures, by their digests,
@@ -92,11 +92,7 @@ class Takes:
         paths = self.folder.glob(f"{_slug(key)}_*.png")
         found = {}
         for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
-            try:
-                with open_image(path) as image:
-                    made = _what_made(image)
-            except ValueError:
-                continue  # damaged: said where it is wanted
+            made = _read_made(path)  # damaged ones: said where they are wanted
             if (made.get("first"), made.get("last")) == (first, last):
                 found[path.stem] = int(made["frames"])
         return found
@@ -116,9 +112,25 @@ class Takes:
         return self.folder / f"{name}.png"
 
 
+def _read_made(path: Path) -> Mapping[str, Any]:
+    """What made a take; nothing of one that is damaged or none."""
+    status = path.stat()
+    return _made_of(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(4096)
+def _made_of(path: Path, changed: int, size: int) -> Mapping[str, Any]:
+    """Of a file as it is now: a timeline asks for all of a shot's again and again."""
+    try:
+        with open_image(path) as image:
+            return MappingProxyType(_what_made(image))
+    except ValueError:
+        return MappingProxyType({})
+
+
 def _what_made(image: Image.Image) -> dict[str, Any]:
-    """ValueError for a picture that is no strip of frames."""
-    text = getattr(image, "text", {}).get(WHAT)
+    """ValueError for a picture that is no strip of frames. Only its head is read."""
+    text = image.info.get(WHAT)
     made = json.loads(text) if isinstance(text, str) else None
     if not isinstance(made, dict):
         raise ValueError("a picture that is no take")
@@ -141,11 +153,16 @@ def _slug(key: str) -> str:
 def write_whole(path: Path, data: bytes) -> None:
     """A file that is there with all its bytes, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    part = part_of(path)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        part.write_bytes(data)
         os.replace(part, path)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+def part_of(path: Path) -> Path:
+    """A file beside it, for what is not whole yet: readable for others as any new file, which those
+    of `tempfile` are not."""
+    return path.with_name(f".{uuid.uuid4().hex}.part")

@@ -22,7 +22,7 @@ from typing import Any
 
 from .reading import read_sheet
 from .rules import check, is_drawn
-from .sheet import MOST_BYTES, MOST_FRAMES, Key, Segment, Sheet, SheetError
+from .sheet import MOST_BYTES, MOST_FRAMES, Key, Segment, Sheet, SheetError, free_id
 from .takes import write_whole
 from .timing import starts_of
 
@@ -143,7 +143,7 @@ def _ids(keys: Sequence[Key], base: Sheet) -> list[Key]:
             out.append(replace(known, frame=key.frame, kind=key.kind))
             continue
         name = str(key.image)
-        name = f"{name}@{key.frame}" if name in taken else name
+        name = free_id(f"{name}@{key.frame}" if name in taken else name, taken)
         taken.add(name)
         out.append(replace(key, id=name))
     return out

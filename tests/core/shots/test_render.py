@@ -17,6 +17,7 @@ from shot_pictures import drawing, pixels
 from toon_core.recipe import SHORTCUTS
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.making import Job, Recent
+from toon_core.shots.movie import Movie
 from toon_core.shots.pipelined import PipelineMaker
 from toon_core.shots.promote import promote
 from toon_core.shots.reading import read_sheet
@@ -405,6 +406,15 @@ def test_a_frame_becomes_a_key(rendered: Any, folder: Path, document: Document) 
             promote(sheet, frame, "made.png")
 
 
+@pytest.mark.parametrize(("sketch", "frame"), [(4, 5), (5, 4), (4, 4)])
+def test_a_sketch_of_the_drawing_that_becomes_a_key_goes(
+    document: Document, sketch: int, frame: int
+) -> None:
+    document["sketches"] = [{"frame": n, "image": "sketch.png"} for n in (2, sketch, 8)]
+    now = promote(read_sheet(document), frame, "a.png")
+    assert [one.frame for one in now.sketches] == [2, 8]
+
+
 def test_noise_hangs_on_the_segment_alone(
     maker: PipelineMaker, folder: Path, document: Document
 ) -> None:
@@ -444,3 +454,57 @@ def test_a_batch_gives_the_clips_of_one_by_one(
     for name, frames in alone.items():
         again = Takes(folder / "takes").load(name).frames
         assert (frames.int() - again.int()).abs().max() <= 1
+
+
+def test_a_drawing_saved_during_the_run_makes_no_take(
+    folder: Path, document: Document, maker: Any
+) -> None:
+    """Neither of a key nor of a sketch: it would have the name of one of the drawing before."""
+    document["sketches"] = [{"frame": 6, "image": "sketch.png"}]
+    for name, said in (("b.png", "key 'two'"), ("sketch.png", "sketches")):
+        shot = Shot.of(read_sheet(document), Drawings([folder]), maker)
+        before = (folder / name).read_bytes()
+        drawing(50).save(folder / name)
+        with pytest.raises(SheetError, match=f"{said}.*has changed since"):
+            render(shot, maker, Takes(folder / "takes"), folder / "out")
+        assert Takes(folder / "takes").names() == []
+        (folder / name).write_bytes(before)
+
+
+def test_how_a_sketch_is_placed_makes_another_take(
+    folder: Path, document: Document, maker: PipelineMaker
+) -> None:
+    def takes(image: str, fit: str) -> tuple[str, ...]:
+        sketched = {**document, "fit": fit, "sketches": [{"frame": 6, "image": image}]}
+        return Shot.of(read_sheet(sketched), Drawings([folder]), maker).takes["one"]
+
+    assert takes("odd.png", "pad") != takes("odd.png", "crop")
+    assert takes("sketch.png", "pad") == takes("sketch.png", "crop"), "it has the result's size"
+
+
+def test_no_frame_takes_the_place_of_another_picture(
+    rendered: Any, folder: Path, document: Document
+) -> None:
+    for n, key in enumerate(document["keys"]):
+        (folder / key["image"]).rename(folder / f"frame_000{4 * n}.png")
+        key["image"] = f"frame_000{4 * n}.png"
+    before = all_bytes(folder, ".")
+    with pytest.raises(SheetError, match=r"frame_0000\.png is a drawing of the sheet"):
+        rendered(document, ".")
+    (folder / "other").mkdir()
+    drawing(9).save(folder / "other" / "frame_0030.png")
+    with pytest.raises(SheetError, match=r"frame_0030\.png, that were not rendered there"):
+        rendered(document, "other")
+    assert all_bytes(folder, ".") == before and len(all_bytes(folder, "other")) == 1
+
+
+def test_a_movie_that_cannot_be_ended_is_no_file(tmp_path: Path, monkeypatch: Any) -> None:
+    def full(self: Movie) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Movie, "_write_sound", full)
+    with pytest.raises(OSError, match="no space left"), Movie(tmp_path / "a.mp4", (32, 32), 24):
+        pass
+    with pytest.raises(KeyboardInterrupt), Movie(tmp_path / "a.mp4", (32, 32), 24):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

@@ -49,6 +49,16 @@ def test_no_other_picture_is_a_take(tmp_path: Path) -> None:
     for name in ("missing", "picture", "cut", "empty"):
         with pytest.raises(TakeError, match=name):
             takes.load(name)
+    made = {name: dict(made) for name, _, made in takes.described()}
+    assert made == {"cut": made["cut"], "empty": {}, "picture": {}, "whole": {"frames": 16}}
+
+
+def test_others_may_read_a_take(tmp_path: Path) -> None:
+    """As any new file, whoever runs the server."""
+    Takes(tmp_path).save("one", FRAMES, {})
+    (tmp_path / "new").touch()
+    assert (tmp_path / "one.png").stat().st_mode == (tmp_path / "new").stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"one.png", "new"}
 
 
 def test_a_name_tells_what_made_it() -> None:
