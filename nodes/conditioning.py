@@ -88,12 +88,15 @@ class ToonEncodeKeys(io.ComfyNode):
         text, image = encoders(conditioner, clip, clip_vision, positive_text, negative_text)
         branches = keys.token_branches(conditioner, text, image, first, prompt, negative_prompt)
         show(0.5)
-        encoded = keys.key_latents(toon_vae, fits, first, last, r.frames, seed)
+        pictures = fits[0].apply(first), fits[1].apply(last)
+        encoded = keys.key_latents(toon_vae, pictures, r.frames, seed)
         show(1.0)
         latents = host.to_intermediate(encoded.concat)
         shared = {"concat_latent_image": latents, "fs": r.fps}
         references = [host.to_intermediate(r) for r in encoded.references]
-        carried = Clip(references=references, fit=fits[0], shape=tuple(latents.shape))
+        carried = Clip(
+            references=references, fit=fits[0], shape=tuple(latents.shape), keys=pictures
+        )
         latent = {"samples": torch.zeros_like(latents), CLIP_KEY: carried}
         tokens: tuple[Any, ...] = (branches.cond, branches.uncond, branches.image)
         return io.NodeOutput(*(keys.conditioning(t, shared) for t in tokens), latent)

@@ -11,8 +11,9 @@ from comfy_api.latest import io
 from einops import rearrange
 from torch import Tensor
 
-from ..toon_core import pipeline
 from ..toon_core.presets import turbo
+from ..toon_core.recipe import Recipe
+from ..toon_core.vae.clips import decode
 from . import finite, host, memory, recipe, tensors
 from .schema import BETWEEN, schema
 from .types import AutoencoderType, Clip, LoadedAutoencoder, clip_of
@@ -27,7 +28,7 @@ class ToonDecode(io.ComfyNode):
             node_id="ToonDecode",
             display_name="Toon Decode",
             search_aliases=["vae decode", "dual-reference decoder", *BETWEEN],
-            advanced=["replace_middle_frames", "low_memory"],
+            advanced=["replace_middle_frames", "low_memory", "keep_still"],
             category="ToonTween",
             description="Decodes a clip with the detail of both key frames, and undoes the fit.",
             inputs=[
@@ -48,6 +49,7 @@ class ToonDecode(io.ComfyNode):
                     tooltip="Work one frame at a time: the same picture with less memory. auto "
                     "does so when all frames together would not fit; off only after they did not.",
                 ),
+                recipe.keep_still_input(),
             ],
             outputs=[
                 io.Image.Output(
@@ -58,8 +60,15 @@ class ToonDecode(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, replace_middle_frames: str, low_memory: str) -> bool | str:
-        return host.listed(cls, replace_middle_frames=replace_middle_frames, low_memory=low_memory)
+    def validate_inputs(
+        cls, replace_middle_frames: str, low_memory: str, keep_still: str = recipe.OWN
+    ) -> bool | str:
+        return host.listed(
+            cls,
+            replace_middle_frames=replace_middle_frames,
+            low_memory=low_memory,
+            keep_still=keep_still,
+        )
 
     @classmethod
     def execute(
@@ -68,16 +77,18 @@ class ToonDecode(io.ComfyNode):
         toon_vae: LoadedAutoencoder,
         replace_middle_frames: str,
         low_memory: str,
+        keep_still: str = recipe.OWN,
     ) -> io.NodeOutput:
         clip, z = clip_of(latent), latent["samples"]
         _check(clip, z, toon_vae)
         own = toon_vae.config.recipe
         own = turbo(own) if clip.turbo else own
-        r = recipe.settled(own, replace_middle_frames=replace_middle_frames)
+        switches = {"replace_middle_frames": replace_middle_frames, "keep_still": keep_still}
+        r = recipe.settled(own, **switches)
         frames = finite.made_again(
             toon_vae,
             finite.DECODER,
-            lambda: Decoding(toon_vae, clip, z, r.replace_middle_frames).run(low_memory),
+            lambda: Decoding(toon_vae, clip, z, r).run(low_memory),
             lambda made: [made],
         )
         flat = rearrange(frames, "b c f h w -> (b f) c h w")
@@ -107,11 +118,11 @@ class Decoding:
         loaded: LoadedAutoencoder,
         clip: Clip,
         z: Tensor,
-        twice: bool,
+        r: Recipe,
         show: Callable[[float], None] | None = None,
     ) -> None:
         """show(part done): in place of a bar on the node."""
-        self.loaded, self.clip, self.z, self.twice, self.show = loaded, clip, z, twice, show
+        self.loaded, self.clip, self.z, self.recipe, self.show = loaded, clip, z, r, show
         self.device, self.dtype = loaded.patcher.load_device, loaded.module.dtype
         count = (z.shape[0], z.shape[2], clip.fit.target)
         self.whole = memory.decode(loaded, *count)
@@ -143,7 +154,12 @@ class Decoding:
 
     def _frames(self, at_once: int | None) -> Tensor:
         references = [r.to(self.device, self.dtype) for r in self.clip.references]
-        z, module = self.z.to(self.device, self.dtype), self.loaded.module
-        return pipeline.decode(
-            module, z, references, self.twice, at_once, self.show or host.progress()
+        return decode(
+            self.loaded.module,
+            self.z.to(self.device, self.dtype),
+            references,
+            self.recipe.replace_middle_frames,
+            at_once,
+            self.clip.keys if self.recipe.keep_still else None,
+            self.show or host.progress(),
         )

@@ -73,30 +73,24 @@ def token_branches(
 
 
 def key_latents(
-    loaded: LoadedAutoencoder,
-    fits: tuple[Fit, Fit],
-    first: Tensor,
-    last: Tensor,
-    length: int,
-    seed: int,
+    loaded: LoadedAutoencoder, keys: tuple[Tensor, Tensor], length: int, seed: int
 ) -> Keys:
-    """Both keys fitted and encoded. The latents are unscaled, as ComfyUI's LATENT is; the model's
-    latent format scales them."""
+    """Both keys (b 3 h w), fitted, encoded. The latents are unscaled, as ComfyUI's LATENT is; the
+    model's latent format scales them."""
     device, config = loaded.patcher.load_device, loaded.config.vae
-    pictures = [f.apply(x) for f, x in zip(fits, (first, last), strict=True)]
-    target = fits[0].target
-    h, w = (side // config.downsample for side in target)
-    noise = posterior_noise(seed, len(first), length, config.z_channels, h, w)
+    count, _, height, width = keys[0].shape
+    h, w = (side // config.downsample for side in (height, width))
+    noise = posterior_noise(seed, count, length, config.z_channels, h, w)
 
     def run() -> Keys:
-        host.load([loaded.patcher], memory.encode(loaded, 2 * len(first), target))
-        begin, end, drawn = (x.to(device, loaded.module.dtype) for x in (*pictures, noise))
+        host.load([loaded.patcher], memory.encode(loaded, 2 * count, (height, width)))
+        begin, end, drawn = (x.to(device, loaded.module.dtype) for x in (*keys, noise))
         return encode_keys(loaded.module, begin, end, drawn, scale_factor=1.0)
 
-    keys = finite.made_again(
+    made = finite.made_again(
         loaded, finite.ENCODER, run, lambda made: (made.concat, *made.references)
     )
-    return Keys(keys.concat.float(), keys.references)
+    return Keys(made.concat.float(), made.references)
 
 
 def conditioning(tokens: Tensor, shared: dict[str, Any]) -> list:

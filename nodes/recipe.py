@@ -63,7 +63,7 @@ def settled(recipe: Recipe, **widgets: Any) -> Recipe:
 
 
 def _value(widget: str, value: Any) -> Any:
-    if widget == "replace_middle_frames":
+    if widget in ("replace_middle_frames", "keep_still"):
         return value == "on"
     if widget in LIMITS or widget in FIELDS:
         least, most = LIMITS[FIELDS.get(widget, widget)]
@@ -119,6 +119,18 @@ def turbo_input(tooltip: str) -> io.Boolean.Input:
         tooltip="Shortcuts that make near the same frames faster: deep features that serve two "
         "steps, guidance in the middle of the run alone. Measured on nano, not yet on the official "
         f"model. {tooltip}",
+    )
+
+
+def keep_still_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "keep_still",
+        options=SWITCH,
+        default=OWN,
+        optional=True,
+        tooltip="Where both keys show the same, and the frame too, it takes their very pixels: "
+        "still grounds keep lines and texture and do not flicker. What passes before them stays. "
+        "The release has nothing like it.",
     )
 
 

@@ -84,6 +84,7 @@ class ToonRenderShot(io.ComfyNode):
         clip_vision: Any = None,
         audio: Any = None,
         turbo: bool = False,
+        keep_still: str = recipe.OWN,
     ) -> io.NodeOutput:
         if sketches_of(model.model_options["transformer_options"]):
             raise ValueError(
@@ -91,7 +92,8 @@ class ToonRenderShot(io.ComfyNode):
                 "them into the sheet, and connect the sketch encoder here."
             )
         loaded = sheets.given(sheet, images, sketches)
-        r = recipe.settled(recipe.of_model(model, turbo), steps=steps, cfg_scale=cfg_scale)
+        own, given = recipe.of_model(model, turbo), {"steps": steps, "cfg_scale": cfg_scale}
+        r = recipe.settled(own, **given, keep_still=keep_still)
         place = folder_of(name)
         takes = Takes(place / "takes")
         notes = _root() / "models.json"  # one for all shots: a digest of 10 GB takes a minute
@@ -239,4 +241,5 @@ def _inputs() -> list[Any]:
             optional=True,
             tooltip="Sound from the first frame on, for a sheet that names none.",
         ),
+        recipe.keep_still_input(),
     ]

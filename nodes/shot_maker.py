@@ -56,7 +56,12 @@ class ComfyMaker(Maker):
         encoded = self._keys(job)
         size = (job.first.pixels.shape[-2], job.first.pixels.shape[-1])
         shape = tuple(encoded.concat.shape)
-        carried = Clip(references=encoded.references, fit=Fit(size, size), shape=shape)
+        carried = Clip(
+            references=encoded.references,
+            fit=Fit(size, size),
+            shape=shape,
+            keys=(job.first.pixels, job.last.pixels),
+        )
         latent = {"samples": torch.zeros(shape), CLIP_KEY: carried}
         run = Sampling(self._sketched(job), inner, latent, self._conditionings(job, encoded), r)
 
@@ -66,9 +71,9 @@ class ComfyMaker(Maker):
         z = run.sample(job.seed, after)
 
         def decoded() -> Tensor:
-            twice = r.replace_middle_frames
-            work = Decoding(self.toon_vae, carried, z, twice, lambda part: host.stop_if_cancelled())
-            return work.run("auto")
+            return Decoding(
+                self.toon_vae, carried, z, r, lambda part: host.stop_if_cancelled()
+            ).run("auto")
 
         frames = finite.made_again(self.toon_vae, finite.DECODER, decoded, lambda made: [made])
         pixels = (frames.float().movedim(1, -1).cpu() + 1) * 127.5

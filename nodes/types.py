@@ -61,12 +61,14 @@ class Clip:
 
     references: five maps (b c_i 2 h_i w_i) of both keys; fit: where the pictures are in the frame;
     shape: the LATENT's, (b z f h w), since the references belong to its first and last frame;
-    turbo: it was sampled with that, and is decoded so where nothing else is said.
+    keys: both, (b 3 h w) in [-1, 1], as they are fitted; turbo: it was sampled with that, and is
+    decoded so where nothing else is said.
     """
 
     references: list[Tensor]
     fit: Fit
     shape: tuple[int, ...]
+    keys: tuple[Tensor, Tensor]
     turbo: bool = False
 
 

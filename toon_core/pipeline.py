@@ -62,8 +62,9 @@ def interpolate(
     begin, end = (key.to(next(model.vae.parameters()).dtype) for key in (first, last))
     keys = encode_keys(model.vae, begin, end, noise, scale)
     latents = sample(model, keys, branches, fs, r, control, draw, batched, callback)
-    references, twice = keys.references, r.replace_middle_frames
-    return decode(model.vae, latents / scale, references, twice, frames_at_once)
+    z, twice = latents / scale, r.replace_middle_frames
+    still = (first, last) if r.keep_still else None
+    return decode(model.vae, z, keys.references, twice, frames_at_once, still)
 
 
 def interpolate_any_size(

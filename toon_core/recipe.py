@@ -10,6 +10,7 @@ from . import ranges
 Spacing = Literal["uniform", "uniform_trailing"]
 
 SHORTCUTS = ("cfg_start", "cfg_end", "reuse")  # fields, off by default
+ADDED = (*SHORTCUTS, "keep_still")  # what the release does not have, off by default
 
 # Lowest and highest value of each number, both allowed.
 LIMITS: dict[str, tuple[float, float]] = {
@@ -54,6 +55,8 @@ class Recipe:
     cfg_start: float = 0.0  # parts of the run between which guidance acts, as of a sketch:
     cfg_end: float = 1.0  # 0 is the first step, 1 the last
     reuse: int = 1  # steps that share the UNet's deep features
+    # Not the release's: where both keys agree, and a frame with them, it has their pixels (8.8).
+    keep_still: bool = False
 
     def __post_init__(self) -> None:
         ranges.check(self, LIMITS)

@@ -30,6 +30,7 @@ DECIDED = {
     ("ToonSample", "cfg_image"): "cfg_image",
     ("ToonSample", "temperature"): "temperature",
     ("ToonDecode", "replace_middle_frames"): "replace_middle_frames",
+    ("ToonDecode", "keep_still"): "keep_still",
     ("ToonApplySketch", "strength"): "sketch_scale",
     ("ToonScheduleSigmas", "steps"): "steps",
     ("ToonScheduleSigmas", "spacing"): "spacing",

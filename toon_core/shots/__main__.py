@@ -61,6 +61,11 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "--turbo", action="store_true", help="shortcuts that make near the same frames faster"
     )
     parser.add_argument(
+        "--keep-still",
+        choices=("on", "off"),
+        help="where both keys show the same, keep their very pixels (default: the model's own)",
+    )
+    parser.add_argument(
         "--best", action="store_true", help="of several takes show the one that jumps least"
     )
     parser.add_argument(
@@ -105,6 +110,8 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
         encoder_identity = file_digest(file, notes)
     recipe = turbo(model.config.recipe) if options.turbo else model.config.recipe
     recipe = draft(recipe) if options.draft else recipe
+    if options.keep_still:
+        recipe = replace(recipe, keep_still=options.keep_still == "on")
     return PipelineMaker(model, recipe, identity, encoder, encoder_identity)
 
 

@@ -73,11 +73,16 @@ class PipelineMaker(Maker):
             lambda i, total, x0, x: step((i + 1) / total, x0),
         )
         z = latents / model.config.scale_factor
-        frames = decode(model.vae, z, keys.references, r.replace_middle_frames)
+        twice, still = r.replace_middle_frames, self._still(jobs) if r.keep_still else None
+        frames = decode(model.vae, z, keys.references, twice, still=still)
         pixels = ((frames.float().movedim(1, -1).cpu() + 1) * 127.5).round().clamp(0, 255)
         if self.device.type == "cuda" and len(jobs) == 1:
             self._memory = torch.cuda.max_memory_allocated(self.device) - before
         return latents, list(pixels.to(torch.uint8))
+
+    def _still(self, jobs: Sequence[Job]) -> tuple[Tensor, Tensor]:
+        firsts, lasts = zip(*((job.first.pixels, job.last.pixels) for job in jobs), strict=True)
+        return torch.cat(firsts), torch.cat(lasts)
 
     def _allocated(self) -> int:
         if self.device.type != "cuda":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..images import Fit, Size, within
-from ..recipe import SHORTCUTS, Recipe
+from ..recipe import ADDED, Recipe
 from ..sketch.control import bright_lines
 from .drawings import Drawings, digest, fitted
 from .joins import to_model, working_fit
@@ -182,9 +182,9 @@ def made_by(maker: Maker) -> dict[str, Any]:
 
 
 def _identity(recipe: Recipe) -> dict[str, Any]:
-    """Of a recipe what a take hangs on. Shortcuts that are off are left out: takes of before there
-    were any keep their names."""
-    off = {k: getattr(Recipe(), k) for k in SHORTCUTS}
+    """Of a recipe what a take hangs on. What was added to the release's and is off is left out:
+    takes of before there was any keep their names."""
+    off = {k: getattr(Recipe(), k) for k in ADDED}
     said = {k: v for k, v in asdict(recipe).items() if k not in ("fps", "frames", "seed")}
     return {k: v for k, v in said.items() if k not in off or v != off[k]}
 
