@@ -165,6 +165,20 @@ def test_middle_frames_alone_are_replaced(toon: Comfy) -> None:
     assert (difference > 0).nonzero().flatten().tolist() == [3, 4]
 
 
+def test_still_parts_are_the_keys_own(toon: Comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of keys that are fitted; an untrained model draws anything, so all is near enough here."""
+    key = picture(1, (40, 64))
+    keys = encode(toon, key, key, fit="pad", height=128)
+    prompt = {**keys, **short(), "7": decode(keep_still="on")["6"]}
+    plain = toon.run(prompt, keep=["7"])
+    assert plain.success and plain.value("7").shape[1:] == key.shape[1:]
+    still = sys.modules[toon.part("decode").decode.__module__.replace("clips", "still")]
+    monkeypatch.setattr(still, "LEFT", 100.0)
+    kept = toon.run({**prompt, **decode(keep_still="on", low_memory="on")}, keep=["6"])
+    assert (kept.value("6")[:, 4:-4] - key[:, 4:-4]).abs().max() < 1e-3
+    assert (plain.value("7")[:, 4:-4] - key[:, 4:-4]).abs().max() > 0.1
+
+
 @pytest.mark.parametrize(
     ("fit", "size", "shape"),
     [

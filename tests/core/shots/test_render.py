@@ -14,7 +14,7 @@ import pytest
 import torch
 from shot_pictures import drawing, pixels
 
-from toon_core.recipe import SHORTCUTS
+from toon_core.recipe import ADDED
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.making import Job, Recent
 from toon_core.shots.movie import Movie
@@ -126,7 +126,7 @@ def test_only_what_makes_a_take_makes_it_anew(
     assert rendered(document | change)["sampled"] == sampled
 
 
-def test_shortcuts_name_their_takes_alone(
+def test_what_was_added_names_its_takes_alone(
     folder: Path, document: Document, maker: PipelineMaker
 ) -> None:
     """Takes of before there were any keep their names."""
@@ -135,9 +135,9 @@ def test_shortcuts_name_their_takes_alone(
         return dict(Shot.of(read_sheet(document), Drawings([folder]), maker).made)
 
     plain = made()
-    assert not any(set(SHORTCUTS) & set(of["recipe"]) for of in plain.values())
+    assert not any(set(ADDED) & set(of["recipe"]) for of in plain.values())
     kept, names = maker.recipe, set(plain)
-    for shortcut in ({"reuse": 2}, {"cfg_start": 0.1}, {"cfg_end": 0.9}):
+    for shortcut in ({"reuse": 2}, {"cfg_start": 0.1}, {"cfg_end": 0.9}, {"keep_still": True}):
         maker.recipe = replace(kept, **shortcut)
         found = made()
         assert all(shortcut.items() <= of["recipe"].items() for of in found.values())
