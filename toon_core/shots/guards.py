@@ -101,8 +101,8 @@ def _warnings(figures: dict[str, float]) -> tuple[str, ...]:
         )
     if figures["flicker"] > FLICKER:
         found.append(
-            f"What does not move flickers by {255 * figures['flicker']:.1f} of 255. Try another "
-            "seed or more steps."
+            f"What does not move flickers by {255 * figures['flicker']:.1f} of 255. Try "
+            "keep_still where the node has it, another seed, or more steps."
         )
     return tuple(found)
 
