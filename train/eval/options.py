@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from toon_core.devices import device_of
 from toon_core.metrics.metric import Metric
 from toon_core.metrics.network import Loaded
 from toon_core.metrics.networks.kvd import KERNELS, Kernel
@@ -241,7 +240,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options.system = options.system or list(DEFAULT_SYSTEMS)
     if options.workers is None:
         # Each process holds all networks, and one fills a GPU.
-        on_cpu = device_of(options.device, "--device").type == "cpu"
+        on_cpu = options.device.startswith("cpu")
         options.workers = min(2, os.cpu_count() or 1) if on_cpu else 1
     return options
 

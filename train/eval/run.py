@@ -15,6 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
+from toon_core.devices import device_of
 from train.data.shards import INDEX
 from train.engine.files import OutFolder, file_digest
 from train.engine.pool import Lost, run_jobs
@@ -41,8 +42,10 @@ def evaluate(
     """Score the systems on a folder of clips, or shards of `train.prepare`, and write everything
     into settings.out; returns what results.json holds, and None where another process does that.
 
-    ValueError for a bad test set, an unknown system or two of one name, before long work.
+    ValueError for a bad test set, a device that is not there, an unknown system or two of one name,
+    before long work.
     """
+    device_of(settings.device, "--device")
     specs = _read_specs(systems)
     state = _processes(settings.device)
     first = state is None or state.is_main_process

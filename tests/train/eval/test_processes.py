@@ -14,6 +14,7 @@ import pytest
 from train.eval import run, scores
 from train.eval.options import Settings, parse, read_sampling, read_spec
 from train.eval.run import evaluate
+from train.eval.study import Study, make
 from train.eval.testset import read_testset
 from train.evaluate import main
 
@@ -61,6 +62,17 @@ def test_a_gpu_has_one_process_unless_more_are_asked_for(words: str, workers: in
     given = ["--testset", "x", "--out", "y", "--device", *words.split()]
     assert parse(given).workers == workers
     assert parse(given[:4]).workers == min(2, os.cpu_count())
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(
+    testset: Path, bare: Settings, tmp_path: Path, device: str
+) -> None:
+    with pytest.raises(ValueError, match=f"--device={device}"):
+        evaluate(["nearest"], testset, replace(bare, device=device))
+    study = Study(testset=testset, out=tmp_path, systems=("nearest", "nano"), device=device)
+    with pytest.raises(ValueError, match=f"--device={device}"):
+        make(study)
 
 
 def test_two_processes_share_the_clips(testset: Path, tmp_path: Path) -> None:
