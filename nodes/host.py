@@ -92,7 +92,7 @@ def listed(
         if value is None or value in options[name]:
             continue
         if name in files:
-            return files[name].absent(value)
+            return f"{name} = {value!r}: {files[name].absent(value)}"
         known = ", ".join(options[name][:8])
         return f"{name} = {value!r} is not in the list: {known} ..."
     return True

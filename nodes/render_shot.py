@@ -63,6 +63,10 @@ class ToonRenderShot(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, keep_still: str = recipe.OWN) -> bool | str:
+        return host.listed(cls, keep_still=keep_still)
+
+    @classmethod
     def fingerprint_inputs(cls, sheet: Any = None, **linked: Any) -> str:
         return sheets.fingerprint(sheet)
 

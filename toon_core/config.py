@@ -83,6 +83,12 @@ class SketchConfig(_Part):
     dropout: Share = 0.0
     norm_groups: Groups = 32
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for mult in self.channel_mult:
+            _require_multiple("width", self.model_channels * mult, self.norm_groups)
+            _require_multiple("width", self.model_channels * mult, self.num_head_channels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig(_Part):

@@ -18,7 +18,7 @@ from cast.kit.sheet import Sheet
 from cast.puppets import CLIPS
 from toon_core.shots.drawings import Drawings
 from toon_core.shots.movie import read_sound
-from toon_core.shots.sheet import read_sheet
+from toon_core.shots.reading import read_sheet
 
 CAST = Path(build.__file__).parent
 NAMES = [clip.name for clip in CLIPS]

@@ -63,6 +63,7 @@ def decode(**changes: Any) -> Prompt:
         "toon_vae": ["1", 2],
         "replace_middle_frames": "on",
         "low_memory": "auto",
+        "keep_still": "off",
         **changes,
     }
     return {"6": node("ToonDecode", **values)}

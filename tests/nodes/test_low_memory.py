@@ -38,18 +38,18 @@ class Decoder:
     """The node's autoencoder: how many frames it decodes at once, and where it is too much."""
 
     def __init__(self, ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
-        clips = ready.comfy.part("decode").pipeline
+        clips = ready.comfy.part("decode")
         self.inner, self.at_once, self.most, self.held = clips.decode, [], None, None
         monkeypatch.setattr(clips, "decode", self.decode)
 
-    def decode(self, vae: Any, z: Any, references: Any, twice: bool, at_once: Any, progress: Any):
+    def decode(self, vae: Any, z: Any, references: Any, twice: bool, at_once: Any, *more: Any):
         assert self.held is None or self.held() is None, "the first try's tensors are still there"
         self.at_once.append(at_once)
         if self.most is not None and (at_once or z.shape[2]) > self.most:
             tensor = z.clone()
             self.held = weakref.ref(tensor)
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.25 GiB")
-        return self.inner(vae, z, references, twice, at_once, progress)
+        return self.inner(vae, z, references, twice, at_once, *more)
 
 
 SEEDS = count(2000)
@@ -83,7 +83,7 @@ def test_decoding_goes_on_frame_by_frame_when_memory_runs_out(
     toon_vae = done.value("1", 2)
     clip = done.value("5")
     z, references = clip["samples"], clip["toon"].references
-    whole = decoder.inner(toon_vae.module, z, references, True, None, lambda part: None)
+    whole = decoder.inner(toon_vae.module, z, references, True, None)
     torch.testing.assert_close(
         frames.movedim(-1, 0)[None] * 2 - 1, whole.clamp(-1, 1), atol=1e-4, rtol=0
     )

@@ -40,7 +40,7 @@ def test_it_is_the_core_s(toon: Any, tiny: Any) -> None:
     wanted = ((frames[0] + 1) / 2).clamp(0, 1).permute(1, 2, 3, 0)
     assert deviation(run.value("6"), wanted) < 1e-3
     assert "turbo: 2 steps share the UNet's deep features" in run.said("5")[-1]
-    assert run.said("6")[-1] == "The model's own: replace_middle_frames off, keep_still off"
+    assert run.said("6")[-1] == "The model's own: replace_middle_frames off"
 
 
 def test_a_decode_set_by_hand_stays(toon: Any) -> None:

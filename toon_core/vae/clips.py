@@ -23,8 +23,8 @@ def decode(
 ) -> Tensor:
     """z (b c f h w), unscaled -> frames. replace_middle: the two middle frames come from a second
     decode without frames 1 and f-2 (architecture.md 8.6); needs at least 4 frames. still:
-    both keys (b c h w), whose pixels are kept where they agree (8.8). progress: called with the
-    part that is done, up to 1."""
+    both keys (b c h w), whose pixels are kept where they agree (8.8); the frames are then in fp32.
+    progress: called with the part that is done, up to 1."""
     total = z.shape[2]
     twice = replace_middle and total >= 4 and not vae.config.plain  # plain: no frame sees another
     share = 0.5 if twice else 1.0
@@ -37,4 +37,4 @@ def decode(
         for i in (total // 2 - 1, total // 2):
             if i in kept:
                 frames[:, :, i] = second[:, :, kept.index(i)]
-    return frames if still is None else keep_still(frames, *still)
+    return frames if still is None else keep_still(frames.float(), *still)

@@ -97,7 +97,10 @@ class Checkpoint:
             if name is None or isinstance(self.config, SketchConfig):
                 return SketchEncoder(self.config, device="meta").state_dict()
             part = build_part(self.config, name, device="meta")
-        except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
+        except (  # AssertionError: of torch's own attention
+            *(ValueError, TypeError, RuntimeError, LookupError),
+            *(ArithmeticError, AssertionError),
+        ) as error:
             what = f"the configuration of {name or 'the sketch encoder'} cannot be built ({error})"
             raise UnknownConfig(self.path, what, expect=self.expect) from error
         return {} if part is None else part.state_dict()

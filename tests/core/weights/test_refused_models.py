@@ -182,6 +182,7 @@ def test_fields_of_the_wrong_type_or_size(
         ("clip.text_layers", 64, errors.MissingKeys, "clip.text_layers asks for 64"),
         ("vae.ch_mult", [1] * 60, errors.MissingKeys, "vae.ch_mult asks for 60"),
         ("vae.norm_groups", 7, errors.UnknownConfig, "the configuration of vae cannot be built"),
+        ("clip.text_heads", 7, errors.UnknownConfig, "the configuration of text cannot be built"),
         ("vae.z_channels", 5, errors.WrongShapes, "unet.in_channels"),
     ],
 )
