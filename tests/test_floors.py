@@ -55,7 +55,7 @@ FLOORS = {
     "shots/pipelined": {
         *("conditioning", "guidance", "model", "pipeline", "recipe", "shots", "sketch", "vae"),
     },
-    "shots/__main__": {"devices", "load", "presets", "recipe", "shots", "weights"},
+    "shots/__main__": {"load", "presets", "recipe", "shots", "weights"},
 }
 
 

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from .. import load
-from ..devices import device_of
 from ..presets import turbo
 from ..recipe import Recipe
 from ..weights.errors import WeightsError
@@ -94,8 +93,7 @@ def draft(recipe: Recipe) -> Recipe:
 
 def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[options.dtype]
-    apple = options.device == "mps" and torch.backends.mps.is_available()
-    device = torch.device("mps") if apple else device_of(options.device, "--device")
+    device = usable(options.device)
     model = load(options.model, dtype=dtype, expect="toon").to(device).eval()
     if options.dtype == "fp16":
         model.vae.float()  # decoders of this family overflow in it
@@ -113,6 +111,15 @@ def make_maker(options: argparse.Namespace, sheet: Sheet) -> PipelineMaker:
     if options.keep_still:
         recipe = replace(recipe, keep_still=options.keep_still == "on")
     return PipelineMaker(model, recipe, identity, encoder, encoder_identity)
+
+
+def usable(name: str) -> torch.device:
+    """ValueError for a device that this torch does not have."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"--device={name}: this torch cannot use it ({why}); give cpu") from error
 
 
 class Telling:

@@ -6,7 +6,6 @@ from pathlib import Path
 from torch import nn
 from torch.utils.data import Dataset
 
-from toon_core.devices import device_of
 from train.data.resident.folder import FACTS as LAYERS
 from train.data.resident.windows import ResidentWindows
 from train.data.windows.cache_format import is_cache, read_facts
@@ -19,6 +18,7 @@ from train.data.windows.dataset import (
     WindowOptions,
 )
 from train.data.windows.sampler import NoWindow
+from train.engine.launch import device_of
 
 log = logging.getLogger("toon.data")
 

@@ -18,7 +18,6 @@ from accelerate.utils import (
     InitProcessGroupKwargs,
 )
 
-from toon_core.devices import device_of
 from train.engine.config import RunConfig
 from train.engine.files import OutFolder
 
@@ -52,6 +51,20 @@ def launched(config: RunConfig) -> Iterator[Accelerator]:
     fills = accelerator.is_main_process and not config.dry_run
     with out.locked() if fills else nullcontext():
         yield accelerator
+
+
+def device_of(name: str, option: str = "device") -> torch.device:
+    """Of the device `option`; the GPU where there is one by default. ValueError where there is
+    none of that name."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not name:
+        return torch.device("cuda" if count else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise ValueError(f"{option}={name}: expected cpu, cuda or, of several GPUs, cuda:0 ...")
+    if kind == "cuda" and int(number or 0) >= count:
+        raise ValueError(f"{option}={name}: this torch sees {count} CUDA GPUs; give cpu")
+    return torch.device(name)
 
 
 def _accelerator(config: RunConfig) -> Accelerator:

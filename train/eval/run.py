@@ -15,9 +15,9 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from toon_core.devices import device_of
 from train.data.shards import INDEX
 from train.engine.files import OutFolder, file_digest
+from train.engine.launch import device_of
 from train.engine.pool import Lost, run_jobs
 
 from .cache import Cache, folder_name

@@ -15,8 +15,8 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from toon_core.devices import device_of
 from train.engine.files import OutFolder, atomic_write, write_text
+from train.engine.launch import device_of
 
 from .cache import read_json, write_json
 from .options import add_shared, opened, read_spec

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 import toon_core
 from toon_core.conditioning.preprocess import clip_pixels
-from toon_core.devices import device_of
 from train.data.shards import INDEX, find_shards, shard_name
 from train.data.source import windows_to_show
 from train.data.windows.cache_format import (
@@ -30,6 +29,7 @@ from train.data.windows.cached import encoder_hashes
 from train.data.windows.dataset import BucketWindows, ClipWindows, WindowConfig
 from train.engine.batches import loaded
 from train.engine.files import OutFolder
+from train.engine.launch import device_of
 from train.engine.options import option
 from train.recipes.autoencoder import load_autoencoder
 from train.recipes.conditioning import clip_moments

@@ -17,14 +17,13 @@ from typing import Any
 
 import torch
 
-from toon_core.devices import device_of
 from train.data.resident.folder import LayersConfig, read_facts, write_layers
 from train.engine import loop
 from train.engine.batches import RankShard, batches
 from train.engine.checkpoint import is_finished
 from train.engine.config import OptimConfig, RunConfig, RuntimeConfig
 from train.engine.files import write_text
-from train.engine.launch import start
+from train.engine.launch import device_of, start
 from train.engine.options import option
 from train.engine.state import TrainState
 from train.losses.perceptual import PerceptualConfig, perceptual_loss

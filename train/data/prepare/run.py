@@ -37,7 +37,7 @@ VERSION = 2  # of the readers: where they read clips otherwise, the work is done
 
 def prepare(config: PrepareConfig) -> Store:
     """Fill the store; ValueError where nothing is left, ModelError for a model that is unusable."""
-    from toon_core.devices import device_of  # here, since every worker imports this module
+    from train.engine.launch import device_of  # here, since every worker imports this module
 
     out, data = Path(config.out), Path(config.data)
     device_of(config.filters.device, "filters.device")
